@@ -1,0 +1,98 @@
+// A checkpoint directory, as lerobot saves it or as openpi's PyTorch conversion leaves it: what
+// the network is, what surrounds it, and its weights.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/weights.h"
+
+namespace pi0 {
+
+// What surrounds the network differs between the two families (resize, prompt, epsilon, cameras).
+enum class Family { kLerobot, kOpenpi };
+
+enum class NormalizationMode { kIdentity, kMeanStd, kMinMax, kQuantiles, kQuantile10 };
+
+// How one vector is normalised on its way in, and un-normalised on its way out.
+struct Normalization {
+  NormalizationMode mode = NormalizationMode::kIdentity;
+  double eps = 0;
+  // kMeanStd: first = mean, second = std. Ranges: first = min | q01 | q10, second = max | q99 | q90.
+  // Empty with kIdentity.
+  std::vector<double> first;
+  std::vector<double> second;
+};
+
+struct Camera {
+  std::string feature;  // "observation.images.top"; openpi: "base_0_rgb"
+  std::string name;     // what follows "observation.images." in it, or the feature itself
+  bool empty = false;   // lerobot's empty_cameras: a slot that is always masked
+  Normalization normalization;  // of [0, 1] pixels, per channel; usually kIdentity
+};
+
+enum class PromptFormat { kPi0, kPi05 };
+
+struct Checkpoint {
+  std::filesystem::path directory;
+  Family family = Family::kLerobot;
+  ModelConfig model;
+  std::vector<Camera> cameras;                    // in the order that the network sees them
+  std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
+  PromptFormat prompt_format = PromptFormat::kPi0;
+  int state_dims = 0;        // the robot's own; 0 where the checkpoint does not say
+  int action_dims = 0;       // the robot's own, at most model.action_dim
+  int n_action_steps = 0;    // how many rows of a chunk the robot executes
+  bool has_statistics = false;  // false: only raw values can be given and had
+  Normalization state;
+  Normalization action;
+  // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.
+  std::vector<bool> relative_actions;
+  std::vector<std::string> action_names;  // empty, or one for each of action_dims
+  std::string asset;                      // openpi: the id under assets/
+  std::string dtype;  // of the weights: "bf16", "f32", or "bf16, f32" where mixed
+  std::vector<std::string> warnings;  // legal but worth saying: a zero std, an empty range
+  std::shared_ptr<const WeightSource> weights;
+};
+
+// What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands
+// before the same key of pi0.json.
+struct CheckpointOptions {
+  std::optional<PromptFormat> prompt_format;
+  std::optional<std::string> delta_mask;  // as openpi's make_bool_mask: "6,-1"
+  std::optional<std::string> asset;
+  std::optional<int> action_dims;
+};
+
+// Reads everything but the weights' contents, which stay mapped. Throws Error on the first thing
+// that makes the checkpoint unusable; of the weights' tensors it names all that are wrong.
+Checkpoint open_checkpoint(const std::filesystem::path& directory,
+                           const CheckpointOptions& options = {});
+
+// What `pi0 info` prints beside the Checkpoint itself: the tensors, without judging them.
+struct TensorReport {
+  std::int64_t parameters = 0;       // of the architecture's tensors that are there
+  std::int64_t bytes = 0;            // of all tensors in the files
+  std::vector<std::string> files;    // model.safetensors, or the shards
+  std::map<std::string, int> types;  // "bf16" -> how many tensors
+  std::vector<std::string> unused;   // in the files, not of the architecture
+  std::vector<std::string> missing;  // of the architecture, not in the files
+  std::vector<std::string> wrong;    // a sentence each: name, shape found, shape expected
+};
+
+// The same without refusing missing or wrong tensors: `checkpoint.weights` is null when there are
+// any. Throws Error as open_checkpoint does for everything else.
+struct Inspection {
+  Checkpoint checkpoint;
+  TensorReport tensors;
+};
+Inspection inspect_checkpoint(const std::filesystem::path& directory,
+                              const CheckpointOptions& options = {});
+
+}  // namespace pi0

@@ -1,0 +1,73 @@
+#include "device/host_tensor.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "pi0/error.h"
+
+namespace pi0 {
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+float bf16_to_float(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+float f16_to_float(std::uint16_t bits) {
+  const std::uint32_t sign = (bits & 0x8000u) << 16;
+  const int exponent = (bits >> 10) & 0x1f;
+  const std::uint32_t mantissa = bits & 0x3ffu;
+  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24, exact in fp32
+    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+    return sign ? -magnitude : magnitude;
+  }
+  const std::uint32_t biased = exponent == 0x1f ? 0xffu : exponent - 15u + 127u;
+  return std::bit_cast<float>(sign | (biased << 23) | (mantissa << 13));
+}
+
+void HostTensor::copy_to(std::int64_t begin, std::span<float> out) const {
+  const std::byte* source = data + static_cast<std::size_t>(begin) * size_of(dtype);
+  if (dtype == DType::kF32) {
+    std::memcpy(out.data(), source, out.size_bytes());
+    return;
+  }
+  for (float& value : out) {  // memcpy: a file need not align its tensors
+    std::uint16_t bits;
+    std::memcpy(&bits, source, sizeof bits);
+    source += sizeof bits;
+    value = dtype == DType::kBF16 ? bf16_to_float(bits) : f16_to_float(bits);
+  }
+}
+
+std::vector<float> HostTensor::to_floats() const {
+  std::vector<float> values(static_cast<std::size_t>(size()));
+  copy_to(0, values);
+  return values;
+}
+
+void require_finite(const HostTensor& tensor) {
+  constexpr std::int64_t kBlock = 4096;  // keeps the converted values in the first-level cache
+  std::vector<float> block(kBlock);
+  for (std::int64_t begin = 0; begin < tensor.size(); begin += kBlock) {
+    const auto count = static_cast<std::size_t>(std::min(kBlock, tensor.size() - begin));
+    const std::span values(block.data(), count);
+    tensor.copy_to(begin, values);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!std::isfinite(values[i])) {
+        throw Error(ErrorCode::kInvalidCheckpoint,
+                    "tensor " + tensor.name + ": element " +
+                        std::to_string(begin + static_cast<std::int64_t>(i)) + " is " +
+                        std::to_string(values[i]) + ", expected a finite number");
+      }
+    }
+  }
+}
+
+}  // namespace pi0
