@@ -51,8 +51,8 @@ void validate(const ModelConfig& config, const std::string& where) {
   check.positive("vision.patch_size", vision.patch_size);
   check.require(vision.width % vision.num_heads == 0,
                 "vision.width (" + std::to_string(vision.width) +
-                    ") is not a multiple of vision.num_heads (" +
-                    std::to_string(vision.num_heads) + ")");
+                    ") is not a multiple of vision.num_heads (" + std::to_string(vision.num_heads) +
+                    ")");
   check.gemma("language", config.language);
   check.gemma("expert", config.expert);
   check.same("depth", config.language.depth, config.expert.depth);
@@ -76,8 +76,7 @@ void validate(const ModelConfig& config, const std::string& where) {
   check.positive("the number of denoising steps", config.num_steps);
   check.require(config.min_period > 0 && config.max_period >= config.min_period,
                 "min_period is " + std::to_string(config.min_period) + " and max_period " +
-                    std::to_string(config.max_period) +
-                    ", expected 0 < min_period <= max_period");
+                    std::to_string(config.max_period) + ", expected 0 < min_period <= max_period");
 }
 
 }  // namespace pi0

@@ -1,0 +1,102 @@
+// The network alone, with prepared tensors, for those who have their own preprocessing. Most
+// callers want pi0/policy.h, which does what surrounds it.
+//
+//   pi0::Network network = pi0::Network::load("checkpoint/");
+//   std::vector<float> actions = network.sample_actions({.images = …, .tokens = …, .state = …});
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pi0 {
+
+// How far a load has come: `stage` is a word or two, `done` of `total` in units of that stage.
+struct LoadProgress {
+  std::string_view stage;
+  std::size_t done = 0;
+  std::size_t total = 0;
+};
+
+struct NetworkOptions {
+  // "auto", "reference", or another name of available_devices() (pi0/device.h).
+  std::string device = "auto";
+  // The most memory that loading and running may take; 0: what the machine has free. More than
+  // that is refused (Error, kOutOfMemory) before anything is allocated.
+  std::uint64_t memory_limit_bytes = 0;
+  std::function<void(const LoadProgress&)> progress;
+};
+
+struct SampleOptions {
+  int steps = 0;                      // Euler steps; 0: as the checkpoint says
+  std::optional<std::uint64_t> seed;  // of the noise; without one it is new at every call
+  std::vector<float> noise;           // [action_horizon, action_dim], x at t = 1; empty: drawn
+};
+
+// Sizes that a caller needs for its tensors.
+struct NetworkInfo {
+  int num_cameras = 0;  // image slots
+  int image_size = 0;   // pixels, square
+  int max_tokens = 0;   // of the prompt
+  int vocab_size = 0;
+  int state_dim = 0;       // as padded; 0 for pi0.5, which has the state in its prompt
+  int action_dim = 0;      // as padded
+  int action_horizon = 0;  // rows of a chunk
+  int num_steps = 0;
+};
+
+struct NetworkInput {
+  // [cameras, 3, image_size, image_size] in [-1, 1]; at most num_cameras.
+  std::vector<float> images;
+  // A flag a camera, 0 where it is masked; empty: all are valid.
+  std::vector<std::uint8_t> image_masks;
+  // Token ids, BOS included; at most max_tokens.
+  std::vector<std::int32_t> tokens;
+  // A flag a token; empty: all are valid.
+  std::vector<std::uint8_t> token_mask;
+  // Normalised and padded with zeros: [state_dim]. pi0.5: empty, or ignored.
+  std::vector<float> state;
+};
+
+// Where the milliseconds of a call went.
+struct Timing {
+  double preprocess_ms = 0;  // decode-free host work: resize, tokenise, normalise
+  double vision_ms = 0;      // SigLIP and projector, all cameras
+  double prefix_ms = 0;      // Gemma over images and prompt
+  double denoise_ms = 0;     // all Euler steps
+  double total_ms = 0;
+};
+
+// Movable, not copyable. Calls on one Network are serialised; several Networks run side by side.
+class Network {
+ public:
+  // Throws Error; see pi0/error.h.
+  static Network load(const std::filesystem::path& checkpoint, const NetworkOptions& options = {});
+
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+  ~Network();
+
+  const NetworkInfo& info() const;
+  // The device that runs it, and why: "reference (named)".
+  const std::string& device() const;
+
+  // [action_horizon, action_dim], normalised as in training. Throws Error (kInvalidInput) when a
+  // tensor's size does not fit, a value is not finite, a token is not in the vocabulary, or
+  // nothing valid is left.
+  std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
+                                    Timing* timing = nullptr) const;
+
+ private:
+  friend class Policy;
+  struct Impl;
+  explicit Network(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pi0

@@ -1,0 +1,103 @@
+// A robot policy: an observation in, a chunk of actions out.
+//
+//   #include <pi0/policy.h>
+//
+//   pi0::Policy policy = pi0::Policy::load("checkpoint/");
+//   pi0::Observation observation;
+//   observation.images["base_0_rgb"] = pi0::load_image("front.png");
+//   observation.state = {0.1f, 0.2f, …};
+//   observation.prompt = "open the drawer";
+//   pi0::ActionChunk chunk = policy.infer(observation);
+//   for (int t = 0; t < chunk.n_action_steps; ++t) robot.execute(chunk.row(t));
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pi0/error.h"
+#include "pi0/network.h"
+#include "pi0/observation.h"
+
+namespace pi0 {
+
+// Names as `pi0 run` takes them: "openpi" or "lerobot", "pi0" or "pi05". An empty string or no
+// value means: as the checkpoint says.
+struct PolicyOptions : NetworkOptions {
+  std::filesystem::path tokenizer;  // else beside the checkpoint, else PI0_TOKENIZER
+  std::string resize;               // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
+  std::string prompt_format;        // "pi0" or "pi05" (the state's bins in the text)
+  std::optional<std::string> delta_mask;  // openpi's make_bool_mask: "6,-1"
+  std::string asset;                      // openpi: which assets/<id>/norm_stats.json
+  int action_dims = 0;                    // the robot's own dimensions
+  bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
+};
+
+struct CameraInfo {
+  std::string feature;  // the checkpoint's full name
+  std::string name;     // what `Observation::images` may use instead
+  bool empty = false;   // a slot that training left empty; takes no image
+};
+
+struct PolicyInfo {
+  std::string kind;    // "pi0" or "pi05"
+  std::string family;  // "lerobot" or "openpi"
+  std::vector<CameraInfo> cameras;
+  int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
+  int action_dims = 0;     // the robot's own
+  int action_horizon = 0;  // rows of a chunk
+  int n_action_steps = 0;  // how many of them the checkpoint's robot executes
+  int num_steps = 0;       // Euler steps
+  std::vector<std::string> action_names;  // one a dimension
+  std::vector<std::string> warnings;      // what is legal but worth saying about the checkpoint
+};
+
+// Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
+// control steps after the observation; how long a step is belongs to the robot, a checkpoint does
+// not say it.
+struct ActionChunk {
+  int horizon = 0;
+  int dims = 0;
+  int n_action_steps = 0;  // how many rows the checkpoint's robot executes before it looks again
+  std::vector<float> actions;
+  std::vector<std::string> names;     // one a dimension
+  Timing timing;                      // milliseconds
+  std::vector<std::string> warnings;  // a masked camera, a prompt that was cut
+
+  std::span<const float> row(int step) const {
+    return std::span(actions).subspan(static_cast<std::size_t>(step) * dims, dims);
+  }
+};
+
+// Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side.
+class Policy {
+ public:
+  // Throws Error; see pi0/error.h. Nothing is left half loaded.
+  static Policy load(const std::filesystem::path& checkpoint, const PolicyOptions& options = {});
+
+  Policy(Policy&&) noexcept;
+  Policy& operator=(Policy&&) noexcept;
+  ~Policy();
+
+  const PolicyInfo& info() const;
+  const Network& network() const;
+
+  // Throws Error (kInvalidInput) naming what in the observation does not fit.
+  ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
+
+  // The same for several, in their order. `options.noise` then holds
+  // [observations, action_horizon, action_dim]; a seed gives each its own noise.
+  std::vector<ActionChunk> infer(std::span<const Observation> observations,
+                                 const SampleOptions& options = {}) const;
+
+ private:
+  struct Impl;
+  explicit Policy(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pi0

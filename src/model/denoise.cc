@@ -1,0 +1,102 @@
+#include "model/denoise.h"
+
+namespace pi0 {
+namespace {
+
+// Positions continue from the number of tokens before: valid ones, not the padded length.
+int tokens_in(const KvCache& cache) { return static_cast<int>(cache.front().keys.dim(2)); }
+
+}  // namespace
+
+Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(config, loader) {
+  const std::string model = "paligemma_with_expert.gemma_expert.model.";
+  const bool adaptive = config.kind == ModelKind::kPi05;
+  for (int i = 0; i < config.expert.depth; ++i) {
+    const std::string name = model + "layers." + std::to_string(i) + ".";
+    layers_.push_back(load_gemma_layer(config.expert, loader, name, adaptive));
+    if (adaptive) {
+      dense_.push_back(loader.linear(name + "input_layernorm.dense", true));
+      dense_.push_back(loader.linear(name + "post_attention_layernorm.dense", true));
+    }
+  }
+  if (adaptive) {
+    dense_.push_back(loader.linear(model + "norm.dense", true));
+  } else {
+    norm_ = loader.rms_norm(model + "norm");
+  }
+  action_out_ = loader.linear("action_out_proj", true);
+}
+
+std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) const {
+  std::vector<StepConstants> constants(static_cast<std::size_t>(steps));
+  const double dt = -1.0 / steps;
+  for (int k = 0; k < steps; ++k) {
+    StepConstants& step = constants[k];
+    step.t = static_cast<float>(1.0 + k * dt);
+    step.time = suffix_.time_constants(device, step.t);
+    for (const auto& dense : dense_) {
+      step.modulations.push_back(device.modulation(step.time.condition, *dense));
+    }
+  }
+  return constants;
+}
+
+KvCache Denoiser::append_state(Device& device, const Tensor& state, KvCache prefix,
+                               const Stages& stages) const {
+  Tensor x = suffix_.embed_state(device, state);
+  stages("state_embedding", 0, x);
+  const int position = tokens_in(prefix);
+  KvCache cache;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    KeysValues own;
+    if (i + 1 < layers_.size()) {
+      Qkv qkv = project(device, layers_[i], x, position);
+      x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own,
+                       &prefix[i]);
+      own = std::move(qkv.own);
+    } else {
+      own = project_keys_values(device, layers_[i], x, position);
+    }
+    cache.push_back(device.concatenate_tokens(std::move(prefix[i]), std::move(own)));
+  }
+  return cache;
+}
+
+Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cache,
+                         const std::vector<StepConstants>& steps, const Stages& stages) const {
+  Tensor x;
+  const Tensor* x_t = &noise;
+  const auto dt = static_cast<float>(-1.0 / static_cast<double>(steps.size()));
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    const int index = static_cast<int>(k);
+    stages("x_t", index, *x_t);
+    const Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
+    stages("v_t", index, v);
+    x = device.euler_step(*x_t, v, dt);
+    x_t = &x;
+  }
+  return x;
+}
+
+Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cache,
+                          const StepConstants& step, const Stages& stages, int index) const {
+  const bool adaptive = !step.modulations.empty();
+  const auto modulation = [&](std::size_t which) {
+    return adaptive ? &step.modulations[which] : nullptr;
+  };
+  if (adaptive) stages("conditioning", index, step.time.condition);
+  Tensor x = suffix_.embed_actions(device, x_t, step.time);
+  if (index == 0) stages("action_embeddings", 0, x);
+  const int position = tokens_in(cache);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const GemmaModulation norms{modulation(2 * i), modulation(2 * i + 1)};
+    Qkv qkv = project(device, layers_[i], x, position, norms.input);
+    x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own, &cache[i],
+                     norms);
+  }
+  x = adaptive ? device.rms_norm(x, *modulation(2 * layers_.size()), kRmsNormEps)
+               : device.rms_norm(x, *norm_, kRmsNormEps);
+  return device.linear(x, *action_out_);
+}
+
+}  // namespace pi0

@@ -1,0 +1,46 @@
+// The action expert: from noise to actions in Euler steps over the prefix's keys and values.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/prefix.h"
+#include "model/suffix.h"
+
+namespace pi0 {
+
+// All that a step needs of its time; see TimeConstants.
+struct StepConstants {
+  float t = 0;
+  TimeConstants time;
+  std::vector<Modulation> modulations;  // π0.5: two a layer, then the final norm's
+};
+
+class Denoiser {
+ public:
+  Denoiser(const ModelConfig& config, const Loader& loader);
+
+  // t_k = 1 + k dt rounded to fp32, dt = -1 / steps.
+  std::vector<StepConstants> step_constants(Device& device, int steps) const;
+
+  // π0: the cache with the keys and values of the state token, which sees the prefix and itself
+  // but no action, and so does not depend on x_t or t. state [1, state_dim].
+  KvCache append_state(Device& device, const Tensor& state, KvCache prefix,
+                       const Stages& stages) const;
+
+  // noise (x at t = 1) [action_horizon, action_dim] -> actions. Every action sees the whole cache.
+  Tensor denoise(Device& device, const Tensor& noise, const KvCache& cache,
+                 const std::vector<StepConstants>& steps, const Stages& stages) const;
+
+ private:
+  Tensor velocity(Device& device, const Tensor& x_t, const KvCache& cache,
+                  const StepConstants& step, const Stages& stages, int index) const;
+
+  Suffix suffix_;
+  std::vector<GemmaLayer> layers_;
+  std::vector<std::unique_ptr<LinearWeights>> dense_;  // π0.5: as StepConstants::modulations
+  std::unique_ptr<NormWeights> norm_;                  // π0
+  std::unique_ptr<LinearWeights> action_out_;
+};
+
+}  // namespace pi0

@@ -1,0 +1,73 @@
+#include "model/gemma.h"
+
+namespace pi0 {
+namespace {
+
+Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
+                 const Modulation* modulation) {
+  return modulation != nullptr ? device.rms_norm(x, *modulation, kRmsNormEps)
+                               : device.rms_norm(x, *norm, kRmsNormEps);
+}
+
+const Tensor* gate_of(const Modulation* modulation) {
+  return modulation == nullptr ? nullptr : &modulation->gate;
+}
+
+QkvSource qkv_source(const GemmaConfig& config, const Loader& loader, const std::string& name,
+                     bool with_queries) {
+  QkvSource source;
+  source.heads = {config.num_heads, config.num_kv_heads, config.head_dim};
+  if (with_queries) source.q = loader.tensor(name + "self_attn.q_proj.weight");
+  source.k = loader.tensor(name + "self_attn.k_proj.weight");
+  source.v = loader.tensor(name + "self_attn.v_proj.weight");
+  return source;
+}
+
+}  // namespace
+
+GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
+                            const std::string& name, bool adaptive) {
+  GemmaLayer layer;
+  if (!adaptive) {
+    layer.input_norm = loader.rms_norm(name + "input_layernorm");
+    layer.post_attention_norm = loader.rms_norm(name + "post_attention_layernorm");
+  }
+  layer.qkv = loader.device().prepare_qkv(qkv_source(config, loader, name, true));
+  layer.out = loader.linear(name + "self_attn.o_proj", false);
+  layer.mlp = loader.device().prepare_gated_mlp(loader.tensor(name + "mlp.gate_proj.weight"),
+                                                loader.tensor(name + "mlp.up_proj.weight"),
+                                                loader.tensor(name + "mlp.down_proj.weight"));
+  return layer;
+}
+
+GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& loader,
+                                       const std::string& name) {
+  GemmaKeysValues layer;
+  layer.input_norm = loader.rms_norm(name + "input_layernorm");
+  layer.qkv = loader.device().prepare_qkv(qkv_source(config, loader, name, false));
+  return layer;
+}
+
+Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, int first_position,
+            const Modulation* modulation) {
+  return device.qkv(normalise(device, x, layer.input_norm.get(), modulation), *layer.qkv,
+                    {.sequences = 1, .first_position = first_position});
+}
+
+KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
+                               int first_position) {
+  return device.keys_values(normalise(device, x, layer.input_norm.get(), nullptr), *layer.qkv,
+                            {.sequences = 1, .first_position = first_position});
+}
+
+Tensor finish_layer(Device& device, const GemmaLayer& layer, Tensor x, Tensor queries,
+                    const KeysValues& own, const KeysValues* cache,
+                    const GemmaModulation& modulation) {
+  x = device.linear_residual(device.attention(std::move(queries), own, cache), *layer.out,
+                             std::move(x), gate_of(modulation.input));
+  const Tensor normed =
+      normalise(device, x, layer.post_attention_norm.get(), modulation.post_attention);
+  return device.gated_mlp(normed, *layer.mlp, std::move(x), gate_of(modulation.post_attention));
+}
+
+}  // namespace pi0

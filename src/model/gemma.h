@@ -1,0 +1,53 @@
+// The Gemma layers that the prefix and the action expert share in form.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/loader.h"
+
+namespace pi0 {
+
+inline constexpr float kRmsNormEps = 1e-6f;  // transformers' GemmaConfig.rms_norm_eps
+
+// A layer up to the keys and values that it leaves behind; all that a last layer needs when
+// nothing reads its output.
+struct GemmaKeysValues {
+  std::unique_ptr<NormWeights> input_norm;  // null where norms are adaptive
+  std::unique_ptr<QkvWeights> qkv;
+};
+
+struct GemmaLayer : GemmaKeysValues {
+  std::unique_ptr<LinearWeights> out;
+  std::unique_ptr<NormWeights> post_attention_norm;  // null where norms are adaptive
+  std::unique_ptr<GatedMlpWeights> mlp;
+};
+
+// How a layer's two norms are modulated; null pointers where they are plain.
+struct GemmaModulation {
+  const Modulation* input = nullptr;
+  const Modulation* post_attention = nullptr;
+};
+
+// `name` is "….layers.N.". Adaptive layers have no norm weights of their own.
+GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
+                            const std::string& name, bool adaptive);
+// Without the query projection and what follows it.
+GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& loader,
+                                       const std::string& name);
+
+// Normalises and projects x [rows, width] at positions from `first_position` on.
+Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, int first_position,
+            const Modulation* modulation = nullptr);
+KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
+                               int first_position);
+
+// The rest of the layer: attention over `own` and `cache` (may be null), then the MLP.
+// x is the layer's input, [rows, width].
+Tensor finish_layer(Device& device, const GemmaLayer& layer, Tensor x, Tensor queries,
+                    const KeysValues& own, const KeysValues* cache,
+                    const GemmaModulation& modulation = {});
+
+}  // namespace pi0

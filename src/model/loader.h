@@ -1,0 +1,36 @@
+// Takes tensors from their source to a device, each checked on its way.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "device/device.h"
+#include "model/weights.h"
+
+namespace pi0 {
+
+class Loader {
+ public:
+  // `progress` is called with the number of tensors taken so far; may be empty.
+  Loader(Device& device, const WeightSource& source, std::function<void(int)> progress)
+      : device_(device), source_(source), progress_(std::move(progress)) {}
+
+  Device& device() const { return device_; }
+
+  // Throws Error naming the tensor when a value is not finite.
+  HostTensor tensor(const std::string& name) const;
+
+  // `name`.weight and, where asked for, `name`.bias.
+  std::unique_ptr<LinearWeights> linear(const std::string& name, bool bias) const;
+  std::unique_ptr<NormWeights> layer_norm(const std::string& name) const;
+  std::unique_ptr<NormWeights> rms_norm(const std::string& name) const;
+
+ private:
+  Device& device_;
+  const WeightSource& source_;
+  std::function<void(int)> progress_;
+  mutable int taken_ = 0;
+};
+
+}  // namespace pi0
