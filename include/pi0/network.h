@@ -16,8 +16,8 @@
 
 namespace pi0 {
 
-// How far a load has come: `stage` is a word or two, `done` of `total` in units of that stage.
-struct LoadProgress {
+// How far a load or a call has come: `stage` is a word or two, `done` of `total` in its units.
+struct Progress {
   std::string_view stage;
   std::size_t done = 0;
   std::size_t total = 0;
@@ -29,13 +29,14 @@ struct NetworkOptions {
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
-  std::function<void(const LoadProgress&)> progress;
+  std::function<void(const Progress&)> progress;  // called on the loading thread; may be empty
 };
 
 struct SampleOptions {
   int steps = 0;                      // Euler steps; 0: as the checkpoint says
   std::optional<std::uint64_t> seed;  // of the noise; without one it is new at every call
   std::vector<float> noise;           // [action_horizon, action_dim], x at t = 1; empty: drawn
+  std::function<void(const Progress&)> progress;  // called on the calling thread; may be empty
 };
 
 // Sizes that a caller needs for its tensors.

@@ -24,16 +24,17 @@ enum class NormalizationMode { kIdentity, kMeanStd, kMinMax, kQuantiles, kQuanti
 struct Normalization {
   NormalizationMode mode = NormalizationMode::kIdentity;
   double eps = 0;
-  // kMeanStd: first = mean, second = std. Ranges: first = min | q01 | q10, second = max | q99 | q90.
-  // Empty with kIdentity.
+  // kMeanStd: first = mean, second = std. Ranges: first = min | q01 | q10, second = max | q99 |
+  // q90. Empty with kIdentity. lerobot: as long as the vector. openpi: as long as the file has
+  // them; what is beyond the vector is not used, what of the vector is beyond them stays as it is.
   std::vector<double> first;
   std::vector<double> second;
 };
 
 struct Camera {
-  std::string feature;  // "observation.images.top"; openpi: "base_0_rgb"
-  std::string name;     // what follows "observation.images." in it, or the feature itself
-  bool empty = false;   // lerobot's empty_cameras: a slot that is always masked
+  std::string feature;          // "observation.images.top"; openpi: "base_0_rgb"
+  std::string name;             // what follows "observation.images." in it, or the feature itself
+  bool empty = false;           // lerobot's empty_cameras: a slot that is always masked
   Normalization normalization;  // of [0, 1] pixels, per channel; usually kIdentity
 };
 
@@ -46,9 +47,11 @@ struct Checkpoint {
   std::vector<Camera> cameras;                    // in the order that the network sees them
   std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
   PromptFormat prompt_format = PromptFormat::kPi0;
-  int state_dims = 0;        // the robot's own; 0 where the checkpoint does not say
-  int action_dims = 0;       // the robot's own, at most model.action_dim
-  int n_action_steps = 0;    // how many rows of a chunk the robot executes
+  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics,
+  // which may be padded, so an upper bound: a shorter state is legal.
+  int state_dims = 0;
+  int action_dims = 0;          // the robot's own, at most model.action_dim
+  int n_action_steps = 0;       // how many rows of a chunk the robot executes
   bool has_statistics = false;  // false: only raw values can be given and had
   Normalization state;
   Normalization action;
@@ -56,7 +59,7 @@ struct Checkpoint {
   std::vector<bool> relative_actions;
   std::vector<std::string> action_names;  // empty, or one for each of action_dims
   std::string asset;                      // openpi: the id under assets/
-  std::string dtype;  // of the weights: "bf16", "f32", or "bf16, f32" where mixed
+  std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed
   std::vector<std::string> warnings;  // legal but worth saying: a zero std, an empty range
   std::shared_ptr<const WeightSource> weights;
 };
@@ -77,12 +80,13 @@ Checkpoint open_checkpoint(const std::filesystem::path& directory,
 
 // What `pi0 info` prints beside the Checkpoint itself: the tensors, without judging them.
 struct TensorReport {
-  std::int64_t parameters = 0;       // of the architecture's tensors that are there
+  std::int64_t parameters = 0;       // of the tensors that the network needs and that are there
   std::int64_t bytes = 0;            // of all tensors in the files
   std::vector<std::string> files;    // model.safetensors, or the shards
   std::map<std::string, int> types;  // "bf16" -> how many tensors
-  std::vector<std::string> unused;   // in the files, not of the architecture
-  std::vector<std::string> missing;  // of the architecture, not in the files
+  // In the files, not needed: TensorSpec::optional, the other of the tied pair, whatever else.
+  std::vector<std::string> unused;
+  std::vector<std::string> missing;  // needed, not in the files
   std::vector<std::string> wrong;    // a sentence each: name, shape found, shape expected
 };
 

@@ -149,7 +149,8 @@ class Device {
   // ---- Operations ----
 
   // images [cameras, size, size, 3] -> [cameras * patches, width]: a convolution whose stride is
-  // its kernel, plus bias, plus the position of each patch (row by row).
+  // its kernel (pixels beyond the last whole patch are left out), plus bias, plus the position of
+  // each patch (row by row).
   virtual Tensor patch_embedding(const Tensor& images, const PatchEmbeddingWeights& weights) = 0;
 
   // Over each row: (x - mean) / sqrt(variance + eps) * weight + bias.

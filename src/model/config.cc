@@ -64,10 +64,9 @@ void validate(const ModelConfig& config, const std::string& where) {
                     ", expected an even number (the time embedding is half sines, half cosines)");
   check.positive("vocab_size", config.vocab_size);
   check.positive("the image resolution", config.image_size);
-  check.require(config.image_size % vision.patch_size == 0,
+  check.require(config.image_size >= vision.patch_size,
                 "the image resolution (" + std::to_string(config.image_size) +
-                    ") is not a multiple of vision.patch_size (" +
-                    std::to_string(vision.patch_size) + ")");
+                    ") is below vision.patch_size (" + std::to_string(vision.patch_size) + ")");
   check.positive("the number of cameras", config.num_cameras);
   check.positive("the number of prompt tokens", config.max_tokens);
   check.positive("the state's width", config.state_dim);

@@ -41,6 +41,7 @@ struct ModelConfig {
   double min_period = 4e-3;
   double max_period = 4.0;
 
+  // Pixels beyond the last whole patch are not looked at, as in a convolution without padding.
   int patches() const {
     const int side = image_size / vision.patch_size;
     return side * side;
@@ -49,7 +50,7 @@ struct ModelConfig {
 
 // Throws Error (kInvalidCheckpoint) when a size is not positive or two contradict each other
 // (width not a multiple of the heads, prefix and expert of different depth or heads, an odd
-// head_dim, an image that patches do not divide). `where` is the file to name.
+// head_dim, an image below one patch). `where` is the file to name.
 void validate(const ModelConfig& config, const std::string& where);
 
 }  // namespace pi0

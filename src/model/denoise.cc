@@ -69,6 +69,7 @@ Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cac
   const auto dt = static_cast<float>(-1.0 / static_cast<double>(steps.size()));
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const int index = static_cast<int>(k);
+    stages.progress("denoising", k, steps.size());
     stages("x_t", index, *x_t);
     const Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
     stages("v_t", index, v);

@@ -81,7 +81,7 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
                                        Pi0Timing* timing) {
   Stopwatch watch;
   Pi0Timing spent;
-  const Stages stages(*device_, observer);
+  const Stages stages(*device_, observer, input.progress);
   prepare_call(input);
   Call& call = call_;
   // An observer reads tensors in the middle of the work, which a recording cannot.

@@ -20,6 +20,7 @@ struct Pi0Input {
   std::vector<float> state;  // [state_dim]; empty for π0.5
   std::vector<float> noise;  // [action_horizon, action_dim]
   int steps = 0;
+  StageProgress progress;  // may be empty
 };
 
 // Milliseconds.

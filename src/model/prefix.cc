@@ -18,6 +18,7 @@ KvCache Prefix::run(Device& device, Tensor embeddings, const Stages& stages) con
   KvCache cache;
   Tensor x = std::move(embeddings);
   for (const GemmaLayer& layer : layers_) {
+    stages.progress("prefix", cache.size(), layers_.size());
     Qkv qkv = project(device, layer, x, 0);
     cache.push_back(std::move(qkv.own));
     x = finish_layer(device, layer, std::move(x), std::move(qkv.queries), cache.back(), nullptr);

@@ -42,7 +42,9 @@ Siglip::Siglip(const ModelConfig& config, const Loader& loader) {
 Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages) const {
   const HeadSplit split{.sequences = static_cast<int>(images.dim(0)), .first_position = {}};
   Tensor x = device.patch_embedding(images, *patches_);
+  std::size_t done = 0;
   for (const Layer& layer : layers_) {
+    stages.progress("vision", done++, layers_.size());
     Qkv qkv = device.qkv(device.layer_norm(x, *layer.norm1, kEps), *layer.qkv, split);
     x = device.linear_residual(device.attention(std::move(qkv.queries), qkv.own, nullptr),
                                *layer.out, std::move(x));

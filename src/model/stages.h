@@ -1,7 +1,9 @@
 // Intermediate results of a call, for whoever compares or records them.
 #pragma once
 
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "device/device.h"
 
@@ -18,10 +20,14 @@ class StageObserver {
                        std::vector<float> values) = 0;
 };
 
-// Hands tensors to an observer, or does nothing where there is none.
+// How far a call has come: "vision" layers, "prefix" layers, "denoising" steps.
+using StageProgress = std::function<void(std::string_view stage, int done, int total)>;
+
+// Hands tensors to an observer and tells how far the work is, where anybody asked.
 class Stages {
  public:
-  Stages(Device& device, StageObserver* observer) : device_(device), observer_(observer) {}
+  Stages(Device& device, StageObserver* observer, StageProgress progress)
+      : device_(device), observer_(observer), progress_(std::move(progress)) {}
 
   bool observed() const { return observer_ != nullptr; }
   void operator()(std::string_view stage, int index, const Tensor& tensor) const {
@@ -29,10 +35,14 @@ class Stages {
       observer_->observe(stage, index, tensor.shape(), device_.download(tensor));
     }
   }
+  void progress(std::string_view stage, std::size_t done, std::size_t total) const {
+    if (progress_) progress_(stage, static_cast<int>(done), static_cast<int>(total));
+  }
 
  private:
   Device& device_;
   StageObserver* observer_;
+  StageProgress progress_;
 };
 
 }  // namespace pi0

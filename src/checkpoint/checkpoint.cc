@@ -1,0 +1,79 @@
+#include "checkpoint/checkpoint.h"
+
+#include <utility>
+
+#include "checkpoint/families.h"
+#include "checkpoint/sentence.h"
+#include "checkpoint/sizes.h"
+#include "checkpoint/weight_check.h"
+#include "checkpoint/weight_files.h"
+#include "files/json.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+Family family_of(const fs::path& directory) {
+  std::error_code ignored;
+  if (fs::exists(directory / "policy_preprocessor.json", ignored)) return Family::kLerobot;
+  const fs::path config = directory / "config.json";
+  if (!fs::exists(config, ignored)) return Family::kOpenpi;
+  const Json json = read_json(config);
+  require_object(json, config.string());
+  return json.contains("type") ? Family::kLerobot : Family::kOpenpi;
+}
+
+struct Opened {
+  Checkpoint checkpoint;
+  std::shared_ptr<const WeightFiles> files;
+};
+
+Opened open_all(const fs::path& directory, const CheckpointOptions& options) {
+  std::error_code ignored;
+  if (!fs::is_directory(directory, ignored)) {
+    fail(directory.string(), "is not a directory, expected that of a checkpoint", ErrorCode::kIo);
+  }
+  Opened opened;
+  if (family_of(directory) == Family::kLerobot) {
+    opened.checkpoint =
+        open_lerobot(directory, options);  // first: it may say why others are absent
+    opened.files = WeightFiles::open(directory);
+  } else {
+    opened.files = WeightFiles::open(directory);
+    opened.checkpoint = open_openpi(directory, *opened.files, options);
+  }
+  ModelConfig& model = opened.checkpoint.model;
+  if (model.vocab_size == 0) {
+    const WeightFiles::Located* embedding = opened.files->find_embedding();
+    const bool sane = embedding && embedding->tensor->shape.size() == 2 &&
+                      embedding->tensor->shape[0] <= kMaxSize;
+    model.vocab_size =
+        sane ? static_cast<int>(embedding->tensor->shape[0]) : ModelConfig().vocab_size;
+  }
+  validate(model, (directory / "config.json").string());
+  opened.checkpoint.dtype = weight_types(*opened.files, model);
+  return opened;
+}
+
+}  // namespace
+
+Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
+  Opened opened = open_all(directory, options);
+  Inspection inspection;
+  inspection.tensors = check_weights(*opened.files, opened.checkpoint.model);
+  inspection.checkpoint = std::move(opened.checkpoint);
+  if (inspection.tensors.missing.empty() && inspection.tensors.wrong.empty()) {
+    inspection.checkpoint.weights = make_weight_source(std::move(opened.files));
+  }
+  return inspection;
+}
+
+Checkpoint open_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
+  Opened opened = open_all(directory, options);
+  require_complete(check_weights(*opened.files, opened.checkpoint.model), opened.files->where());
+  opened.checkpoint.weights = make_weight_source(std::move(opened.files));
+  return std::move(opened.checkpoint);
+}
+
+}  // namespace pi0

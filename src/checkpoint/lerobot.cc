@@ -1,0 +1,170 @@
+#include <optional>
+#include <utility>
+
+#include "checkpoint/families.h"
+#include "checkpoint/lerobot_config.h"
+#include "checkpoint/lerobot_processors.h"
+#include "checkpoint/prompt_format.h"
+#include "checkpoint/sentence.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What openpi's form needs to be told, lerobot's files say.
+void refuse_openpi_options(const fs::path& directory, const CheckpointOptions& options) {
+  const std::pair<bool, const char*> given[] = {{options.delta_mask.has_value(), "a delta mask"},
+                                                {options.asset.has_value(), "an asset"},
+                                                {options.action_dims.has_value(), "action dims"}};
+  for (const auto& [is_given, what] : given) {
+    if (is_given) {
+      fail(directory.string(),
+           std::string(what) + " cannot be given for a lerobot checkpoint, whose files say it",
+           ErrorCode::kInvalidInput);
+    }
+  }
+  std::error_code ignored;
+  if (fs::exists(directory / "pi0.json", ignored)) {
+    fail((directory / "pi0.json").string(),
+         "is for openpi's form of checkpoint; lerobot's files, which are here, say it themselves");
+  }
+}
+
+// The steps around the network, from their files or, where one is absent (older lerobot had none),
+// as far as config.json says them.
+struct Processors {
+  Preprocessor pre;
+  Postprocessor post;
+  std::string pre_where;  // what an error or a warning names
+  std::string post_where;
+};
+
+Processors read_processors(const fs::path& directory, const LerobotConfig& config) {
+  Processors result;
+  result.pre_where = (directory / "policy_preprocessor.json").string();
+  result.post_where = (directory / "policy_postprocessor.json").string();
+  NormalizerStep without_statistics;
+  without_statistics.norm_map = config.norm_map;
+  std::error_code ignored;
+  if (fs::exists(result.pre_where, ignored)) {
+    result.pre = parse_preprocessor(read_json(result.pre_where), result.pre_where);
+  } else {
+    result.pre.normalizer = without_statistics;
+    result.pre.relative = config.relative;
+    result.pre_where += " is absent";
+  }
+  if (fs::exists(result.post_where, ignored)) {
+    result.post = parse_postprocessor(read_json(result.post_where), result.post_where);
+  } else {
+    result.post.unnormalizer = without_statistics;
+    result.post.absolute = result.pre.relative && result.pre.relative->enabled;
+    result.post_where += " is absent";
+  }
+  return result;
+}
+
+// One normalizer step with its state file.
+class Normalizer {
+ public:
+  Normalizer(const fs::path& directory, const std::optional<NormalizerStep>& step,
+             const std::string& where, std::vector<std::string>& warnings)
+      : step_(step), warnings_(warnings), where_(where) {
+    if (!step_ || step_->state_file.empty()) return;
+    require_beside(step_->state_file, where + ": state_file");
+    statistics_ = SafeTensors::open(directory / step_->state_file);
+    where_ = statistics_->where();
+  }
+
+  // `complete` becomes false when the feature passes unchanged only for want of statistics.
+  Normalization operator()(const Feature& feature, bool& complete) const {
+    bool absent = !step_;
+    Normalization result;
+    if (step_) {
+      result = lerobot_normalization(*step_, statistics_ ? &*statistics_ : nullptr, feature, where_,
+                                     warnings_, absent);
+    }
+    if (absent) {
+      warnings_.push_back(where_ + ": no statistics of " + feature.name +
+                          ", which so passes as it is");
+      complete = false;
+    }
+    return result;
+  }
+
+ private:
+  const std::optional<NormalizerStep>& step_;
+  std::vector<std::string>& warnings_;
+  std::string where_;
+  std::optional<SafeTensors> statistics_;
+};
+
+void read_relative_actions(const LerobotConfig& config, const Processors& processors,
+                           Checkpoint& checkpoint) {
+  const RelativeActions relative = processors.pre.relative.value_or(RelativeActions());
+  const auto& names = relative.action_names ? relative.action_names : config.relative.action_names;
+  if (names && names->size() >= static_cast<std::size_t>(checkpoint.action_dims)) {
+    checkpoint.action_names.assign(names->begin(), names->begin() + checkpoint.action_dims);
+  }
+  // At inference lerobot's preprocessor has no actions to make relative: the postprocessor decides.
+  const bool enabled = processors.post.absolute;
+  if (enabled && !processors.pre.relative) {
+    fail(processors.post_where,
+         "absolute_actions_processor is enabled, but the preprocessor has no "
+         "relative_actions_processor to go with it");
+  }
+  if (enabled != relative.enabled) {
+    checkpoint.warnings.push_back(processors.post_where + ": absolute_actions_processor is " +
+                                  (enabled ? "" : "not ") +
+                                  "enabled, unlike relative_actions_processor of the " +
+                                  "preprocessor; the former is followed");
+  }
+  if (!enabled) return;
+  if (checkpoint.state_dims < checkpoint.action_dims) {
+    fail(processors.post_where, "the " + std::to_string(checkpoint.action_dims) +
+                                    " actions are relative to the state, which has only " +
+                                    std::to_string(checkpoint.state_dims) + " dimensions");
+  }
+  checkpoint.relative_actions = relative_mask(relative, checkpoint.action_dims);
+}
+
+}  // namespace
+
+Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& options) {
+  const std::string config_name = (directory / "config.json").string();
+  const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
+  refuse_openpi_options(directory, options);
+  const Processors processors = read_processors(directory, config);
+
+  Checkpoint checkpoint;
+  checkpoint.directory = directory;
+  checkpoint.family = Family::kLerobot;
+  checkpoint.model = config.model;
+  if (processors.pre.max_tokens) checkpoint.model.max_tokens = *processors.pre.max_tokens;
+  checkpoint.cameras = config.cameras;
+  checkpoint.rename_map = processors.pre.rename_map;
+  checkpoint.prompt_format = choose_prompt_format(config.model.kind, options.prompt_format,
+                                                  directory.string(), ErrorCode::kInvalidInput);
+  checkpoint.state_dims = config.state_dims;
+  checkpoint.action_dims = config.action_dims;
+  checkpoint.n_action_steps = config.n_action_steps;
+
+  const Normalizer normalize(directory, processors.pre.normalizer, processors.pre_where,
+                             checkpoint.warnings);
+  const Normalizer unnormalize(directory, processors.post.unnormalizer, processors.post_where,
+                               checkpoint.warnings);
+  checkpoint.has_statistics = true;
+  checkpoint.state =
+      normalize({"observation.state", "STATE", checkpoint.state_dims}, checkpoint.has_statistics);
+  checkpoint.action =
+      unnormalize({"action", "ACTION", checkpoint.action_dims}, checkpoint.has_statistics);
+  bool images_as_they_are = true;  // as usual: no reason to refuse the checkpoint
+  for (Camera& camera : checkpoint.cameras) {
+    if (camera.empty || !processors.pre.normalizer) continue;
+    camera.normalization = normalize({camera.feature, "VISUAL", 3}, images_as_they_are);
+  }
+  read_relative_actions(config, processors, checkpoint);
+  return checkpoint;
+}
+
+}  // namespace pi0

@@ -1,0 +1,102 @@
+// lerobot_normalization: the statistics of a step's state file, as lerobot's
+// processor/normalize_processor.py looks them up and broadcasts them.
+
+#include <algorithm>
+#include <cstring>
+
+#include "checkpoint/lerobot_processors.h"
+#include "checkpoint/normalization.h"
+#include "checkpoint/sentence.h"
+#include "device/host_tensor.h"
+
+namespace pi0 {
+namespace {
+
+// Of a dtype whose value is made from `Bits` by `convert`.
+template <typename Bits, typename Convert>
+std::vector<double> values_of(std::span<const std::byte> bytes, Convert convert) {
+  std::vector<double> values(bytes.size() / sizeof(Bits));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Bits bits;
+    std::memcpy(&bits, bytes.data() + i * sizeof bits, sizeof bits);
+    values[i] = convert(bits);
+  }
+  return values;
+}
+
+// lerobot converts all of them to float32, whatever they were saved as.
+std::vector<double> read_values(const SafeTensor& tensor, const std::string& name,
+                                const std::string& where) {
+  if (tensor.dtype == "F32") return values_of<float>(tensor.bytes, [](float x) { return x; });
+  if (tensor.dtype == "F64") {
+    return values_of<double>(tensor.bytes, [](double x) { return static_cast<float>(x); });
+  }
+  if (tensor.dtype == "F16") return values_of<std::uint16_t>(tensor.bytes, f16_to_float);
+  if (tensor.dtype == "BF16") return values_of<std::uint16_t>(tensor.bytes, bf16_to_float);
+  fail(where, name + " is of type " + tensor.dtype + ", expected F32, F64, F16 or BF16");
+}
+
+// Whether a tensor of this shape broadcasts to [..., dims], or, for a camera, to [..., dims, H, W]
+// (lerobot makes a flat [dims] of a camera's [dims, 1, 1]).
+bool broadcasts(const std::vector<std::int64_t>& shape, int dims, bool camera) {
+  const std::size_t place =  // of the only dimension that need not be 1
+      camera && shape.size() >= 3 ? shape.size() - 3 : shape.size() - 1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] != 1 && !(i == place && shape[i] == dims)) return false;
+  }
+  return !camera || shape.size() != 2;
+}
+
+std::vector<double> read_statistic(const SafeTensors& file, const Feature& feature,
+                                   const std::string& statistic, NormalizationMode mode,
+                                   const std::string& where) {
+  const std::string name = feature.name + "." + statistic;
+  const SafeTensor* tensor = file.find(name);
+  if (!tensor) {
+    fail(where, name + " is missing, which the mode " + name_of(mode) + " needs");
+  }
+  if (!broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) {
+    fail(where, name + " has shape " + to_string(tensor->shape) + ", but " + feature.name +
+                    " has " + std::to_string(feature.dims) +
+                    (feature.type == "VISUAL" ? " channels" : " dimensions"));
+  }
+  std::vector<double> values = read_values(*tensor, name, where);
+  if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
+  return values;
+}
+
+bool has_statistics(const SafeTensors& file, const std::string& feature) {
+  const auto& tensors = file.tensors();
+  // lerobot splits "feature.statistic" at the last dot.
+  return std::any_of(tensors.begin(), tensors.end(), [&](const auto& tensor) {
+    return tensor.first.substr(0, tensor.first.rfind('.')) == feature;
+  });
+}
+
+}  // namespace
+
+Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
+                                    const Feature& feature, const std::string& where,
+                                    std::vector<std::string>& warnings, bool& absent) {
+  const bool action = feature.type == "ACTION";  // the step's list of features is for observations
+  const auto listed = step.features.find(feature.name);
+  const std::string& type = action || listed == step.features.end() ? feature.type : listed->second;
+  const auto found = step.norm_map.find(type);
+  const auto mode = found == step.norm_map.end() ? NormalizationMode::kIdentity : found->second;
+  if (mode == NormalizationMode::kIdentity) return {};
+  const auto& keys = step.observation_keys;
+  if (!action && keys && std::find(keys->begin(), keys->end(), feature.name) == keys->end()) {
+    return {};
+  }
+  if (!statistics || !has_statistics(*statistics, feature.name) ||
+      (!action && listed == step.features.end())) {
+    absent = true;
+    return {};
+  }
+  const auto [first, second] = statistics_of(mode);
+  return make_normalization(
+      mode, step.eps, read_statistic(*statistics, feature, first, mode, where),
+      read_statistic(*statistics, feature, second, mode, where), feature.name, where, warnings);
+}
+
+}  // namespace pi0

@@ -1,0 +1,217 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "checkpoint/families.h"
+#include "checkpoint/openpi_config.h"
+#include "checkpoint/prompt_format.h"
+#include "checkpoint/sentence.h"
+#include "checkpoint/sizes.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kEmbeddings =
+    "paligemma_with_expert.paligemma.model.vision_tower.vision_model.embeddings.";
+constexpr int kMaxAssetDepth = 8;  // folders within assets/; an id has two at most
+
+// Dimension `index` of a tensor of `rank` dimensions, if there is such a tensor and it is sane.
+std::optional<int> dimension(const WeightFiles& files, const std::string& name, std::size_t rank,
+                             std::size_t index) {
+  const WeightFiles::Located* found = files.find(name);
+  if (!found || found->tensor->shape.size() != rank) return std::nullopt;
+  const std::int64_t dim = found->tensor->shape[index];
+  if (dim < 1 || dim > kMaxSize) return std::nullopt;
+  return static_cast<int>(dim);
+}
+
+ModelKind read_kind(const WeightFiles& files) {
+  const bool pi0 = files.find("state_proj.weight") != nullptr;
+  const bool pi05 = files.find("time_mlp_in.weight") != nullptr;
+  if (pi0 == pi05) {
+    fail(files.where(),
+         std::string("holds ") + (pi0 ? "both" : "neither") + " state_proj.weight (of pi0) " +
+             (pi0 ? "and" : "nor") +
+             " time_mlp_in.weight (of pi05), so it does not say which of the two it is" +
+             (pi0 ? "" : "; a checkpoint of lerobot has a \"type\" in its config.json"));
+  }
+  return pi0 ? ModelKind::kPi0 : ModelKind::kPi05;
+}
+
+// Image size from the learned positions: a row for each patch of a square image. Left as it is
+// when there is no such tensor, which is then reported as missing.
+void read_image_size(const WeightFiles& files, ModelConfig& model) {
+  const auto patches =
+      dimension(files, std::string(kEmbeddings) + "position_embedding.weight", 2, 0);
+  if (!patches) return;
+  const int side = static_cast<int>(std::lround(std::sqrt(*patches)));
+  if (side * side != *patches) {
+    fail(files.where(), std::string(kEmbeddings) + "position_embedding.weight has " +
+                            std::to_string(*patches) + " rows, expected a square number");
+  }
+  const std::int64_t size = std::int64_t{side} * model.vision.patch_size;
+  model.image_size = static_cast<int>(std::min<std::int64_t>(size, kMaxSize + 1));
+}
+
+void find_assets(const fs::path& folder, const std::string& id, int depth,
+                 std::map<std::string, fs::path>& found) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (!at->is_directory(error)) continue;
+    const std::string name = id + (id.empty() ? "" : "/") + at->path().filename().string();
+    const fs::path statistics = at->path() / "norm_stats.json";
+    if (fs::exists(statistics, error)) found[name] = statistics;
+    if (depth < kMaxAssetDepth) find_assets(at->path(), name, depth + 1, found);
+  }
+}
+
+// The asset to take, as (id, norm_stats.json); nullopt when there is none and none was asked for.
+std::optional<std::pair<std::string, fs::path>> choose_asset(
+    const fs::path& directory, const std::optional<std::string>& asked) {
+  std::map<std::string, fs::path> found;
+  find_assets(directory / "assets", "", 1, found);
+  std::vector<std::string> ids;
+  for (const auto& [id, path] : found) ids.push_back(id);
+  const std::string where = (directory / "assets").string();
+  if (asked) {
+    const auto chosen = found.find(*asked);
+    if (chosen == found.end()) {
+      fail(where, "there is no " + *asked + "/norm_stats.json, " +
+                      (ids.empty() ? "nor that of another asset" : "only that of " + list_of(ids)));
+    }
+    return *chosen;
+  }
+  if (found.size() > 1) {
+    fail(where, "there are several assets, choose one by --asset or in pi0.json: " + list_of(ids));
+  }
+  if (found.empty()) return std::nullopt;
+  return *found.begin();
+}
+
+void read_statistics(const fs::path& directory, const std::optional<std::string>& asset,
+                     Checkpoint& checkpoint) {
+  const auto chosen = choose_asset(directory, asset);
+  if (!chosen) {
+    checkpoint.warnings.push_back((directory / "assets").string() +
+                                  ": no norm_stats.json, so no statistics of state and actions");
+    return;
+  }
+  checkpoint.asset = chosen->first;
+  OpenpiStatistics statistics =
+      parse_norm_stats(read_json(chosen->second), chosen->second.string(),
+                       checkpoint.model.kind == ModelKind::kPi05, checkpoint.warnings);
+  checkpoint.state = std::move(statistics.state);
+  checkpoint.action = std::move(statistics.action);
+  checkpoint.has_statistics = true;
+}
+
+// The length of statistics, at most the network's width.
+int dims_of(const Normalization& normalization, const ModelConfig& model) {
+  return static_cast<int>(
+      std::min(normalization.first.size(), static_cast<std::size_t>(model.action_dim)));
+}
+
+// Who asks for something: the caller's options, or pi0.json.
+struct Source {
+  Source(bool is_option, const fs::path& directory)
+      : where((is_option ? directory : directory / "pi0.json").string()),
+        code(is_option ? ErrorCode::kInvalidInput : ErrorCode::kInvalidCheckpoint) {}
+  std::string where;
+  ErrorCode code;
+};
+
+void read_action_dims(const std::optional<int>& asked, const Source& source,
+                      Checkpoint& checkpoint) {
+  const ModelConfig& model = checkpoint.model;
+  if (!asked) {
+    checkpoint.action_dims =
+        checkpoint.has_statistics ? dims_of(checkpoint.action, model) : model.action_dim;
+    return;
+  }
+  if (*asked < 1 || *asked > model.action_dim) {
+    fail(source.where,
+         "the number of action dims is " + std::to_string(*asked) + ", expected 1 to " +
+             std::to_string(model.action_dim) + ", the width of the network's actions",
+         source.code);
+  }
+  checkpoint.action_dims = *asked;
+}
+
+void read_delta_mask(const std::optional<std::string>& asked, const Source& source,
+                     Checkpoint& checkpoint) {
+  if (!asked) return;
+  std::vector<bool> mask = parse_delta_mask(*asked, source.where, source.code);
+  const auto width = static_cast<std::size_t>(checkpoint.model.action_dim);
+  if (mask.size() > width) {
+    fail(source.where,
+         "the delta mask " + *asked + " has " + std::to_string(mask.size()) +
+             " dimensions, but actions have " + std::to_string(width),
+         source.code);
+  }
+  // openpi makes the padded actions absolute, and cuts them after.
+  const auto dims = static_cast<std::size_t>(checkpoint.action_dims);
+  mask.resize(std::min(mask.size(), dims));
+  checkpoint.relative_actions = std::move(mask);
+}
+
+ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
+                       std::vector<std::string>& warnings) {
+  ModelConfig model;
+  model.kind = read_kind(files);
+  const auto patch = dimension(files, std::string(kEmbeddings) + "patch_embedding.weight", 4, 2);
+  model.vision.patch_size = patch.value_or(model.vision.patch_size);
+  model.action_dim = dimension(files, "action_in_proj.weight", 2, 1).value_or(model.action_dim);
+  const std::string name = (directory / "config.json").string();
+  std::error_code ignored;
+  if (fs::exists(name, ignored)) {
+    parse_openpi_config(read_json(name), name, model);
+  } else {  // openpi's own training in PyTorch writes none
+    parse_openpi_config(Json::object(), name, model);
+    warnings.push_back(name + " is absent: an action horizon of " +
+                       std::to_string(model.action_horizon) + " is assumed");
+  }
+  read_image_size(files, model);
+  model.state_dim = model.action_dim;
+  model.max_tokens = model.kind == ModelKind::kPi05 ? 200 : 48;  // openpi's models/pi0_config.py
+  return model;
+}
+
+}  // namespace
+
+Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
+                       const CheckpointOptions& options) {
+  Checkpoint checkpoint;
+  checkpoint.directory = directory;
+  checkpoint.family = Family::kOpenpi;
+  checkpoint.model = read_model(directory, files, checkpoint.warnings);
+  const ModelConfig& model = checkpoint.model;
+  for (const char* name : {"base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"}) {
+    Camera camera;
+    camera.feature = camera.name = name;
+    checkpoint.cameras.push_back(camera);
+  }
+
+  const std::string pi0_json = (directory / "pi0.json").string();
+  std::error_code ignored;
+  CheckpointOptions from_file;
+  if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
+
+  const Source source(options.prompt_format.has_value(), directory);
+  checkpoint.prompt_format = choose_prompt_format(
+      model.kind, options.prompt_format ? options.prompt_format : from_file.prompt_format,
+      source.where, source.code);
+  read_statistics(directory, options.asset ? options.asset : from_file.asset, checkpoint);
+  checkpoint.state_dims = dims_of(checkpoint.state, model);
+  checkpoint.n_action_steps = model.action_horizon;
+  read_action_dims(options.action_dims ? options.action_dims : from_file.action_dims,
+                   Source(options.action_dims.has_value(), directory), checkpoint);
+  read_delta_mask(options.delta_mask ? options.delta_mask : from_file.delta_mask,
+                  Source(options.delta_mask.has_value(), directory), checkpoint);
+  return checkpoint;
+}
+
+}  // namespace pi0

@@ -1,0 +1,27 @@
+#include "checkpoint/prompt_format.h"
+
+#include "checkpoint/sentence.h"
+#include "files/json.h"
+
+namespace pi0 {
+
+PromptFormat parse_prompt_format(const std::string& text, const std::string& where) {
+  if (text == "pi0") return PromptFormat::kPi0;
+  if (text == "pi05") return PromptFormat::kPi05;
+  fail(where, "the prompt format is " + describe(text) + ", expected \"pi0\" or \"pi05\"");
+}
+
+PromptFormat choose_prompt_format(ModelKind kind, const std::optional<PromptFormat>& asked,
+                                  const std::string& where, ErrorCode code) {
+  const bool pi05 = kind == ModelKind::kPi05;
+  if (!asked) return pi05 ? PromptFormat::kPi05 : PromptFormat::kPi0;
+  if (!pi05 && *asked == PromptFormat::kPi05) {
+    fail(where,
+         "the prompt format pi05 puts the state into the text, but this network of pi0 takes it as "
+         "a vector: expected pi0",
+         code);
+  }
+  return *asked;
+}
+
+}  // namespace pi0

@@ -1,0 +1,21 @@
+// Which prompt format a checkpoint takes.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+
+// "pi0" or "pi05". Throws Error naming `where` for another.
+PromptFormat parse_prompt_format(const std::string& text, const std::string& where);
+
+// The format that is asked for, or else that of the kind. Throws Error (`code`) naming `where`,
+// which asks, for the format of pi05 with a network of pi0: it has no use for the state in its
+// text.
+PromptFormat choose_prompt_format(ModelKind kind, const std::optional<PromptFormat>& asked,
+                                  const std::string& where, ErrorCode code);
+
+}  // namespace pi0

@@ -1,0 +1,104 @@
+#include "checkpoint/weight_check.h"
+
+#include <optional>
+#include <set>
+
+#include "checkpoint/sentence.h"
+
+namespace pi0 {
+namespace {
+
+std::optional<DType> weight_type(const std::string& dtype) {
+  if (dtype == "F32") return DType::kF32;
+  if (dtype == "F16") return DType::kF16;
+  if (dtype == "BF16") return DType::kBF16;
+  return std::nullopt;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  }
+  return text;
+}
+
+const WeightFiles::Located* locate(const WeightFiles& files, const std::string& name) {
+  return name == kEmbedTokens ? files.find_embedding() : files.find(name);
+}
+
+class MappedWeights : public WeightSource {
+ public:
+  explicit MappedWeights(std::shared_ptr<const WeightFiles> files) : files_(std::move(files)) {}
+
+  HostTensor tensor(const std::string& name) const override {
+    const WeightFiles::Located* found = locate(*files_, name);
+    if (!found) fail(files_->where(), "the tensor " + name + " is missing");
+    const std::optional<DType> dtype = weight_type(found->tensor->dtype);
+    const std::string full_name = found->name + " in " + found->file->where();
+    if (!dtype) fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
+    return {full_name, *dtype, found->tensor->shape, found->tensor->bytes.data(),
+            found->file->owner()};
+  }
+
+ private:
+  std::shared_ptr<const WeightFiles> files_;
+};
+
+}  // namespace
+
+TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) {
+  TensorReport report;
+  report.files = files.names();
+  std::set<const WeightFiles::Located*> used;
+  for (const TensorSpec& spec : architecture(config)) {
+    if (spec.optional) continue;
+    const WeightFiles::Located* found = locate(files, spec.name);
+    if (!found) {
+      report.missing.push_back(spec.name);
+      continue;
+    }
+    used.insert(found);
+    const SafeTensor& tensor = *found->tensor;
+    report.parameters += element_count(tensor.shape);
+    if (tensor.shape != spec.shape) {
+      report.wrong.push_back(found->name + " has shape " + to_string(tensor.shape) + ", expected " +
+                             to_string(spec.shape));
+    }
+    if (!weight_type(tensor.dtype)) {
+      report.wrong.push_back(found->name + " is of type " + tensor.dtype +
+                             ", expected F32, F16 or BF16");
+    }
+  }
+  for (const auto& [name, located] : files.tensors()) {
+    report.bytes += static_cast<std::int64_t>(located.tensor->bytes.size());
+    ++report.types[lower(located.tensor->dtype)];
+    if (!used.contains(&located)) report.unused.push_back(located.name);
+  }
+  return report;
+}
+
+void require_complete(const TensorReport& report, const std::string& where) {
+  std::vector<std::string> sentences;
+  for (const std::string& name : report.missing) sentences.push_back(name + " is missing");
+  sentences.insert(sentences.end(), report.wrong.begin(), report.wrong.end());
+  if (sentences.empty()) return;
+  fail(where,
+       (sentences.size() == 1 ? "a tensor of the network is"
+                              : std::to_string(sentences.size()) + " tensors of the network are") +
+           std::string(" missing or wrong: ") + list_of(sentences, "; "));
+}
+
+std::string weight_types(const WeightFiles& files, const ModelConfig& config) {
+  std::set<std::string> types;
+  for (const TensorSpec& spec : architecture(config)) {
+    const WeightFiles::Located* found = spec.optional ? nullptr : locate(files, spec.name);
+    if (found) types.insert(lower(found->tensor->dtype));
+  }
+  return list_of({types.begin(), types.end()});
+}
+
+std::shared_ptr<const WeightSource> make_weight_source(std::shared_ptr<const WeightFiles> files) {
+  return std::make_shared<MappedWeights>(std::move(files));
+}
+
+}  // namespace pi0

@@ -1,0 +1,55 @@
+// The safetensors files of a checkpoint, one or several, as one list of tensors under openpi's
+// names. Mapped: nothing of a tensor is read here.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "files/json.h"
+#include "files/safetensors.h"
+
+namespace pi0 {
+
+// The "weight_map" of a model.safetensors.index.json: tensor -> file beside it. Throws Error naming
+// `where` when it is not of that form, or a file lies elsewhere ("../x", "/x").
+std::map<std::string, std::string> parse_shard_index(const Json& index, const std::string& where);
+
+// Throws Error naming `where` unless `name` is a relative path that stays in the directory.
+void require_beside(const std::string& name, const std::string& where);
+
+class WeightFiles {
+ public:
+  struct Located {
+    const SafeTensors* file;
+    std::string name;  // in that file, perhaps with "model." before it
+    const SafeTensor* tensor;
+  };
+
+  // Opens model.safetensors, or else the shards that model.safetensors.index.json names. Throws
+  // Error naming what is absent or damaged, a tensor that its shard lacks or that is there twice.
+  static std::shared_ptr<const WeightFiles> open(const std::filesystem::path& directory);
+
+  // By openpi's name (without "model."). nullptr when there is none.
+  const Located* find(std::string_view name) const;
+  // The token embedding under either of its two names (model/weights.h), nullptr without any.
+  const Located* find_embedding() const;
+
+  const std::map<std::string, Located, std::less<>>& tensors() const { return tensors_; }
+  const std::vector<std::string>& names() const { return names_; }  // of the files
+  // What an error names: the file, or the index of several.
+  const std::string& where() const { return where_; }
+
+ private:
+  void add(const SafeTensors& file, const std::string& name);
+
+  std::string where_;
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<const SafeTensors>> files_;
+  std::map<std::string, Located, std::less<>> tensors_;
+};
+
+}  // namespace pi0

@@ -1,0 +1,178 @@
+#include "files/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <random>
+#include <system_error>
+#include <utility>
+
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, const std::string& what, int error) {
+  throw Error(ErrorCode::kIo,
+              path.string() + " " + what + ": " + std::generic_category().message(error));
+}
+
+// A file descriptor that is closed whatever happens.
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags, mode_t mode = 0) {
+    do {
+      value_ = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    } while (value_ < 0 && errno == EINTR);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  int get() const { return value_; }
+  // close(), which is where some file systems report that a write failed.
+  int close() { return ::close(std::exchange(value_, -1)); }
+
+ private:
+  int value_;
+};
+
+// The size of an open file. Throws when it was not opened, or is no regular file.
+std::size_t regular_size(const Descriptor& file, const fs::path& path) {
+  struct stat status;
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) fail(path, "cannot be read", errno);
+  if (S_ISDIR(status.st_mode)) {
+    throw Error(ErrorCode::kIo, path.string() + " is a directory, expected a file");
+  }
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::kIo, path.string() + " is not a regular file");
+  }
+  return static_cast<std::size_t>(status.st_size);
+}
+
+// Opening a FIFO that nobody writes to would wait for ever; regular files ignore O_NONBLOCK.
+constexpr int kReadFlags = O_RDONLY | O_NONBLOCK;
+
+void write_all(const Descriptor& file, std::string_view contents, const fs::path& path) {
+  while (!contents.empty()) {
+    const ssize_t written = ::write(file.get(), contents.data(), contents.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path, "cannot be written", errno);
+    contents.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+// A name beside `target` that no other file has, removed again unless renamed.
+class TemporaryFile {
+ public:
+  TemporaryFile(const fs::path& target, mode_t mode) {
+    std::random_device random;
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      path_ = target;
+      path_ += ".tmp" + std::to_string(random());
+      // O_EXCL and 0666 rather than mkstemp, whose 0600 would not follow the user's umask.
+      file_.emplace(path_, O_WRONLY | O_CREAT | O_EXCL, mode);
+      if (file_->get() >= 0) return;
+      if (errno != EEXIST) fail(target, "cannot be written", errno);
+    }
+    fail(target, "cannot be written", EEXIST);
+  }
+  ~TemporaryFile() {
+    if (!renamed_) ::unlink(path_.c_str());
+  }
+  Descriptor& file() { return *file_; }
+  void rename_to(const fs::path& target) {
+    if (std::rename(path_.c_str(), target.c_str()) != 0) fail(target, "cannot be written", errno);
+    renamed_ = true;
+  }
+
+ private:
+  fs::path path_;
+  std::optional<Descriptor> file_;
+  bool renamed_ = false;
+};
+
+// What cannot be replaced by renaming: a device, a pipe, and what the process already has open
+// under /dev or /proc (/dev/stdout, even where it is redirected into a regular file).
+bool written_in_place(const fs::path& path, const struct stat& status) {
+  const std::string text = path.lexically_normal().string();
+  return !S_ISREG(status.st_mode) || text.starts_with("/dev/") || text.starts_with("/proc/");
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::size_t limit) {
+  const Descriptor file(path, kReadFlags);
+  const std::size_t size = regular_size(file, path);
+  const auto require_within_limit = [&](std::size_t bytes) {
+    if (bytes > limit) {
+      throw Error(ErrorCode::kIo, path.string() + " has " + std::to_string(bytes) +
+                                      " bytes, expected at most " + std::to_string(limit));
+    }
+  };
+  require_within_limit(size);
+  std::string contents;
+  contents.resize(size + 1);  // one more, so that a file of the size seen ends in one read
+  std::size_t filled = 0;
+  while (true) {
+    const ssize_t count = ::read(file.get(), contents.data() + filled, contents.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(path, "cannot be read", errno);
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+    require_within_limit(filled);  // it may have grown since, and files of /proc have size 0
+    if (filled == contents.size()) contents.resize(2 * contents.size());
+  }
+  contents.resize(filled);
+  return contents;
+}
+
+MappedFile::MappedFile(const fs::path& path) {
+  const Descriptor file(path, kReadFlags);
+  const std::size_t size = regular_size(file, path);
+  if (size == 0) return;  // mmap refuses a length of 0
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail(path, "cannot be mapped", errno);
+  owner_ = std::shared_ptr<const void>(
+      address, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
+  bytes_ = {static_cast<const std::byte*>(address), size};
+}
+
+void write_file(const fs::path& path, std::string_view contents) {
+  fs::path target = path;
+  mode_t mode = 0666;
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) {
+      throw Error(ErrorCode::kIo, path.string() + " is a directory, expected a file to write");
+    }
+    if (written_in_place(path, status)) {
+      const Descriptor file(path, O_WRONLY | O_APPEND);
+      if (file.get() < 0) fail(path, "cannot be written", errno);
+      write_all(file, contents, path);
+      return;
+    }
+    // Renaming asks nobody whether the file itself may be written.
+    if (::access(path.c_str(), W_OK) != 0) fail(path, "cannot be written", errno);
+    std::error_code ignored;
+    target = fs::canonical(path, ignored);  // a symbolic link stays one
+    if (ignored) target = path;
+    mode = status.st_mode & 0777;
+  }
+  TemporaryFile temporary(target, mode);
+  write_all(temporary.file(), contents, path);
+  if (::fsync(temporary.file().get()) != 0 || temporary.file().close() != 0) {
+    fail(path, "cannot be written", errno);
+  }
+  temporary.rename_to(target);
+}
+
+}  // namespace pi0

@@ -1,0 +1,34 @@
+// Reading a whole file, mapping one, and writing one so that it is there whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pi0 {
+
+// The whole of a small file. Throws Error (kIo) naming it when it cannot be read, is no regular
+// file, or is larger than `limit` bytes.
+std::string read_file(const std::filesystem::path& path, std::size_t limit = 256u << 20);
+
+// A file mapped for reading. Copies share the mapping, which goes with the last of them.
+class MappedFile {
+ public:
+  // Throws Error (kIo) naming the file.
+  explicit MappedFile(const std::filesystem::path& path);
+  std::span<const std::byte> bytes() const { return bytes_; }
+  std::shared_ptr<const void> owner() const { return owner_; }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> bytes_;
+};
+
+// Writes `contents` beside `path` and renames it into place. Throws Error (kIo) naming `path`; no
+// half-written file is left, and what was there before stays.
+void write_file(const std::filesystem::path& path, std::string_view contents);
+
+}  // namespace pi0
