@@ -1,0 +1,55 @@
+#include "image/decode.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "files/file.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P',  'N',  'G',
+                                                        '\r', '\n', 0x1a, '\n'};
+// Start of image, and the first byte of the marker that must follow.
+constexpr std::array<unsigned char, 3> kJpegSignature = {0xff, 0xd8, 0xff};
+
+template <std::size_t N>
+bool starts_with(std::span<const std::byte> bytes, const std::array<unsigned char, N>& signature) {
+  return bytes.size() >= N && std::equal(signature.begin(), signature.end(), bytes.begin(),
+                                         [](unsigned char expected, std::byte found) {
+                                           return expected == std::to_integer<unsigned char>(found);
+                                         });
+}
+
+}  // namespace
+
+Image allocate_image(std::int64_t width, std::int64_t height, std::string_view name) {
+  if (width <= 0 || height <= 0 || width > kMaxPixels / height) {
+    throw Error(ErrorCode::kInvalidInput,
+                std::string(name) + ": the image is " + std::to_string(width) + " x " +
+                    std::to_string(height) + " pixels, expected at least one and at most " +
+                    std::to_string(kMaxPixels));
+  }
+  Image image;
+  image.width = static_cast<int>(width);
+  image.height = static_cast<int>(height);
+  image.rgb.resize(static_cast<std::size_t>(width * height * 3));
+  return image;
+}
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name) {
+  if (starts_with(bytes, kPngSignature)) return decode_png(bytes, name);
+  if (starts_with(bytes, kJpegSignature)) return decode_jpeg(bytes, name);
+  throw Error(ErrorCode::kInvalidInput, std::string(name) + ": its " +
+                                            std::to_string(bytes.size()) +
+                                            " bytes begin as neither a PNG nor a JPEG does");
+}
+
+Image load_image(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  return decode_image(std::as_bytes(std::span(bytes)), file.string());
+}
+
+}  // namespace pi0

@@ -1,0 +1,147 @@
+#include "image/resize.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "image/pil_resize.h"
+#include "image/test_images.h"
+
+namespace pi0 {
+namespace {
+
+// A golden of each shape: "image" in the file, or the PNG beside it.
+struct Golden {
+  std::string shape;
+  SafeTensors file;
+  Image image;
+};
+
+std::vector<Golden> goldens() {
+  std::vector<Golden> result;
+  for (const std::string shape : {"100x37", "224x224", "360x640", "480x640", "57x223", "640x480"}) {
+    SafeTensors file = SafeTensors::open(preprocess_golden("resize_" + shape + ".safetensors"));
+    Image image = file.find("image") ? image_of(file, "image")
+                                     : load_image(preprocess_golden("image_" + shape + ".png"));
+    result.push_back({shape, std::move(file), std::move(image)});
+  }
+  return result;
+}
+
+TEST(Resize, OpenpiGoldensAreExact) {
+  for (const Golden& golden : goldens()) {
+    for (const int size : {224, 56}) {
+      const std::string name = "openpi_" + std::to_string(size);
+      expect_same(resize_with_pad_openpi(golden.image, "golden", size), image_of(golden.file, name),
+                  golden.shape + " " + name);
+    }
+  }
+}
+
+TEST(Resize, LerobotGoldens) {
+  int compared = 0;
+  for (const Golden& golden : goldens()) {
+    const SafeTensor* expected = golden.file.find("lerobot_224");
+    if (!expected) continue;
+    ++compared;
+    const std::vector<float> found =
+        to_network_input(golden.image, "golden", 224, ResizeMethod::kLerobot);
+    ASSERT_EQ(found.size() * sizeof(float), expected->bytes.size());
+    std::vector<float> rows(found.size());  // [224, 224, 3]
+    std::memcpy(rows.data(), expected->bytes.data(), expected->bytes.size());
+    float largest = 0;
+    for (int c = 0; c < 3; ++c) {
+      for (int i = 0; i < 224 * 224; ++i) {
+        largest = std::max(largest, std::abs(found[c * 224 * 224 + i] - rows[i * 3 + c]));
+      }
+    }
+    EXPECT_LE(largest, 1e-5f) << golden.shape;
+  }
+  EXPECT_EQ(compared, 4);
+}
+
+TEST(Resize, OpenpiNetworkInputIsThePixelsInMinusOneToOne) {
+  // 2 x 1 pixels in 4 x 4: a 4 x 2 picture below one empty row.
+  const Image image = {1, 2, {0, 51, 255, 255, 51, 0}};
+  const std::vector<float> planes = to_network_input(image, "image", 4, ResizeMethod::kOpenpi);
+  ASSERT_EQ(planes.size(), 3u * 16);
+  // Bilinear from 2 to 4: 1, 3/4 and 1/4, 1/4 and 3/4, 1 of 0 and 255; 63.75 rounds to 64.
+  const std::vector<float> red = {0, 64, 191, 255};
+  for (int x = 0; x < 4; ++x) {
+    EXPECT_EQ(planes[x], -1) << "padding above";
+    EXPECT_EQ(planes[12 + x], -1) << "padding below";
+    EXPECT_FLOAT_EQ(planes[4 + x], red[x] / 255 * 2 - 1);
+    EXPECT_FLOAT_EQ(planes[8 + x], red[x] / 255 * 2 - 1);
+    EXPECT_FLOAT_EQ(planes[16 + 4 + x], -0.6f) << "green is 51 everywhere";
+    EXPECT_FLOAT_EQ(planes[32 + 4 + x], red[3 - x] / 255 * 2 - 1);
+  }
+}
+
+TEST(Resize, AnOddRemainderOfThePaddingGoesRightAndBelow) {
+  const Image tall = {4, 1, std::vector<std::uint8_t>(12, 255)};  // one column of white
+  for (const ResizeMethod method : {ResizeMethod::kOpenpi, ResizeMethod::kLerobot}) {
+    const std::vector<float> planes = to_network_input(tall, "image", 4, method);
+    for (int x = 0; x < 4; ++x) EXPECT_EQ(planes[x], x == 1 ? 1 : -1);
+  }
+}
+
+TEST(Resize, LerobotLooksPixelsUpBeforeTheResizeAndClampsAfterIt) {
+  PixelTable pixels = unit_pixels();
+  pixels[1].fill(-3);
+  pixels[2].fill(0.25f);
+  const Image image = {2, 2, std::vector<std::uint8_t>(12, 51)};
+  const std::vector<float> resized =
+      to_network_input(image, "image", 3, ResizeMethod::kLerobot, pixels);
+  EXPECT_FLOAT_EQ(resized[4], -0.6f);
+  EXPECT_EQ(resized[9 + 4], -1) << "-3 clamped to 0";
+  EXPECT_EQ(resized[18 + 4], -0.5f);
+  const std::vector<float> same =
+      to_network_input(image, "image", 2, ResizeMethod::kLerobot, pixels);
+  EXPECT_EQ(same[4], -7) << "nothing to resize, nothing clamped";
+}
+
+TEST(Resize, DegenerateSizes) {
+  // What Pillow 13 gives for a column and a row of three pixels.
+  const Image column = {3, 1, {0, 0, 0, 128, 128, 128, 255, 255, 255}};
+  const Image row = {1, 3, column.rgb};
+  const std::vector<std::uint8_t> expected = {0, 51, 128, 204, 255};
+  const Image tall = resize_bilinear_pil(column, 1, 5);
+  const Image wide = resize_bilinear_pil(row, 5, 1);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(tall.rgb[3 * i], expected[i]);
+    EXPECT_EQ(wide.rgb[3 * i + 2], expected[i]);
+  }
+}
+
+TEST(Resize, TooNarrowToBeScaledIsRefused) {
+  const Image line = {1, 300, std::vector<std::uint8_t>(900)};
+  for (const ResizeMethod method : {ResizeMethod::kOpenpi, ResizeMethod::kLerobot}) {
+    const std::string what =
+        error_of(ErrorCode::kInvalidInput, [&] { to_network_input(line, "wrist", 224, method); });
+    EXPECT_NE(what.find("wrist: an image of 300 x 1 pixels"), std::string::npos) << what;
+  }
+  // 224 to 1 is the last that leaves a pixel.
+  const Image last = {224, 1, std::vector<std::uint8_t>(672, 255)};
+  EXPECT_EQ(resize_with_pad_openpi(last, "image", 224).rgb[3 * 111], 255);
+}
+
+TEST(Resize, AnImageWhoseSidesDoNotFitItsBytesIsRefused) {
+  const std::vector<std::uint8_t> twelve(12);
+  for (const Image& image :
+       {Image{0, 0, {}}, Image{2, 0, {}}, Image{-2, -2, twelve}, Image{2, 3, twelve},
+        Image{2, 1, twelve}, Image{2, 2, std::vector<std::uint8_t>(13)},
+        Image{1 << 30, 1 << 30, twelve}}) {
+    for (const ResizeMethod method : {ResizeMethod::kOpenpi, ResizeMethod::kLerobot}) {
+      const std::string what =
+          error_of(ErrorCode::kInvalidInput, [&] { to_network_input(image, "front", 2, method); });
+      EXPECT_NE(what.find("front: an image of " + std::to_string(image.width)), std::string::npos)
+          << what;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pi0

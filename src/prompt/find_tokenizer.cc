@@ -1,0 +1,44 @@
+#include "prompt/find_tokenizer.h"
+
+#include <cstdlib>
+#include <string>
+#include <system_error>
+
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;  // a directory that may not be read holds nothing for us
+  return fs::is_regular_file(path, ignored);
+}
+
+fs::path require_file(const fs::path& path, const std::string& who) {
+  if (is_file(path)) return path;
+  throw Error(ErrorCode::kIo, who + " names the tokenizer " + path.string() + ", which is no file");
+}
+
+}  // namespace
+
+fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& named) {
+  if (!named.empty()) return require_file(named, "the tokenizer option");
+  for (const char* name : {"tokenizer.model", "paligemma_tokenizer.model", "tokenizer.json",
+                           "tokenizer/tokenizer.model", "tokenizer/tokenizer.json"}) {
+    const fs::path beside = checkpoint_directory / name;
+    if (is_file(beside)) return beside;
+  }
+  const char* environment = std::getenv("PI0_TOKENIZER");  // NOLINT(concurrency-mt-unsafe)
+  if (environment && *environment) return require_file(environment, "PI0_TOKENIZER");
+  throw Error(ErrorCode::kIo,
+              checkpoint_directory.string() +
+                  ": no tokenizer beside the checkpoint; put PaliGemma's tokenizer.model or "
+                  "tokenizer.json there, name it (--tokenizer, or PolicyOptions::tokenizer), or "
+                  "set PI0_TOKENIZER. openpi has it at "
+                  "gs://big_vision/paligemma_tokenizer.model, Hugging Face in "
+                  "google/paligemma-3b-pt-224, where its licence has to be accepted");
+}
+
+}  // namespace pi0

@@ -1,0 +1,18 @@
+// Where the tokenizer of a checkpoint is; checkpoints do not come with one as a rule.
+#pragma once
+
+#include <filesystem>
+
+namespace pi0 {
+
+// `named`, unless it is empty; else a file beside the checkpoint: tokenizer.model,
+// paligemma_tokenizer.model, tokenizer.json, tokenizer/tokenizer.model, tokenizer/tokenizer.json;
+// else what the environment's PI0_TOKENIZER names. The .model stands before the .json: both are
+// the same vocabulary, and it is read several times as fast.
+//
+// Throws Error (kIo) when what was named is not there, and when nothing is found, saying where
+// PaliGemma's can be had.
+std::filesystem::path find_tokenizer(const std::filesystem::path& checkpoint_directory,
+                                     const std::filesystem::path& named = {});
+
+}  // namespace pi0
