@@ -1,0 +1,36 @@
+// The library in a program of your own: one camera, one state, one instruction, one chunk.
+//
+//   cmake -S examples -B build/examples -DCMAKE_PREFIX_PATH=<where libpi0 is installed>
+//   cmake --build build/examples
+//   build/examples/infer CHECKPOINT CAMERA IMAGE "INSTRUCTION" STATE…
+#include <pi0/policy.h>
+
+#include <cstdlib>
+#include <iostream>
+
+int main(int argc, char** argv) {
+  if (argc < 6) {
+    std::cerr << "usage: infer CHECKPOINT CAMERA IMAGE \"INSTRUCTION\" STATE…\n";
+    return 2;
+  }
+  try {
+    pi0::PolicyOptions options;
+    options.device = "reference";
+    const pi0::Policy policy = pi0::Policy::load(argv[1], options);
+
+    pi0::Observation observation;
+    observation.images[argv[2]] = pi0::load_image(argv[3]);
+    observation.prompt = argv[4];
+    for (int i = 5; i < argc; ++i) observation.state.push_back(std::strtof(argv[i], nullptr));
+
+    const pi0::ActionChunk chunk = policy.infer(observation);
+    for (const std::string& warning : chunk.warnings) std::cerr << "warning: " << warning << '\n';
+    for (int step = 0; step < chunk.n_action_steps; ++step) {
+      for (const float action : chunk.row(step)) std::cout << action << ' ';
+      std::cout << '\n';
+    }
+  } catch (const pi0::Error& error) {
+    std::cerr << "infer: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,47 @@
+// Is it the same as PyTorch? Runs what a recording holds the inputs of, and compares every stage
+// that it holds the results of.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "check/recording.h"
+#include "pi0/policy.h"
+#include "policy/runner.h"
+
+namespace pi0 {
+
+struct StageResult {
+  std::string stage;  // "prefix_keys 3", "open.actions"
+  Shape shape;
+  double largest_difference = 0;
+  double tolerance = 0;  // absolute: the relative one times the stage's magnitude, at least 1
+  double correlation = 1;
+  bool passed() const { return largest_difference <= tolerance; }  // false for NaN
+};
+
+struct Verification {
+  std::vector<StageResult> stages;
+  // What was computed, under the recording's names and shapes; excluded rows are zero.
+  std::map<std::string, RecordedTensor> computed;
+  std::vector<std::string> warnings;
+};
+
+struct VerifyOptions {
+  double tolerance = 1e-4;  // how close fp32 computed in one order is to fp32 in another
+  std::function<void(const Progress&)> progress;  // may be empty
+};
+
+// Throws Error (kInvalidInput) when the recording does not fit the checkpoint.
+Verification verify_network(Runner& runner, const ModelConfig& config,
+                            const NetworkRecording& recording, const std::string& where,
+                            const VerifyOptions& options);
+
+// The whole way: `policy` says how observations are prepared (tokenizer, resize, raw).
+Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
+                         const std::filesystem::path& checkpoint, const PolicyOptions& policy,
+                         const VerifyOptions& options);
+
+}  // namespace pi0

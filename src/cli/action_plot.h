@@ -1,0 +1,39 @@
+// A chunk of actions as a drawing: an SVG with a panel a dimension.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/action_files.h"
+#include "pi0/observation.h"
+#include "pi0/policy.h"
+
+namespace pi0 {
+
+// What write_plot() can write; for require_writable().
+inline constexpr std::array<std::string_view, 1> kPlotExtensions = {".svg"};
+
+struct PlotOptions {
+  std::string title;                     // the instruction
+  std::string subtitle;                  // which checkpoint, on what device, how long it took
+  std::optional<RecordedActions> other;  // a motion to compare with, of as many dimensions
+  std::string other_name = "recorded";   // what the legend calls it
+  std::vector<std::pair<std::string, Image>> images;  // what the robot saw: camera, picture
+};
+
+// Over the control steps: each dimension in its own units and on its own scale, the other motion
+// (as many of its steps as the chunk has) as a second line, a band behind the steps that the robot
+// executes; the images, reduced, at the left. Throws Error (kInvalidInput) when an action is not
+// finite or the other motion has another number of dimensions.
+std::string plot_svg(const ActionChunk& chunk, const PlotOptions& options);
+
+// The same into a file, whole or not at all; also throws Error (kIo) naming it.
+void write_plot(const std::filesystem::path& path, const ActionChunk& chunk,
+                const PlotOptions& options);
+
+}  // namespace pi0

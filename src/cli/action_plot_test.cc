@@ -1,0 +1,253 @@
+#include "cli/action_plot.h"
+
+#include <algorithm>
+#include <cmath>
+#include <regex>
+
+#include "files/file.h"
+#include "files/test_support.h"
+
+namespace pi0 {
+namespace {
+
+ActionChunk chunk_of(int horizon, int dims, float value = 0.5f) {
+  ActionChunk chunk;
+  chunk.horizon = horizon;
+  chunk.dims = dims;
+  chunk.n_action_steps = (horizon + 1) / 2;
+  for (int dim = 0; dim < dims; ++dim) chunk.names.push_back("joint " + std::to_string(dim));
+  chunk.actions.assign(static_cast<std::size_t>(horizon) * dims, value);
+  return chunk;
+}
+
+RecordedActions motion_of(int rows, int dims, float value = 0.25f) {
+  return {rows, dims, std::vector<float>(static_cast<std::size_t>(rows) * dims, value), {}};
+}
+
+int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+// Enough of a parser of XML to find elements that do not match and text that is not escaped.
+void expect_well_formed(const std::string& svg) {
+  std::vector<std::string> open;
+  std::size_t at = 0;
+  while (at < svg.size()) {
+    ASSERT_EQ(svg[at], '<') << svg.substr(at, 80);
+    const std::size_t end = svg.find('>', at);
+    ASSERT_NE(end, std::string::npos);
+    const std::string tag = svg.substr(at + 1, end - at - 1);
+    ASSERT_EQ(tag.find('<'), std::string::npos) << tag;
+    ASSERT_EQ(count(tag, "\"") % 2, 0) << tag;
+    // Base64 may hold any letters.
+    ASSERT_TRUE(tag.starts_with("image ") || count(tag, "nan") + count(tag, "inf") == 0) << tag;
+    if (tag[0] == '/') {
+      ASSERT_FALSE(open.empty()) << tag;
+      ASSERT_EQ(open.back(), tag.substr(1));
+      open.pop_back();
+    } else if (tag.back() != '/') {
+      open.push_back(tag.substr(0, tag.find(' ')));
+    }
+    at = std::min(svg.find('<', end), svg.size());
+    const std::string text = svg.substr(end + 1, at - end - 1);
+    for (std::size_t i = text.find('&'); i != text.npos; i = text.find('&', i + 1)) {
+      ASSERT_TRUE(std::regex_search(text.substr(i, 7), std::regex("^&(amp|lt|gt|quot|#39);")))
+          << text;
+    }
+  }
+  EXPECT_TRUE(open.empty());
+}
+
+struct Line {
+  std::string classes;
+  std::vector<std::pair<double, double>> points;
+};
+
+std::vector<Line> lines_of(const std::string& svg) {
+  std::vector<Line> lines;
+  const std::regex element("<polyline points=\"([^\"]*)\" class=\"([^\"]*)\"/>");
+  const std::regex pair("([-0-9.]+),([-0-9.]+)");
+  for (std::sregex_iterator i(svg.begin(), svg.end(), element), end; i != end; ++i) {
+    Line line;
+    line.classes = (*i)[2];
+    const std::string points = (*i)[1];
+    for (std::sregex_iterator p(points.begin(), points.end(), pair); p != end; ++p) {
+      line.points.emplace_back(std::stod((*p)[1]), std::stod((*p)[2]));
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+TEST(ActionPlot, DrawsWhatItIsGiven) {
+  ActionChunk chunk = chunk_of(4, 1);
+  chunk.n_action_steps = 2;
+  chunk.actions = {0, 1, 2, 1};
+  PlotOptions options;
+  options.title = "open the drawer";
+  options.subtitle = "pi0 on reference";
+  options.other = motion_of(3, 1);
+  options.other->values = {2, 1, 0};
+  options.other_name = "expert";
+  const std::string svg = plot_svg(chunk, options);
+  expect_well_formed(svg);
+  for (const char* text : {">open the drawer</text>", ">pi0 on reference</text>", ">joint 0</text>",
+                           ">predicted</text>", ">expert (3 of 4 steps)</text>",
+                           ">control step</text>", "(2 of 4 steps)"}) {
+    EXPECT_EQ(count(svg, text), 1) << text;
+  }
+
+  const std::vector<Line> lines = lines_of(svg);
+  ASSERT_EQ(lines.size(), 4u);  // two in the legend
+  const auto& predicted = lines[2].points;
+  const auto& other = lines[3].points;
+  EXPECT_EQ(lines[2].classes, "line predicted");
+  EXPECT_EQ(lines[3].classes, "line other dashed");
+  ASSERT_EQ(predicted.size(), 4u);
+  ASSERT_EQ(other.size(), 3u);
+  // Steps go right in equal parts; larger values stand higher, in proportion, for both motions.
+  const double step = predicted[1].first - predicted[0].first;
+  const double one = predicted[0].second - predicted[1].second;
+  EXPECT_GT(step, 10);
+  EXPECT_GT(one, 10);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(predicted[i].first, predicted[0].first + i * step, 0.3);
+    EXPECT_NEAR(predicted[i].second, predicted[0].second - chunk.actions[i] * one, 0.3);
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(other[i].first, predicted[i].first, 0.3);
+    EXPECT_NEAR(other[i].second, predicted[0].second - options.other->values[i] * one, 0.3);
+  }
+  // The band (the second, after the legend's) ends between the last executed step and the next.
+  const std::regex band("<rect x=\"([0-9.]+)\" y=\"[0-9.]+\" width=\"([0-9.]+)\"[^>]*\"band\"");
+  std::sregex_iterator rectangle(svg.begin(), svg.end(), band);
+  ++rectangle;
+  ASSERT_NE(rectangle, std::sregex_iterator());
+  EXPECT_NEAR(std::stod((*rectangle)[1]) + std::stod((*rectangle)[2]),
+              (predicted[1].first + predicted[2].first) / 2, 0.3);
+}
+
+TEST(ActionPlot, HasAPanelADimension) {
+  for (const int dims : {1, 2, 4, 5, 9, 10, 32}) {
+    const std::string svg = plot_svg(chunk_of(50, dims), {});
+    expect_well_formed(svg);
+    EXPECT_EQ(count(svg, "class=\"name\""), dims);
+    EXPECT_EQ(lines_of(svg).size(), dims + 1u);
+    // All of them on the page.
+    std::smatch size;
+    ASSERT_TRUE(std::regex_search(svg, size, std::regex("viewBox=\"0 0 ([0-9.]+) ([0-9.]+)\"")));
+    for (const Line& line : lines_of(svg)) {
+      for (const auto& [x, y] : line.points) {
+        EXPECT_TRUE(x > 0 && x < std::stod(size[1]) && y > 0 && y < std::stod(size[2]));
+      }
+    }
+  }
+}
+
+TEST(ActionPlot, DrawsDegenerateChunks) {
+  for (const float value : {0.0f, 1e-45f, -3e38f, 1.0f}) {
+    for (const int horizon : {1, 2, 1000}) {
+      PlotOptions options;
+      options.other = motion_of(1, 2, -value);
+      expect_well_formed(plot_svg(chunk_of(horizon, 2, value), options));
+    }
+  }
+  ActionChunk chunk = chunk_of(4, 1);
+  for (const int executed : {-1, 0, 4, 9}) {
+    chunk.n_action_steps = executed;
+    const std::string svg = plot_svg(chunk, {});
+    EXPECT_EQ(count(svg, "\"band\""), executed > 0 ? 2 : 0);
+    EXPECT_EQ(count(svg, "(all steps)"), executed > 0 ? 1 : 0);
+  }
+}
+
+TEST(ActionPlot, GivesEachPanelItsOwnDimension) {
+  ActionChunk chunk = chunk_of(2, 2);
+  chunk.actions = {0, 1, 1, 0};  // the first dimension rises, the second falls
+  PlotOptions options;
+  options.other = motion_of(2, 2);
+  options.other->values = {1, 0, 0, 1};  // the other way round
+  const std::vector<Line> lines = lines_of(plot_svg(chunk, options));
+  ASSERT_EQ(lines.size(), 6u);
+  const auto rises = [&](int i) { return lines[i].points[1].second < lines[i].points[0].second; };
+  EXPECT_TRUE(rises(2));
+  EXPECT_FALSE(rises(3));
+  EXPECT_FALSE(rises(4));
+  EXPECT_TRUE(rises(5));
+}
+
+TEST(ActionPlot, CutsALongerMotionAndSaysSo) {
+  PlotOptions options;
+  options.other = motion_of(300, 2);
+  options.other_name = "recorded";
+  const std::string svg = plot_svg(chunk_of(16, 2), options);
+  EXPECT_EQ(count(svg, "recorded (first 16 of 300 steps)"), 1);
+  EXPECT_EQ(lines_of(svg).back().points.size(), 16u);
+}
+
+TEST(ActionPlot, EscapesWhatOthersWrote) {
+  ActionChunk chunk = chunk_of(2, 1);
+  chunk.names = {"a<b>&\x01\xff"};
+  PlotOptions options;
+  options.title = "</title><script>alert(\"1\")</script>";
+  options.subtitle = "<&>";
+  options.other = motion_of(2, 1);
+  options.other_name = "\"<x>\"";
+  options.images = {{"<img src='x'>", Image{1, 1, {1, 2, 3}}}};
+  const std::string svg = plot_svg(chunk, options);
+  expect_well_formed(svg);
+  EXPECT_EQ(count(svg, "<script"), 0);
+  EXPECT_EQ(count(svg, "\x01"), 0);
+}
+
+TEST(ActionPlot, HasATitleWithoutAnInstruction) {
+  PlotOptions options;
+  options.title = " \n";
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 1), options), ">Predicted actions</text>"), 1);
+}
+
+TEST(ActionPlot, WrapsALongInstruction) {
+  PlotOptions options;
+  for (int i = 0; i < 100; ++i) options.title += "word ";
+  const std::string svg = plot_svg(chunk_of(2, 2), options);
+  EXPECT_EQ(count(svg, "class=\"title\""), 2);
+  EXPECT_EQ(count(svg, "…</text>"), 1);
+  options.title = std::string(10000, 'x');
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 2), options), "class=\"title\""), 1);
+}
+
+TEST(ActionPlot, EmbedsWhatTheRobotSaw) {
+  PlotOptions options;
+  options.images = {{"front", Image{480, 640, std::vector<std::uint8_t>(480 * 640 * 3, 9)}},
+                    {"wrist", Image{1000, 1, std::vector<std::uint8_t>(3000, 9)}}};
+  const std::string svg = plot_svg(chunk_of(2, 1), options);
+  expect_well_formed(svg);
+  EXPECT_EQ(count(svg, "<image "), 2);
+  EXPECT_EQ(count(svg, "width=\"216\" height=\"162\" xlink:href=\"data:image/png;base64,"), 1);
+  EXPECT_EQ(count(svg, ">front</text>") + count(svg, ">wrist</text>"), 2);
+  EXPECT_LT(svg.size(), 20000u);  // reduced, and flat colours
+}
+
+TEST(ActionPlot, RefusesWhatCannotBeDrawn) {
+  PlotOptions options;
+  options.other = motion_of(2, 3);
+  options.other_name = "expert.csv";
+  expect_error([&] { plot_svg(chunk_of(2, 2), options); }, ErrorCode::kInvalidInput,
+               {"expert.csv", "3 dimensions, expected 2"});
+  expect_error([&] { plot_svg(chunk_of(2, 2, std::nanf("")), {}); }, ErrorCode::kInvalidInput,
+               {"step 0, dimension 0 (joint 0), is nan"});
+}
+
+TEST(ActionPlot, WritesTheFile) {
+  const TemporaryDirectory folder;
+  const ActionChunk chunk = chunk_of(2, 2);
+  write_plot(folder / "plot.svg", chunk, {});
+  EXPECT_EQ(read_file(folder / "plot.svg"), plot_svg(chunk, {}));
+  expect_error([&] { write_plot(folder / "plot.png", chunk, {}); }, ErrorCode::kInvalidInput,
+               {"plot.png", ".svg"});
+}
+
+}  // namespace
+}  // namespace pi0

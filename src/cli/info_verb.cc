@@ -1,0 +1,192 @@
+// pi0 info: what a checkpoint is.
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include "checkpoint/checkpoint.h"
+#include "cli/policy_arguments.h"
+#include "cli/verbs.h"
+#include "policy/devices.h"
+#include "policy/options.h"
+
+namespace pi0 {
+namespace {
+
+struct InfoArguments {
+  std::filesystem::path checkpoint;
+  PolicyOptions policy;
+};
+
+void print_line(const std::string& name, const std::string& value) {
+  std::printf("%-12s %s\n", name.c_str(), value.c_str());
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  char text[32];
+  const char* units[] = {"B", "kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1000 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  return text;
+}
+
+std::string human_count(std::int64_t count) {
+  char text[32];
+  const double value = static_cast<double>(count);
+  if (value >= 1e9) {
+    std::snprintf(text, sizeof text, "%.2f billion", value / 1e9);
+  } else if (value >= 1e6) {
+    std::snprintf(text, sizeof text, "%.2f million", value / 1e6);
+  } else {
+    std::snprintf(text, sizeof text, "%lld", static_cast<long long>(count));
+  }
+  return text;
+}
+
+std::string gemma_text(const GemmaConfig& gemma) {
+  std::ostringstream text;
+  text << "width " << gemma.width << ", depth " << gemma.depth << ", MLP " << gemma.mlp_dim << ", "
+       << gemma.num_heads << " heads (" << gemma.num_kv_heads << " kv) of " << gemma.head_dim;
+  return text.str();
+}
+
+const char* mode_name(NormalizationMode mode) {
+  switch (mode) {
+    case NormalizationMode::kMeanStd:
+      return "mean/std";
+    case NormalizationMode::kMinMax:
+      return "min/max";
+    case NormalizationMode::kQuantiles:
+      return "quantiles 1 % to 99 %";
+    case NormalizationMode::kQuantile10:
+      return "quantiles 10 % to 90 %";
+    case NormalizationMode::kIdentity:
+      break;
+  }
+  return "as it is";
+}
+
+std::string statistics_text(const Normalization& normalization) {
+  std::ostringstream text;
+  text << mode_name(normalization.mode);
+  if (normalization.mode != NormalizationMode::kIdentity) {
+    text << ", " << normalization.first.size() << " dimensions, eps " << normalization.eps;
+  }
+  return text.str();
+}
+
+std::string relative_text(const Checkpoint& checkpoint) {
+  std::string text;
+  for (int i = 0; i < checkpoint.action_dims; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    if (index >= checkpoint.relative_actions.size() || !checkpoint.relative_actions[index])
+      continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(i);
+    if (index < checkpoint.action_names.size()) text += " " + checkpoint.action_names[index];
+  }
+  return text.empty() ? "none" : text;
+}
+
+void print_list(const std::string& name, const std::vector<std::string>& values) {
+  print_line(name, std::to_string(values.size()));
+  for (const std::string& value : values) print_line("", value);
+}
+
+void print_network(const Checkpoint& checkpoint) {
+  const ModelConfig& model = checkpoint.model;
+  const VisionConfig& vision = model.vision;
+  std::ostringstream images, siglip, actions;
+  images << model.image_size << " x " << model.image_size << ", patches of " << vision.patch_size
+         << ", " << model.patches() << " tokens a camera";
+  siglip << "width " << vision.width << ", depth " << vision.depth << ", MLP " << vision.mlp_dim
+         << ", " << vision.num_heads << " heads of " << vision.head_dim();
+  actions << model.action_horizon << " steps of " << checkpoint.action_dims << " (padded to "
+          << model.action_dim << "), " << checkpoint.n_action_steps << " executed, "
+          << model.num_steps << " denoising steps";
+  print_line("images", images.str());
+  print_line("SigLIP", siglip.str());
+  print_line("Gemma",
+             gemma_text(model.language) + ", vocabulary " + std::to_string(model.vocab_size));
+  print_line("expert", gemma_text(model.expert));
+  print_line("prompt", "at most " + std::to_string(model.max_tokens) + " tokens, format " +
+                           (checkpoint.prompt_format == PromptFormat::kPi0 ? "pi0" : "pi05"));
+  print_line("state",
+             (checkpoint.state_dims == 0 ? std::string("not said how many values")
+                                         : std::to_string(checkpoint.state_dims) + " values") +
+                 " (padded to " + std::to_string(model.state_dim) + ")");
+  print_line("actions", actions.str());
+}
+
+void print_surroundings(const Checkpoint& checkpoint) {
+  for (std::size_t i = 0; i < checkpoint.cameras.size(); ++i) {
+    const Camera& camera = checkpoint.cameras[i];
+    std::string text = camera.name;
+    if (camera.empty) text += " (empty)";
+    if (camera.normalization.mode != NormalizationMode::kIdentity) {
+      text += ", normalised by " + std::string(mode_name(camera.normalization.mode));
+    }
+    print_line(i == 0 ? "cameras" : "", text);
+  }
+  for (const auto& [from, to] : checkpoint.rename_map) print_line("renamed", from + " -> " + to);
+  if (!checkpoint.asset.empty()) print_line("asset", checkpoint.asset);
+  if (checkpoint.has_statistics) {
+    print_line("statistics", "state: " + statistics_text(checkpoint.state));
+    print_line("", "actions: " + statistics_text(checkpoint.action));
+  } else {
+    print_line("statistics", "NONE: usable only with --raw");
+  }
+  print_line("relative", relative_text(checkpoint));
+}
+
+int run_info(const InfoArguments& arguments) {
+  const Inspection inspection =
+      inspect_checkpoint(arguments.checkpoint, checkpoint_options(arguments.policy));
+  const Checkpoint& checkpoint = inspection.checkpoint;
+  const TensorReport& tensors = inspection.tensors;
+  print_line("checkpoint", checkpoint.directory.string());
+  print_line("kind", std::string(checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05") + ", " +
+                         (checkpoint.family == Family::kLerobot ? "lerobot" : "openpi"));
+  print_line("parameters", human_count(tensors.parameters));
+  std::string types;
+  for (const auto& [type, count] : tensors.types) {
+    types += (types.empty() ? "" : ", ") + std::to_string(count) + " " + type;
+  }
+  print_line("tensors", types + ", " + human_bytes(static_cast<std::uint64_t>(tensors.bytes)) +
+                            " in " + std::to_string(tensors.files.size()) + " file" +
+                            (tensors.files.size() == 1 ? "" : "s"));
+  print_network(checkpoint);
+  print_surroundings(checkpoint);
+  const std::vector<MemoryNeed> needs =
+      checkpoint.weights == nullptr ? std::vector<MemoryNeed>() : memory_needs(checkpoint);
+  for (std::size_t i = 0; i < needs.size(); ++i) {
+    print_line(i == 0 ? "memory" : "", needs[i].device + ", " + needs[i].dtype + ": " +
+                                           human_bytes(needs[i].total()) + " (weights " +
+                                           human_bytes(needs[i].weight_bytes) + ", activations " +
+                                           human_bytes(needs[i].activation_bytes) + ")");
+  }
+  print_list("unused", tensors.unused);
+  print_list("missing", tensors.missing);
+  print_list("wrong", tensors.wrong);
+  std::fflush(stdout);
+  print_warnings(checkpoint.warnings);
+  return tensors.missing.empty() && tensors.wrong.empty() ? kExitOk : kExitVerdict;
+}
+
+}  // namespace
+
+void add_info(CLI::App& command, Run& run) {
+  auto arguments = std::make_shared<InfoArguments>();
+  CLI::App& verb = *command.add_subcommand(
+      "info", "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong");
+  add_checkpoint_argument(verb, arguments->checkpoint);
+  add_checkpoint_options(verb, arguments->policy);
+  verb.callback([&run, arguments] { run = [arguments] { return run_info(*arguments); }; });
+}
+
+}  // namespace pi0

@@ -1,0 +1,134 @@
+#include "cli/inputs.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <system_error>
+
+#include "cli/output_path.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorCode::kInvalidInput, sentence);
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+}
+
+void require_finite(const std::vector<float>& values, const std::string& where) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      fail(where + ": value " + std::to_string(i) + " is " + std::to_string(values[i]) +
+           ", expected a finite number");
+    }
+  }
+}
+
+std::vector<float> state_of_list(const std::string& text) {
+  std::vector<float> state;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t end = text.find(',', begin);
+    const std::string_view item = std::string_view(text).substr(
+        begin, end == std::string::npos ? std::string::npos : end - begin);
+    const std::optional<float> number = parse_number(item);
+    if (!number) {
+      fail("--state: value " + std::to_string(state.size()) + " is \"" + std::string(item) +
+           "\", expected numbers with commas between them (0.1,0.2) or a .json or .npy file");
+    }
+    state.push_back(*number);
+    if (end == std::string::npos) return state;
+    begin = end + 1;
+  }
+}
+
+std::vector<float> state_of_json(const std::string& path) {
+  const std::string where = "--state " + path;
+  const Json json = read_input_json(path);
+  const bool has_key = json.is_object() && json.contains("state");
+  const Json& list = has_key ? json["state"] : json;
+  if (!list.is_array()) {
+    fail(where + " holds no list of numbers, expected [0.1, 0.2] or {\"state\": [0.1, 0.2]}");
+  }
+  std::vector<float> state;
+  for (const Json& value : list) {
+    if (!value.is_number()) {
+      fail(where + ": value " + std::to_string(state.size()) + " is " +
+           value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40) +
+           ", expected a number");
+    }
+    state.push_back(static_cast<float>(value.get<double>()));
+  }
+  return state;
+}
+
+std::vector<float> state_of_npy(const std::string& path) {
+  NpyArray array = read_npy(path);
+  const bool vector = array.shape.size() == 1;
+  const bool one_row = array.shape.size() == 2 && array.shape[0] == 1;
+  if (!vector && !one_row) {
+    fail("--state " + path + " has " + std::to_string(array.shape.size()) +
+         " dimensions, expected one state: [dims] or [1, dims]");
+  }
+  return std::move(array.values);
+}
+
+}  // namespace
+
+std::optional<float> parse_number(std::string_view text) {
+  text = trimmed(text);
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  if (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max()) {
+    return std::nullopt;
+  }
+  return static_cast<float>(value);
+}
+
+std::vector<float> parse_state(const std::string& text_or_path) {
+  const std::string extension = extension_of(text_or_path);
+  const bool is_json = extension == ".json";
+  const bool is_npy = extension == ".npy";
+  std::vector<float> state = is_json  ? state_of_json(text_or_path)
+                             : is_npy ? state_of_npy(text_or_path)
+                                      : state_of_list(text_or_path);
+  require_finite(state, is_json || is_npy ? "--state " + text_or_path : "--state");
+  return state;
+}
+
+std::pair<std::string, std::filesystem::path> parse_image_argument(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == argument.size()) {
+    fail("--image is \"" + argument + "\", expected CAMERA=FILE, such as base_0_rgb=front.png");
+  }
+  return {argument.substr(0, equals), argument.substr(equals + 1)};
+}
+
+NpyArray read_noise(const std::filesystem::path& path) {
+  const std::string where = "--noise " + path.string();
+  if (extension_of(path) != ".npy") fail(where + " is no .npy file, expected one");
+  NpyArray noise = read_npy(path);
+  require_finite(noise.values, where);
+  return noise;
+}
+
+Json read_input_json(const std::filesystem::path& path) {
+  try {
+    return read_json(path);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidCheckpoint) throw;
+    fail(error.what());
+  }
+}
+
+}  // namespace pi0

@@ -1,0 +1,48 @@
+#include "cli/policy_arguments.h"
+
+#include <iostream>
+
+namespace pi0 {
+
+void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) {
+  verb.add_option("CHECKPOINT", checkpoint,
+                  "Directory as lerobot saves it, or as openpi's PyTorch conversion leaves it")
+      ->required()
+      ->type_name("DIR");
+}
+
+void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
+  verb.add_option("--prompt-format", options.prompt_format,
+                  "pi0, or pi05 (the state's bins in the prompt); default: as the checkpoint says")
+      ->type_name("pi0|pi05");
+  verb.add_option_function<std::string>(
+          "--delta-mask", [&options](const std::string& mask) { options.delta_mask = mask; },
+          "openpi: which action dimensions are relative to the state, as make_bool_mask takes it "
+          "(6,-1: six are, one is not)")
+      ->type_name("N,N,…");
+  verb.add_option("--asset", options.asset,
+                  "openpi: whose statistics, where there are several under assets/")
+      ->type_name("ID");
+  verb.add_option("--action-dims", options.action_dims, "openpi: the robot's action dimensions")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+}
+
+void add_policy_options(CLI::App& verb, PolicyOptions& options) {
+  verb.add_option("--device", options.device, "auto, or one of those that `pi0 --help` lists")
+      ->type_name("NAME")
+      ->capture_default_str();
+  verb.add_option("--tokenizer", options.tokenizer,
+                  "tokenizer.model or tokenizer.json; default: beside the checkpoint, then "
+                  "PI0_TOKENIZER")
+      ->type_name("FILE");
+  verb.add_option("--resize", options.resize,
+                  "openpi (PIL, as its client) or lerobot (float); default: the checkpoint's own")
+      ->type_name("openpi|lerobot");
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::cerr << "pi0: warning: " << warning << '\n';
+}
+
+}  // namespace pi0

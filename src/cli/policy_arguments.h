@@ -1,0 +1,26 @@
+// Arguments that several verbs share: which checkpoint, and how it is to be read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "pi0/policy.h"
+
+namespace pi0 {
+
+// Adds CHECKPOINT.
+void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
+
+// Adds what a checkpoint of openpi's form does not say: --prompt-format, --delta-mask, --asset,
+// --action-dims.
+void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
+
+// Adds --device, --tokenizer, --resize.
+void add_policy_options(CLI::App& verb, PolicyOptions& options);
+
+// Prints each on stderr as a line of its own.
+void print_warnings(const std::vector<std::string>& warnings);
+
+}  // namespace pi0

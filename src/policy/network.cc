@@ -1,0 +1,24 @@
+#include "pi0/network.h"
+
+#include "policy/network_impl.h"
+
+namespace pi0 {
+
+Network::Network(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+Network::~Network() = default;
+
+Network Network::load(const std::filesystem::path& checkpoint, const NetworkOptions& options) {
+  return Network(std::make_unique<Impl>(open_checkpoint(checkpoint), options));
+}
+
+const NetworkInfo& Network::info() const { return impl_->runner.info(); }
+const std::string& Network::device() const { return impl_->runner.device(); }
+
+std::vector<float> Network::sample_actions(const NetworkInput& input, const SampleOptions& options,
+                                           Timing* timing) const {
+  return impl_->runner.sample_actions(input, options, timing);
+}
+
+}  // namespace pi0

@@ -1,0 +1,69 @@
+#include "policy/normalize.h"
+
+#include <algorithm>
+
+namespace pi0 {
+namespace {
+
+// openpi's transforms.py: Normalize and Unnormalize, eps added both ways.
+struct Openpi {
+  using Number = double;
+  static Number in(Number x, const Normalization& n, std::size_t i) {
+    if (n.mode == NormalizationMode::kMeanStd) return (x - n.first[i]) / (n.second[i] + n.eps);
+    return (x - n.first[i]) / (n.second[i] - n.first[i] + n.eps) * 2.0 - 1.0;
+  }
+  static Number out(Number x, const Normalization& n, std::size_t i) {
+    if (n.mode == NormalizationMode::kMeanStd) return x * (n.second[i] + n.eps) + n.first[i];
+    return (x + 1.0) / 2.0 * (n.second[i] - n.first[i] + n.eps) + n.first[i];
+  }
+};
+
+// lerobot's normalize_processor.py: mean/std adds eps going in alone; ranges use it in place of a
+// range that is exactly zero, both ways.
+struct Lerobot {
+  using Number = float;
+  static Number range(const Normalization& n, std::size_t i) {
+    const Number range = static_cast<Number>(n.second[i]) - static_cast<Number>(n.first[i]);
+    return range == 0 ? static_cast<Number>(n.eps) : range;
+  }
+  static Number in(Number x, const Normalization& n, std::size_t i) {
+    const auto first = static_cast<Number>(n.first[i]);
+    if (n.mode == NormalizationMode::kMeanStd) {
+      return (x - first) / (static_cast<Number>(n.second[i]) + static_cast<Number>(n.eps));
+    }
+    return 2.0f * (x - first) / range(n, i) - 1.0f;
+  }
+  static Number out(Number x, const Normalization& n, std::size_t i) {
+    const auto first = static_cast<Number>(n.first[i]);
+    if (n.mode == NormalizationMode::kMeanStd) return x * static_cast<Number>(n.second[i]) + first;
+    if (n.mode == NormalizationMode::kMinMax) return (x + 1.0f) / 2.0f * range(n, i) + first;
+    return (x + 1.0f) * range(n, i) / 2.0f + first;
+  }
+};
+
+template <typename Rules>
+std::vector<double> apply(std::span<const float> vector, const Normalization& normalization,
+                          typename Rules::Number (*rule)(typename Rules::Number,
+                                                         const Normalization&, std::size_t)) {
+  std::vector<double> result(vector.begin(), vector.end());
+  if (normalization.mode == NormalizationMode::kIdentity) return result;
+  const std::size_t known = std::min(result.size(), normalization.first.size());
+  for (std::size_t i = 0; i < known; ++i) result[i] = rule(vector[i], normalization, i);
+  return result;
+}
+
+}  // namespace
+
+std::vector<double> normalize(std::span<const float> vector, const Normalization& normalization,
+                              Family family) {
+  return family == Family::kOpenpi ? apply<Openpi>(vector, normalization, Openpi::in)
+                                   : apply<Lerobot>(vector, normalization, Lerobot::in);
+}
+
+std::vector<double> unnormalize(std::span<const float> vector, const Normalization& normalization,
+                                Family family) {
+  return family == Family::kOpenpi ? apply<Openpi>(vector, normalization, Openpi::out)
+                                   : apply<Lerobot>(vector, normalization, Lerobot::out);
+}
+
+}  // namespace pi0

@@ -1,0 +1,19 @@
+// Normalising what goes into the network and un-normalising what comes out, as the family of the
+// checkpoint does it: openpi in fp64 (NumPy), lerobot in fp32 (PyTorch), in their order of
+// operations. Nothing is clamped.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+
+namespace pi0 {
+
+// One vector. Statistics longer than it are cut; dimensions beyond them stay as they are.
+std::vector<double> normalize(std::span<const float> vector, const Normalization& normalization,
+                              Family family);
+std::vector<double> unnormalize(std::span<const float> vector, const Normalization& normalization,
+                                Family family);
+
+}  // namespace pi0

@@ -1,0 +1,12 @@
+// What a caller asks of a checkpoint, in the checkpoint's terms.
+#pragma once
+
+#include "checkpoint/checkpoint.h"
+#include "pi0/policy.h"
+
+namespace pi0 {
+
+// Throws Error (kInvalidInput) when prompt_format is neither "pi0" nor "pi05".
+CheckpointOptions checkpoint_options(const PolicyOptions& options);
+
+}  // namespace pi0

@@ -1,0 +1,53 @@
+// What surrounds the network: an observation becomes its inputs, its outputs become the robot's
+// actions, as the family of the checkpoint does it.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "image/resize.h"
+#include "pi0/policy.h"
+#include "prompt/prompt.h"
+#include "prompt/tokenizer.h"
+
+namespace pi0 {
+
+// An observation, ready for the network.
+struct PreparedObservation {
+  NetworkInput input;  // cameras that are there, tokens without padding, the padded state
+  std::vector<float> normalised_state;  // not padded
+  std::vector<std::string> warnings;
+};
+
+class Pipeline {
+ public:
+  // Throws Error when the tokenizer cannot be found or used, when an option has no such value,
+  // or when the checkpoint has no statistics and `options.raw` does not allow that.
+  Pipeline(Checkpoint checkpoint, const PolicyOptions& options);
+
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+
+  // Throws Error (kInvalidInput) naming what does not fit.
+  PreparedObservation prepare(const Observation& observation) const;
+
+  // model_actions [action_horizon, action_dim] and the robot's raw state ->
+  // [action_horizon, action_dims], un-normalised, relative ones made absolute.
+  std::vector<float> finish(std::span<const float> model_actions,
+                            std::span<const float> state) const;
+
+ private:
+  std::vector<const Image*> match_cameras(const Observation& observation,
+                                          std::vector<std::string>& warnings) const;
+  std::vector<double> normalise_state(const std::vector<float>& state,
+                                      std::vector<std::string>& warnings) const;
+
+  Checkpoint checkpoint_;
+  Tokenizer tokenizer_;
+  ResizeMethod resize_;
+  bool raw_;
+};
+
+}  // namespace pi0

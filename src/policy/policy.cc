@@ -1,0 +1,113 @@
+#include "pi0/policy.h"
+
+#include <chrono>
+
+#include "policy/network_impl.h"
+#include "policy/options.h"
+#include "policy/pipeline.h"
+
+namespace pi0 {
+namespace {
+
+std::vector<std::string> action_names(const Checkpoint& checkpoint) {
+  if (!checkpoint.action_names.empty()) return checkpoint.action_names;
+  std::vector<std::string> names;
+  for (int i = 0; i < checkpoint.action_dims; ++i) names.push_back("action_" + std::to_string(i));
+  return names;
+}
+
+PolicyInfo describe(const Checkpoint& checkpoint) {
+  PolicyInfo info;
+  info.kind = checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05";
+  info.family = checkpoint.family == Family::kLerobot ? "lerobot" : "openpi";
+  for (const Camera& camera : checkpoint.cameras) {
+    info.cameras.push_back({camera.feature, camera.name, camera.empty});
+  }
+  info.state_dims = checkpoint.state_dims;
+  info.action_dims = checkpoint.action_dims;
+  info.action_horizon = checkpoint.model.action_horizon;
+  info.n_action_steps = checkpoint.n_action_steps;
+  info.num_steps = checkpoint.model.num_steps;
+  info.action_names = action_names(checkpoint);
+  info.warnings = checkpoint.warnings;
+  return info;
+}
+
+}  // namespace
+
+struct Policy::Impl {
+  // The pipeline first: what it refuses is found before weights are prepared.
+  Impl(const std::filesystem::path& directory, const PolicyOptions& options)
+      : pipeline(open_checkpoint(directory, checkpoint_options(options)), options),
+        info(describe(pipeline.checkpoint())),
+        network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {}
+
+  ActionChunk infer(const Observation& observation, const SampleOptions& options) const {
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed_ms = [&start] {
+      return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+          .count();
+    };
+    PreparedObservation prepared = pipeline.prepare(observation);
+    const double preprocess_ms = elapsed_ms();
+    ActionChunk chunk;
+    const std::vector<float> model_actions =
+        network.sample_actions(prepared.input, options, &chunk.timing);
+    chunk.actions = pipeline.finish(model_actions, observation.state);
+    chunk.horizon = info.action_horizon;
+    chunk.dims = info.action_dims;
+    chunk.n_action_steps = info.n_action_steps;
+    chunk.names = info.action_names;
+    chunk.warnings = std::move(prepared.warnings);
+    chunk.timing.preprocess_ms = preprocess_ms;
+    chunk.timing.total_ms = elapsed_ms();
+    return chunk;
+  }
+
+  Pipeline pipeline;
+  PolicyInfo info;
+  Network network;
+};
+
+Policy::Policy(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Policy::Policy(Policy&&) noexcept = default;
+Policy& Policy::operator=(Policy&&) noexcept = default;
+Policy::~Policy() = default;
+
+Policy Policy::load(const std::filesystem::path& checkpoint, const PolicyOptions& options) {
+  return Policy(std::make_unique<Impl>(checkpoint, options));
+}
+
+const PolicyInfo& Policy::info() const { return impl_->info; }
+const Network& Policy::network() const { return impl_->network; }
+
+ActionChunk Policy::infer(const Observation& observation, const SampleOptions& options) const {
+  return impl_->infer(observation, options);
+}
+
+std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations,
+                                       const SampleOptions& options) const {
+  const NetworkInfo& network = impl_->network.info();
+  const std::size_t size = static_cast<std::size_t>(network.action_horizon) *
+                           static_cast<std::size_t>(network.action_dim);
+  if (!options.noise.empty() && options.noise.size() != observations.size() * size) {
+    throw Error(ErrorCode::kInvalidInput, "noise: " + std::to_string(options.noise.size()) +
+                                              " values, expected [" +
+                                              std::to_string(observations.size()) + ", " +
+                                              std::to_string(network.action_horizon) + ", " +
+                                              std::to_string(network.action_dim) + "]");
+  }
+  std::vector<ActionChunk> chunks;
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    SampleOptions own = options;
+    if (!options.noise.empty()) {
+      const auto begin = options.noise.begin() + static_cast<std::ptrdiff_t>(i * size);
+      own.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
+    }
+    if (options.seed) own.seed = *options.seed + i;  // the first is as it would be alone
+    chunks.push_back(impl_->infer(observations[i], own));
+  }
+  return chunks;
+}
+
+}  // namespace pi0

@@ -1,0 +1,328 @@
+// The whole way through the public door, against what PyTorch gave.
+#include "pi0/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "files/safetensors.h"
+#include "policy/devices.h"
+
+namespace pi0 {
+namespace {
+
+const std::filesystem::path kSource = PI0_SOURCE_DIR;
+const std::filesystem::path kPolicy = kSource / "examples/policy";
+const std::filesystem::path kFrames = kSource / "examples/frames";
+
+PolicyOptions reference() {
+  PolicyOptions options;
+  options.device = "reference";
+  return options;
+}
+
+class Recorded {
+ public:
+  std::vector<float> values(const std::string& name) const {
+    const SafeTensor* tensor = file_.find(name);
+    if (tensor == nullptr) throw std::runtime_error("no tensor " + name);
+    std::vector<float> values(tensor->bytes.size() / sizeof(float));
+    std::memcpy(values.data(), tensor->bytes.data(), tensor->bytes.size());
+    return values;
+  }
+  Image image(const std::string& name) const {
+    const SafeTensor* tensor = file_.find(name);
+    if (tensor == nullptr) throw std::runtime_error("no tensor " + name);
+    const auto* pixels = reinterpret_cast<const std::uint8_t*>(tensor->bytes.data());
+    return {static_cast<int>(tensor->shape[0]),
+            static_cast<int>(tensor->shape[1]),
+            {pixels, pixels + tensor->bytes.size()}};
+  }
+
+ private:
+  SafeTensors file_ = SafeTensors::open(kPolicy / "recorded.safetensors");
+};
+
+// 1e-4 times the largest action where that is above 1.
+void expect_actions(const std::vector<float>& expected, const ActionChunk& chunk) {
+  ASSERT_EQ(chunk.actions.size(), expected.size());
+  float magnitude = 1;
+  for (const float value : expected) magnitude = std::max(magnitude, std::abs(value));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(chunk.actions[i], expected[i], 1e-4 * magnitude) << i;
+  }
+}
+
+Observation frame(const Recorded& recorded, const std::string& name, const std::string& prompt) {
+  Observation observation;
+  observation.images["base_0_rgb"] = load_image(kFrames / (name + "_corner.png"));
+  observation.state = recorded.values(name + ".state");
+  observation.prompt = prompt;
+  return observation;
+}
+
+SampleOptions with_noise(std::vector<float> noise) {
+  SampleOptions options;
+  options.noise = std::move(noise);
+  return options;
+}
+
+// A sentence that names `words`, all of them.
+template <typename Act>
+void expect_error(ErrorCode code, const std::vector<std::string>& words, Act&& act) {
+  try {
+    act();
+    FAIL() << "no error, expected one that says: " << words.front();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    for (const std::string& word : words) {
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+          << "no \"" << word << "\" in: " << error.what();
+    }
+  }
+}
+
+class PolicyTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { policy = new Policy(Policy::load(kPolicy, reference())); }
+  static void TearDownTestSuite() { delete policy; }
+  Observation observation() const { return frame(recorded, "drawer_open", "open the drawer"); }
+  Recorded recorded;
+  static Policy* policy;
+};
+Policy* PolicyTest::policy = nullptr;
+
+TEST_F(PolicyTest, FramesGiveTheActionsThatPyTorchGave) {
+  const std::pair<const char*, const char*> frames[] = {
+      {"drawer_open", "open the drawer"}, {"button_press_topdown", "press the button"}};
+  for (const auto& [name, prompt] : frames) {
+    SCOPED_TRACE(name);
+    const ActionChunk chunk = policy->infer(
+        frame(recorded, name, prompt), with_noise(recorded.values(name + std::string(".noise"))));
+    expect_actions(recorded.values(name + std::string(".actions")), chunk);
+  }
+}
+
+TEST_F(PolicyTest, EpisodesGiveTheActionsThatPyTorchGave) {
+  for (const char* task : {"open the drawer", "press the button", "close the drawer"}) {
+    std::string words = task;
+    std::replace(words.begin(), words.end(), ' ', '_');
+    for (int moment = 0; moment < 3; ++moment) {
+      const std::string name = "episode." + words + "." + std::to_string(moment);
+      SCOPED_TRACE(name);
+      Observation observation;
+      observation.images["base_0_rgb"] = recorded.image(name + ".image");
+      observation.state = recorded.values(name + ".state");
+      observation.prompt = task;
+      expect_actions(recorded.values(name + ".actions"),
+                     policy->infer(observation, with_noise(recorded.values(name + ".noise"))));
+    }
+  }
+}
+
+TEST_F(PolicyTest, SaysWhatItIs) {
+  const PolicyInfo& info = policy->info();
+  EXPECT_EQ(info.kind, "pi0");
+  EXPECT_EQ(info.family, "lerobot");
+  ASSERT_EQ(info.cameras.size(), 1u);
+  EXPECT_EQ(info.cameras[0].feature, "observation.images.base_0_rgb");
+  EXPECT_EQ(info.state_dims, 4);
+  EXPECT_EQ(info.action_dims, 4);
+  EXPECT_EQ(info.action_horizon, 16);
+  EXPECT_EQ(info.n_action_steps, 8);
+  EXPECT_EQ(policy->network().device(), "reference (named)");
+  const ActionChunk chunk = policy->infer(observation());
+  EXPECT_EQ(chunk.horizon, 16);
+  EXPECT_EQ(chunk.names.size(), 4u);
+  EXPECT_EQ(chunk.row(15).size(), 4u);
+  EXPECT_GT(chunk.timing.denoise_ms, 0);
+  EXPECT_GE(chunk.timing.total_ms, chunk.timing.vision_ms + chunk.timing.denoise_ms);
+}
+
+TEST_F(PolicyTest, FeatureNamesAreTakenToo) {
+  const std::vector<float> noise = recorded.values("drawer_open.noise");
+  Observation full = observation();
+  full.images["observation.images.base_0_rgb"] = full.images["base_0_rgb"];
+  full.images.erase("base_0_rgb");
+  EXPECT_EQ(policy->infer(full, with_noise(noise)).actions,
+            policy->infer(observation(), with_noise(noise)).actions);
+}
+
+// Every input matters, and none of an earlier call is left.
+TEST_F(PolicyTest, EachInputChangesTheActions) {
+  SampleOptions sample;
+  sample.seed = 5;
+  const std::vector<float> before = policy->infer(observation(), sample).actions;
+  Observation image = observation();
+  for (std::uint8_t& value : image.images["base_0_rgb"].rgb) value = 255 - value;
+  EXPECT_NE(policy->infer(image, sample).actions, before);
+  Observation state = observation();
+  state.state[0] += 0.05f;
+  EXPECT_NE(policy->infer(state, sample).actions, before);
+  Observation prompt = observation();
+  prompt.prompt = "press the button";
+  EXPECT_NE(policy->infer(prompt, sample).actions, before);
+  SampleOptions steps = sample;
+  steps.steps = 3;
+  EXPECT_NE(policy->infer(observation(), steps).actions, before);
+  EXPECT_EQ(policy->infer(observation(), sample).actions, before);
+}
+
+TEST_F(PolicyTest, NoiseIsNewAtEveryCallUnlessSeeded) {
+  EXPECT_NE(policy->infer(observation()).actions, policy->infer(observation()).actions);
+}
+
+TEST_F(PolicyTest, ABatchIsItsObservationsOneByOne) {
+  const std::vector<Observation> batch{observation(),
+                                       frame(recorded, "button_press_topdown", "press the button")};
+  std::vector<float> noise = recorded.values("drawer_open.noise");
+  const std::vector<float> second = recorded.values("button_press_topdown.noise");
+  noise.insert(noise.end(), second.begin(), second.end());
+  const std::vector<ActionChunk> chunks = policy->infer(batch, with_noise(noise));
+  ASSERT_EQ(chunks.size(), 2u);
+  expect_actions(recorded.values("drawer_open.actions"), chunks[0]);
+  expect_actions(recorded.values("button_press_topdown.actions"), chunks[1]);
+  SampleOptions seeded;
+  seeded.seed = 9;
+  const std::vector<Observation> twice{observation(), observation()};
+  const std::vector<ActionChunk> two = policy->infer(twice, seeded);
+  EXPECT_NE(two[0].actions, two[1].actions);
+  EXPECT_EQ(two[0].actions, policy->infer(observation(), seeded).actions);
+  expect_error(ErrorCode::kInvalidInput, {"noise", "[2, 16, 8]"},
+               [&] { policy->infer(batch, with_noise(second)); });
+}
+
+TEST_F(PolicyTest, NamesWhatInAnObservationDoesNotFit) {
+  const auto expect = [&](const std::vector<std::string>& words, auto&& change) {
+    Observation changed = observation();
+    change(changed);
+    expect_error(ErrorCode::kInvalidInput, words, [&] { policy->infer(changed); });
+  };
+  expect({"camera wrist", "base_0_rgb"},
+         [](Observation& o) { o.images["wrist"] = o.images["base_0_rgb"]; });
+  expect({"no image", "base_0_rgb"}, [](Observation& o) { o.images.clear(); });
+  expect({"base_0_rgb", "second"}, [](Observation& o) {
+    o.images["observation.images.base_0_rgb"] = o.images["base_0_rgb"];
+  });
+  expect({"base_0_rgb", "0 x 480"}, [](Observation& o) { o.images["base_0_rgb"] = {0, 480, {}}; });
+  expect({"base_0_rgb", "bytes"}, [](Observation& o) { o.images["base_0_rgb"].rgb.pop_back(); });
+  expect({"state", "3 values", "expected 4"}, [](Observation& o) { o.state.pop_back(); });
+  expect({"state", "5 values", "expected 4"}, [](Observation& o) { o.state.push_back(0); });
+  expect({"state", "value 2", "nan"}, [](Observation& o) { o.state[2] = NAN; });
+  expect({"state", "value 1", "inf"}, [](Observation& o) { o.state[1] = INFINITY; });
+  expect({"UTF-8"}, [](Observation& o) { o.prompt = "open \xff the drawer"; });
+}
+
+TEST_F(PolicyTest, NamesWhatInTheOptionsDoesNotFit) {
+  const auto expect = [&](const std::vector<std::string>& words, auto&& change) {
+    SampleOptions options;
+    change(options);
+    expect_error(ErrorCode::kInvalidInput, words, [&] { policy->infer(observation(), options); });
+  };
+  expect({"noise", "[16, 8]"}, [](SampleOptions& o) { o.noise.assign(5, 0); });
+  expect({"noise", "value 7"}, [](SampleOptions& o) {
+    o.noise.assign(128, 0);
+    o.noise[7] = NAN;
+  });
+  expect({"steps", "-1"}, [](SampleOptions& o) { o.steps = -1; });
+  expect({"steps", "2000000"}, [](SampleOptions& o) { o.steps = 2000000; });
+}
+
+TEST_F(PolicyTest, LegalButWorthSaying) {
+  Observation empty = observation();
+  empty.prompt = "";
+  EXPECT_FALSE(policy->infer(empty).warnings.empty());
+  Observation longer = observation();
+  longer.prompt = "open the drawer and then close it again and then open it once more please";
+  const ActionChunk cut = policy->infer(longer);
+  ASSERT_FALSE(cut.warnings.empty());
+  EXPECT_NE(cut.warnings[0].find("12"), std::string::npos) << cut.warnings[0];
+}
+
+TEST(PolicyLoadTest, DevicesThatAreNotThere) {
+  PolicyOptions options;  // auto
+  expect_error(ErrorCode::kUnsupported, {"auto", "--device reference"},
+               [&] { Policy::load(kPolicy, options); });
+  options.device = "ttnn";
+  expect_error(ErrorCode::kUnsupported, {"ttnn", "reference"},
+               [&] { Policy::load(kPolicy, options); });
+}
+
+TEST(PolicyLoadTest, StopsBeforeItTakesMoreThanThereIs) {
+  PolicyOptions options = reference();
+  options.memory_limit_bytes = 1 << 20;
+  expect_error(ErrorCode::kOutOfMemory, {"reference", "needs", "weights", "allowed"},
+               [&] { Policy::load(kPolicy, options); });
+  EXPECT_GT(available_memory(), 0u);
+}
+
+TEST(PolicyLoadTest, RawValuesAreTheNetworksOwn) {
+  const Recorded recorded;
+  PolicyOptions options = reference();
+  options.raw = true;
+  const Policy raw = Policy::load(kPolicy, options);
+  const Policy cooked = Policy::load(kPolicy, reference());
+  const SafeTensors statistics =
+      SafeTensors::open(kPolicy / "policy_preprocessor_step_6_normalizer_processor.safetensors");
+  const auto value = [&](const char* name, int i) {
+    float number;
+    std::memcpy(&number, statistics.find(name)->bytes.data() + 4 * i, 4);
+    return number;
+  };
+  // The state normalised by hand, and the actions un-normalised by hand.
+  const Observation observation = frame(recorded, "drawer_open", "open the drawer");
+  Observation normalised = observation;
+  for (int i = 0; i < 4; ++i) {
+    normalised.state[i] = (observation.state[i] - value("observation.state.mean", i)) /
+                          (value("observation.state.std", i) + 1e-8f);
+  }
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  const ActionChunk expected = cooked.infer(observation, sample);
+  const ActionChunk chunk = raw.infer(normalised, sample);
+  for (std::size_t i = 0; i < chunk.actions.size(); ++i) {
+    const int dim = static_cast<int>(i % 4);
+    EXPECT_NEAR(chunk.actions[i] * value("action.std", dim) + value("action.mean", dim),
+                expected.actions[i], 1e-4);
+  }
+}
+
+TEST(PolicyLoadTest, ReportsProgress) {
+  PolicyOptions options = reference();
+  std::size_t last = 0, total = 0;
+  options.progress = [&](const Progress& progress) {
+    EXPECT_GE(progress.done, last);
+    last = progress.done;
+    total = progress.total;
+  };
+  const Policy policy = Policy::load(kPolicy, options);
+  EXPECT_EQ(last, total);
+  EXPECT_GT(total, 100u);
+}
+
+// Several threads on several policies, and on one; run under the thread sanitizer.
+TEST(PolicyThreadsTest, SeveralThreadsOnSeveralPolicies) {
+  const Recorded recorded;
+  const Observation observation = frame(recorded, "drawer_open", "open the drawer");
+  const std::vector<float> noise = recorded.values("drawer_open.noise");
+  const Policy first = Policy::load(kPolicy, reference());
+  const Policy second = Policy::load(kPolicy, reference());
+  std::vector<ActionChunk> chunks(4);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    threads.emplace_back([&, i] {
+      SampleOptions sample = with_noise(noise);
+      sample.steps = 2 + static_cast<int>(i / 2);  // two shapes of call on each policy
+      chunks[i] = (i % 2 == 0 ? first : second).infer(observation, sample);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(chunks[0].actions, chunks[1].actions);
+  EXPECT_EQ(chunks[2].actions, chunks[3].actions);
+  EXPECT_NE(chunks[0].actions, chunks[2].actions);
+}
+
+}  // namespace
+}  // namespace pi0

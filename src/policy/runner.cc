@@ -1,0 +1,151 @@
+#include "policy/runner.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "pi0/error.h"
+#include "policy/devices.h"
+#include "policy/noise.h"
+
+namespace pi0 {
+namespace {
+
+constexpr int kMaxSteps = 10000;  // far above any use; keeps a mistyped number from hanging
+
+void require(bool holds, const std::string& sentence) {
+  if (!holds) throw Error(ErrorCode::kInvalidInput, sentence);
+}
+
+std::string count(std::size_t number) { return std::to_string(number); }
+
+void require_finite_values(const char* name, const std::vector<float>& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    throw Error(ErrorCode::kInvalidInput, std::string(name) + ": value " + count(i) + " is " +
+                                              std::to_string(values[i]) +
+                                              ", expected a finite number");
+  }
+}
+
+// True where `mask` says so, or everywhere when there is none.
+bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
+  return mask.empty() || mask[i] != 0;
+}
+
+}  // namespace
+
+Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options) {
+  ChosenDevice chosen = choose_device(options.device);
+  device_ = chosen.description;
+  require_memory(checkpoint, chosen.device->name(), options.memory_limit_bytes);
+  std::size_t total = 0;
+  for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
+  const auto progress = [&](int done) {
+    if (options.progress) {
+      options.progress({"preparing weights", static_cast<std::size_t>(done), total});
+    }
+  };
+  model_ = std::make_unique<Pi0>(checkpoint.model, checkpoint.weights, std::move(chosen.device),
+                                 progress);
+  if (options.progress) options.progress({"preparing weights", total, total});
+  const ModelConfig& config = checkpoint.model;
+  info_ = {.num_cameras = config.num_cameras,
+           .image_size = config.image_size,
+           .max_tokens = config.max_tokens,
+           .vocab_size = config.vocab_size,
+           .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
+           .action_dim = config.action_dim,
+           .action_horizon = config.action_horizon,
+           .num_steps = config.num_steps};
+}
+
+Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options) const {
+  Pi0Input packed;
+  const std::size_t pixels = static_cast<std::size_t>(info_.image_size) * info_.image_size;
+  const std::size_t cameras = input.images.size() / (3 * pixels);
+  require(input.images.size() == cameras * 3 * pixels,
+          "images: " + count(input.images.size()) + " values, expected [cameras, 3, " +
+              count(info_.image_size) + ", " + count(info_.image_size) + "], a multiple of " +
+              count(3 * pixels));
+  require(cameras <= static_cast<std::size_t>(info_.num_cameras),
+          "images: " + count(cameras) + " cameras, expected at most " + count(info_.num_cameras));
+  require(input.image_masks.empty() || input.image_masks.size() == cameras,
+          "image_masks: " + count(input.image_masks.size()) + " flags for " + count(cameras) +
+              " cameras");
+  require_finite_values("images", input.images);
+  packed.images.reserve(input.images.size());
+  for (std::size_t camera = 0; camera < cameras; ++camera) {
+    if (!valid(input.image_masks, camera)) continue;
+    const float* planes = input.images.data() + camera * 3 * pixels;
+    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {  // planar -> channel-last
+      for (std::size_t channel = 0; channel < 3; ++channel) {
+        packed.images.push_back(planes[channel * pixels + pixel]);
+      }
+    }
+    ++packed.cameras;
+  }
+  require(packed.cameras > 0, "images: no camera is valid, expected at least one");
+
+  require(
+      input.tokens.size() <= static_cast<std::size_t>(info_.max_tokens),
+      "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info_.max_tokens));
+  require(input.token_mask.empty() || input.token_mask.size() == input.tokens.size(),
+          "token_mask: " + count(input.token_mask.size()) + " flags for " +
+              count(input.tokens.size()) + " tokens");
+  for (std::size_t i = 0; i < input.tokens.size(); ++i) {
+    if (!valid(input.token_mask, i)) continue;
+    require(input.tokens[i] >= 0 && input.tokens[i] < info_.vocab_size,
+            "tokens: token " + count(i) + " is " + std::to_string(input.tokens[i]) +
+                ", expected 0 to " + count(info_.vocab_size - 1));
+    packed.tokens.push_back(input.tokens[i]);
+  }
+
+  if (info_.state_dim > 0) {
+    require(input.state.size() == static_cast<std::size_t>(info_.state_dim),
+            "state: " + count(input.state.size()) + " values, expected " + count(info_.state_dim) +
+                " (padded with zeros)");
+    require_finite_values("state", input.state);
+    packed.state = input.state;
+  }
+
+  packed.steps = options.steps != 0 ? options.steps : info_.num_steps;
+  require(packed.steps > 0 && packed.steps <= kMaxSteps,
+          "steps: " + std::to_string(packed.steps) + ", expected 1 to " + count(kMaxSteps));
+  const std::size_t actions = static_cast<std::size_t>(info_.action_horizon) * info_.action_dim;
+  packed.noise = options.noise;
+  if (packed.noise.empty()) {
+    packed.noise.resize(actions);
+    draw_noise(options.seed ? *options.seed : fresh_seed(), packed.noise);
+  }
+  require(packed.noise.size() == actions, "noise: " + count(packed.noise.size()) +
+                                              " values, expected [" + count(info_.action_horizon) +
+                                              ", " + count(info_.action_dim) + "]");
+  require_finite_values("noise", packed.noise);
+  if (options.progress) {
+    packed.progress = [&options](std::string_view stage, int done, int total) {
+      options.progress({stage, static_cast<std::size_t>(done), static_cast<std::size_t>(total)});
+    };
+  }
+  return packed;
+}
+
+std::vector<float> Runner::sample_actions(const NetworkInput& input, const SampleOptions& options,
+                                          Timing* timing, StageObserver* observer) {
+  const auto start = std::chrono::steady_clock::now();
+  const Pi0Input packed = prepare(input, options);
+  const std::lock_guard lock(mutex_);
+  Pi0Timing spent;
+  std::vector<float> actions = model_->sample_actions(packed, observer, &spent);
+  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
+  if (timing != nullptr) {
+    const std::chrono::duration<double, std::milli> total =
+        std::chrono::steady_clock::now() - start;
+    timing->vision_ms = spent.vision;
+    timing->prefix_ms = spent.prefix;
+    timing->denoise_ms = spent.denoise;
+    timing->total_ms = total.count();
+  }
+  return actions;
+}
+
+}  // namespace pi0
