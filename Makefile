@@ -1,0 +1,54 @@
+# The two commands of a fresh machine: `make demo` and `make check`. CMake builds; this file only
+# calls it. Everything lands in build/ and out/.
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 5
+
+.PHONY: all demo check test sanitize fuzz lint format install clean
+
+all: build/release/CMakeCache.txt
+	cmake --build build/release -j $(JOBS) --target pi0_command
+
+demo:
+	tools/install_dependencies.sh
+	$(MAKE) all
+	examples/demo.sh build/release/pi0 out
+
+# All tests on an optimised build, then on a sanitized one, then the fuzzers for a moment each.
+check:
+	tools/install_dependencies.sh check
+	$(MAKE) test sanitize fuzz
+
+test: build/release/CMakeCache.txt
+	cmake --build build/release -j $(JOBS)
+	ctest --test-dir build/release -j $(JOBS) --output-on-failure
+
+sanitize: build/debug/CMakeCache.txt build/tsan/CMakeCache.txt
+	cmake --build build/debug -j $(JOBS)
+	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -LE slow
+	cmake --build build/tsan -j $(JOBS) --target policy_test
+	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R Threads
+
+# FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.
+fuzz: build/debug/CMakeCache.txt
+	cmake --build build/debug -j $(JOBS)
+	fuzz/run.sh build/debug $(FUZZ_SECONDS)
+
+lint:
+	tools/install_dependencies.sh lint
+	$(MAKE) build/release/CMakeCache.txt
+	tools/lint.sh build/release
+
+format:
+	git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+# PREFIX=… or DESTDIR=… say where.
+install: all
+	cmake --build build/release -j $(JOBS)
+	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+clean:
+	rm -rf build out
+
+build/%/CMakeCache.txt: CMakePresets.json
+	cmake --preset $*

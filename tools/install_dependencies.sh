@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs the Debian (12) or Ubuntu (24.04) packages that libpi0 is built with, those that are
+# missing; docs/dependencies.md says what each is for. Needs root, or sudo.
+#
+#   tools/install_dependencies.sh          to build and run
+#   tools/install_dependencies.sh check    to test as well
+#   tools/install_dependencies.sh lint     to format and lint as well
+set -euo pipefail
+
+packages=(g++ make cmake pkg-config nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev
+          libsentencepiece-dev)
+case "${1:-}" in
+  "") ;;
+  check) packages+=(libgtest-dev clang python3) ;;
+  lint) packages+=(libgtest-dev clang python3 clang-format clang-tidy) ;;
+  *) echo "usage: $0 [check|lint]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "$0: this machine has no dpkg; install what docs/dependencies.md lists, then go on" >&2
+  exit 0
+fi
+
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+install_missing() {
+  local missing=()
+  for package in "$@"; do installed "$package" || missing+=("$package"); done
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "installing: ${missing[*]}"
+  [ -n "${updated:-}" ] || as_root apt-get update -qq
+  updated=1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+install_missing "${packages[@]}"
+if [ $# -gt 0 ]; then  # clang's sanitizer and fuzzer runtimes have its version in their name
+  version=$(clang --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p')
+  install_missing "libclang-rt-$version-dev"
+fi

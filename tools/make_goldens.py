@@ -1,0 +1,138 @@
+"""Makes testdata/golden_extra: small checkpoints as lerobot saves them, and what it does with them.
+
+They cover what testdata/golden leaves untested; testdata/golden_extra/README.md says what each
+is for. Everything is drawn from fixed seeds, so that a second run gives the same files, up to
+the rounding of another machine's matrix products.
+
+    python tools/make_goldens.py            # with lerobot[pi] 0.6.1 installed; no network is used
+    python tools/make_goldens.py --only pi05_relative --out /somewhere/else
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+from lerobot.processor import tokenizer_processor
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from golden_checkpoints import CHECKPOINTS, Checkpoint
+from recording import from_lerobot
+from recording.observation import Observation, draw_image, draw_noise
+from recording.reduced import lerobot_sizes
+from recording.whole_way import WholeWayFile
+
+TESTDATA = Path(__file__).resolve().parent.parent / "testdata"
+TOKENIZER = TESTDATA / "golden" / "preprocess" / "tokenizer.json"
+
+
+def make(spec: Checkpoint, out: Path) -> None:
+    """Writes the checkpoint, then loads it as a user would and records it."""
+    directory = out / spec.name
+    directory.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(spec, directory)
+    policy = from_lerobot.load(directory, from_lerobot.read_tokenizer(TOKENIZER))
+    generator = np.random.default_rng(spec.seed)
+    horizon, width = policy.noise_shape
+    noise = draw_noise(generator, horizon, width)
+    images = {camera: draw_image(generator, *size) for camera, size in spec.image_sizes.items()}
+    whole_way = WholeWayFile(Observation(images, spec.state, ""), noise)
+    for name, case in spec.cases.items():
+        seen = {camera: images[camera] for camera in case.cameras}
+        if case.own_images:
+            seen = {camera: draw_image(generator, 33, 51) for camera in case.cameras}
+        state = spec.state if case.state is None else case.state
+        own = draw_noise(generator, horizon, width) if case.own_noise else noise
+        observation = Observation(seen, state, case.prompt)
+        network, results = policy.record(observation, own)
+        whole_way.add(name, observation, own, results)
+        if name == next(iter(spec.cases)):
+            save_file(
+                network,
+                directory / "network.safetensors",
+                metadata={"made_with": policy.made_with},
+            )
+    whole_way.save(directory / "policy.safetensors")
+
+
+def save_checkpoint(spec: Checkpoint, directory: Path) -> None:
+    """config.json, model.safetensors and both processors, by lerobot's own functions."""
+    with lerobot_sizes(spec.architecture, spec.config):
+        policy = get_policy_class(spec.config.type)(spec.config)
+    randomise(policy, torch.Generator().manual_seed(spec.seed))
+    weights = {
+        spec.prefix + name: tensor.to(spec.storage(name)).contiguous()
+        for name, tensor in policy.model.state_dict().items()
+        if not name.endswith(spec.left_out or ("\0",))
+    }
+    save_file(weights, directory / "model.safetensors")
+
+    spec.config._save_pretrained(directory)  # noqa: SLF001 (what PreTrainedPolicy saves)
+    path = directory / "config.json"
+    config = json.loads(path.read_text()) | {"architecture": spec.architecture}
+    path.write_text(json.dumps(config, indent=2) + "\n")
+
+    local = mock.Mock(from_pretrained=lambda _name: from_lerobot.read_tokenizer(TOKENIZER))
+    with mock.patch.object(tokenizer_processor, "AutoTokenizer", local):
+        preprocess, postprocess = make_pre_post_processors(
+            spec.config, dataset_stats=spec.statistics
+        )
+    for step in preprocess.steps:
+        if hasattr(step, "rename_map"):
+            step.rename_map = spec.rename_map
+        if hasattr(step, "norm_map"):
+            step.eps = spec.eps[0]
+            step.normalize_observation_keys = spec.normalize_observation_keys
+    for step in postprocess.steps:
+        if hasattr(step, "norm_map"):
+            step.eps = spec.eps[1]
+    preprocess.save_pretrained(directory)
+    postprocess.save_pretrained(directory)
+
+
+def randomise(policy: nn.Module, generator: torch.Generator) -> None:
+    """Weights under which no part of the network is too weak to be seen in the actions."""
+
+    def fill(tensor: Tensor, scale: float, mean: float = 0.0) -> None:
+        tensor.data = torch.randn(tensor.shape, generator=generator) * scale + mean
+
+    for name, parameter in sorted(policy.named_parameters()):
+        kind = name.rsplit(".", 2)[-2]
+        if "embed_tokens" in name or name.endswith("lm_head.weight"):
+            fill(parameter, parameter.shape[-1] ** -0.5)  # gets multiplied by the width's root
+        elif "position_embedding" in name:
+            fill(parameter, 0.3)
+        elif parameter.dim() >= 2:
+            inputs = parameter[0].numel()
+            fill(parameter, (0.4 if kind == "dense" else 1.0) * inputs**-0.5)
+        elif name.endswith("bias"):
+            fill(parameter, 0.1)
+        elif "vision_tower" in name:
+            fill(parameter, 0.2, mean=1.0)  # LayerNorm
+        else:
+            fill(parameter, 0.2)  # RMSNorm: 1 + w
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [checkpoint.__name__ for checkpoint in CHECKPOINTS]
+    parser.add_argument("--only", choices=names, help="make this one alone")
+    parser.add_argument("--out", type=Path, default=TESTDATA / "golden_extra")
+    arguments = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)
+    for checkpoint in CHECKPOINTS:
+        if arguments.only in (None, checkpoint.__name__):
+            make(checkpoint(), arguments.out)
+
+
+if __name__ == "__main__":
+    main()
