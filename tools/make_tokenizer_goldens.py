@@ -54,7 +54,7 @@ def odd_tokenizer() -> dict:
         # content, normalized, special
         ("<pad>", False, True),
         ("<bos>", False, True),
-        ("bc", False, False),  # before any merge
+        ("tt", False, False),  # before the merge of "t t"
         ("a t", True, False),
         ("  ", False, False),
         ("▁▁▁", True, False),

@@ -173,7 +173,10 @@ def make_inputs(
     if arguments.noise is None:
         noise = draw_noise(np.random.default_rng(arguments.seed), *policy.noise_shape)
     else:
-        noise = np.load(arguments.noise, allow_pickle=False).astype(np.float32)
+        try:
+            noise = np.load(arguments.noise, allow_pickle=False).astype(np.float32)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{arguments.noise} cannot be read as .npy: {error}") from error
         if noise.shape != policy.noise_shape:
             raise CheckpointError(
                 f"{arguments.noise} has shape {noise.shape}, the policy takes {policy.noise_shape}"

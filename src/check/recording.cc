@@ -116,7 +116,8 @@ struct CaseDescription {
   std::string name;
   std::string prompt;
   std::vector<std::string> cameras;
-  CheckpointOptions options;
+  CheckpointOptions options = {};
+  int steps = 0;
 };
 
 // What the "image.<camera>" tensors are of.
@@ -170,12 +171,14 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
           format == "pi0" ? PromptFormat::kPi0 : PromptFormat::kPi05;
     }
     if (given("delta_mask")) description.options.delta_mask = text_of(value["delta_mask"], here);
-    if (given("action_dims")) {
-      if (!value["action_dims"].is_number_integer()) {
-        refuse(here, "action_dims is " + value["action_dims"].dump() + ", expected an integer");
+    const auto integer = [&](const char* key) {
+      if (!value[key].is_number_integer() || value[key] < 1 || value[key] > 1000000) {
+        refuse(here, std::string(key) + " is " + value[key].dump() + ", expected 1 to 1000000");
       }
-      description.options.action_dims = value["action_dims"].get<int>();
-    }
+      return value[key].get<int>();
+    };
+    if (given("action_dims")) description.options.action_dims = integer("action_dims");
+    if (given("steps")) description.steps = integer("steps");
     descriptions.push_back(std::move(description));
   }
   return descriptions;
@@ -194,7 +197,7 @@ std::vector<CaseDescription> task_cases(const SafeTensors& file, const Json& tas
       std::string words = text;
       std::replace(words.begin(), words.end(), ' ', '_');
       if (case_name.find(words) != std::string::npos) {
-        descriptions.push_back({case_name, text, {camera}, {}});
+        descriptions.push_back({case_name, text, {camera}});
       }
     }
   }
@@ -213,12 +216,12 @@ std::vector<CaseDescription> named_cases(const SafeTensors& file, const Checkpoi
     if (texts.is_array()) return task_cases(file, texts, where, first);
     if (!texts.is_object()) refuse(where, "expected an object of texts");
     for (const auto& [name, text] : texts.items()) {
-      descriptions.push_back({name, text_of(text, where), {}, {}});
+      descriptions.push_back({name, text_of(text, where), {}});
     }
   } else if (const auto task = file.metadata().find("task"); task != file.metadata().end()) {
     for (const char* name : {"policy_all_cameras", "policy_first_camera"}) {
       if (file.find(std::string(name) + ".actions") != nullptr) {
-        descriptions.push_back({name, task->second, {}, {}});
+        descriptions.push_back({name, task->second, {}});
       }
     }
   }
@@ -242,6 +245,7 @@ RecordedCase read_case(const Reader& reader, const CaseDescription& description)
   RecordedCase result;
   result.name = description.name;
   result.options = description.options;
+  result.steps = description.steps;
   result.observation.prompt = description.prompt;
   for (const std::string& camera : description.cameras) {
     const std::string own_only = prefix + "image";  // one camera, and no name

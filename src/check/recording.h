@@ -33,6 +33,7 @@ struct RecordedCase {
   std::string name;
   Observation observation;
   std::vector<float> noise;
+  int steps = 0;  // Euler steps; 0: as the checkpoint says
   CheckpointOptions options;
   std::map<std::string, RecordedTensor> results;
 };

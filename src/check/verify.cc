@@ -229,7 +229,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   const Pipeline pipeline(open_checkpoint(checkpoint, recorded.options), policy);
   const PreparedObservation prepared = pipeline.prepare(recorded.observation);
   const std::vector<float> model_actions =
-      runner.sample_actions(prepared.input, sample_options(0, recorded.noise, options), nullptr);
+      runner.sample_actions(prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);
   const std::vector<float> actions = pipeline.finish(model_actions, recorded.observation.state);
   const std::int64_t horizon = runner.info().action_horizon;
   const auto dims = static_cast<std::int64_t>(actions.size()) / horizon;

@@ -109,10 +109,10 @@ INSTANTIATE_TEST_SUITE_P(
         GoldenFile{"golden_extra/pi05_relative", "policy.safetensors", 20},
         GoldenFile{"golden_extra/pi0_visual", "network.safetensors", network_stages(2, 4, false)},
         GoldenFile{"golden_extra/pi0_visual", "policy.safetensors", 20},
-        GoldenFile{"golden_extra/pi0_keys", "network.safetensors", network_stages(2, 12, false)},
-        GoldenFile{"golden_extra/pi0_keys", "policy.safetensors", 20},
+        GoldenFile{"golden_extra/pi0_keys", "network.safetensors", network_stages(3, 12, false)},
+        GoldenFile{"golden_extra/pi0_keys", "policy.safetensors", 16},
         GoldenFile{"golden_extra/pi05_plain", "network.safetensors", network_stages(1, 1, true)},
-        GoldenFile{"golden_extra/pi05_plain", "policy.safetensors", 20}),
+        GoldenFile{"golden_extra/pi05_plain", "policy.safetensors", 16}),
     test_name);
 
 class VerifyTest : public testing::Test {

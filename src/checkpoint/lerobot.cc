@@ -76,7 +76,8 @@ class Normalizer {
     where_ = statistics_->where();
   }
 
-  // `complete` becomes false when the feature passes unchanged only for want of statistics.
+  // A feature without statistics passes unchanged, as in lerobot, which is worth a warning.
+  // `complete` becomes false when there are none at all, of this or any other feature.
   Normalization operator()(const Feature& feature, bool& complete) const {
     bool absent = !step_;
     Normalization result;
@@ -87,7 +88,7 @@ class Normalizer {
     if (absent) {
       warnings_.push_back(where_ + ": no statistics of " + feature.name +
                           ", which so passes as it is");
-      complete = false;
+      if (!statistics_) complete = false;
     }
     return result;
   }

@@ -465,7 +465,8 @@ TEST(LerobotStatistics, AbsentOnesLeaveTheFeatureAsItIs) {
     std::erase_if(tensors,
                   [](const EditedTensor& tensor) { return tensor.name.starts_with("action."); });
   });
-  EXPECT_FALSE(no_action.open().has_statistics);
+  EXPECT_TRUE(no_action.open().has_statistics);
+  EXPECT_EQ(no_action.open().warnings.size(), 1u);
   EXPECT_EQ(no_action.open().action.mode, NormalizationMode::kIdentity);
 
   // No step.
@@ -503,7 +504,7 @@ TEST(LerobotStatistics, OnlyListedObservationsAreNormalised) {
   features.edit_json(
       kPre, [](Json& json) { json["steps"][6]["config"]["features"].erase("observation.state"); });
   EXPECT_EQ(features.open().state.mode, NormalizationMode::kIdentity);
-  EXPECT_FALSE(features.open().has_statistics);
+  EXPECT_EQ(features.open().warnings.size(), 1u);
 }
 
 TEST(LerobotStatistics, OfCamerasAreForTheirChannels) {

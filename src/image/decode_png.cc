@@ -71,7 +71,7 @@ class PngReader {
     });
     std::vector<png_bytep> rows(height);
     for (int y = 0; y < height; ++y) rows[y] = pixels + row_bytes * y;
-    png_bytepp const first = rows.data();
+    png_bytep* const first = rows.data();
     guard([&] {
       png_read_image(png_, first);
       png_read_end(png_, nullptr);

@@ -154,13 +154,6 @@ TEST(DecodePng, InterlacedIsTheSame) {
   EXPECT_EQ(image.rgb, all);
 }
 
-// Image and network together: a wrong byte order or row would show in resize_test.cc.
-TEST(DecodePng, Golden) {
-  const Image image = load_image(preprocess_golden("image_100x37.png"));
-  EXPECT_EQ(image.height, 100);
-  EXPECT_EQ(image.width, 37);
-}
-
 TEST(DecodeJpeg, PixelsAreThoseOfPil) {
   const Image image = load_image(preprocess_golden("image_480x640.jpg"));
   ASSERT_EQ(image.height, 480);
@@ -215,14 +208,8 @@ TEST(DecodeJpeg, CmykIsRefused) {
 
 TEST(DecodeJpeg, StrayBytesBeforeAMarkerAreHarmless) {
   Bytes file = make_jpeg(JCS_GRAYSCALE, {80});
-  file.insert(file.begin() + 2, {0, 0, 0});  // between "start of image" and the next marker
-  file[2] = 0;
-  // The signature of a file is three bytes; libjpeg alone would accept this one.
-  error_of(ErrorCode::kInvalidInput, [&] { decode(file); });
-  // Behind the first segment it is an image still.
-  file = make_jpeg(JCS_GRAYSCALE, {80});
-  const std::size_t segment = 4 + file[4] * 256 + file[5];
-  file.insert(file.begin() + segment, {0, 0, 0});
+  const std::size_t end_of_first_segment = 4 + file[4] * 256 + file[5];
+  file.insert(file.begin() + end_of_first_segment, {0, 0, 0});
   EXPECT_EQ(decode(file).rgb, Bytes(16 * 16 * 3, 80));
 }
 

@@ -18,6 +18,11 @@ struct Window {
   std::vector<std::int32_t> weights;
 };
 
+// Pillow's way of rounding: halves go up, and what is negative, wrongly rounded, is cut to 0 below.
+int rounded(double value) {
+  return static_cast<int>(value + 0.5);  // NOLINT(bugprone-incorrect-roundings): bit for bit
+}
+
 // One window for each of `out` pixels made from `in`. The arithmetic is in Pillow's order: these
 // doubles decide the last bit.
 std::vector<Window> make_windows(int in, int out) {
@@ -30,8 +35,8 @@ std::vector<Window> make_windows(int in, int out) {
   std::vector<double> exact;
   for (int i = 0; i < out; ++i) {
     const double center = (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(center + support + 0.5), in);
+    const int first = std::max(rounded(center - support), 0);
+    const int end = std::min(rounded(center + support), in);
     exact.clear();
     double sum = 0;
     for (int x = first; x < end; ++x) {
@@ -42,7 +47,7 @@ std::vector<Window> make_windows(int in, int out) {
     windows[i].first = first;
     for (double weight : exact) {
       if (sum != 0) weight /= sum;
-      windows[i].weights.push_back(static_cast<std::int32_t>(0.5 + weight * (1 << kPrecisionBits)));
+      windows[i].weights.push_back(rounded(weight * (1 << kPrecisionBits)));
     }
   }
   return windows;

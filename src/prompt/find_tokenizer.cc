@@ -27,7 +27,7 @@ fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& na
   if (!named.empty()) return require_file(named, "the tokenizer option");
   for (const char* name : {"tokenizer.model", "paligemma_tokenizer.model", "tokenizer.json",
                            "tokenizer/tokenizer.model", "tokenizer/tokenizer.json"}) {
-    const fs::path beside = checkpoint_directory / name;
+    fs::path beside = checkpoint_directory / name;
     if (is_file(beside)) return beside;
   }
   const char* environment = std::getenv("PI0_TOKENIZER");  // NOLINT(concurrency-mt-unsafe)

@@ -129,10 +129,11 @@ void read_merges(const Json& model, const std::string& at, const Vocabulary& voc
     const std::string what = at + ": merge " + std::to_string(rank);
     const auto [left, right] = sides_of(merge, what);
     merged.assign(left).append(right);
+    const std::int32_t left_id = find_piece(vocabulary, left, what);
+    const std::int32_t right_id = find_piece(vocabulary, right, what);
     // Of a pair that is there twice, the later rank holds, as in `tokenizers`.
-    rules.merges[pair_key(find_piece(vocabulary, left, what),
-                          find_piece(vocabulary, right, what))] = {
-        rank++, find_piece(vocabulary, merged, what)};
+    rules.merges[pair_key(left_id, right_id)] = {rank, find_piece(vocabulary, merged, what)};
+    ++rank;
   }
 }
 

@@ -1,0 +1,47 @@
+// What the tests of this room share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "files/safetensors.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+
+using Ids = std::vector<std::int32_t>;
+
+inline std::filesystem::path testdata(const std::string& file) {
+  return std::filesystem::path(PI0_SOURCE_DIR) / "testdata" / file;
+}
+
+// The values of a tensor; T must be as wide as its elements.
+template <typename T>
+std::vector<T> values_of(const SafeTensors& file, const std::string& name) {
+  const SafeTensor* tensor = file.find(name);
+  if (!tensor) throw Error(ErrorCode::kIo, file.where() + " has no " + name);
+  std::vector<T> values(tensor->bytes.size() / sizeof(T));
+  std::memcpy(values.data(), tensor->bytes.data(), values.size() * sizeof(T));
+  return values;
+}
+
+// The sentence of the Error that `call` throws, which must have `code` and hold each of `parts`.
+inline void expect_error(ErrorCode code, const std::vector<std::string>& parts,
+                         const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << what;
+    for (const std::string& part : parts) EXPECT_NE(what.find(part), std::string::npos) << what;
+    return;
+  }
+  ADD_FAILURE() << "no error, expected one about " << (parts.empty() ? "" : parts.front());
+}
+
+}  // namespace pi0
