@@ -147,7 +147,9 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
   const Json cases = parse_json(text, where);
   if (!cases.is_object()) refuse(where, "expected an object of cases");
   std::vector<CaseDescription> descriptions;
-  for (const auto& [name, value] : cases.items()) {
+  for (const auto& item : cases.items()) {
+    const std::string& name = item.key();
+    const Json& value = item.value();
     const std::string here = where + ", case " + name;
     if (!value.is_object() || !value.contains("prompt") || !value.contains("cameras") ||
         !value["cameras"].is_array()) {

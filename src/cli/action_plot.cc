@@ -234,8 +234,10 @@ class Plot {
     const double cell_height = kNameHeight + grid_.height + kTickHeight + kPanelGap / 2;
     const int count = static_cast<int>(panels_.size());
     for (int i = 0; i < count; ++i) {
-      const Point corner{left_ + label_width_ + i % grid_.columns * cell_width,
-                         y + kNameHeight + i / grid_.columns * cell_height};
+      const int row = i / grid_.columns;
+      const int column = i % grid_.columns;
+      const Point corner{left_ + label_width_ + column * cell_width,
+                         y + kNameHeight + row * cell_height};
       const bool lowest = i + grid_.columns >= count;
       draw_panel(panels_[i], corner, lowest);
     }

@@ -82,6 +82,7 @@ std::string rule(int executed, int width) {
 std::string action_table(const ActionChunk& chunk, int width) {
   assert(chunk.names.size() == static_cast<std::size_t>(chunk.dims));
   std::vector<Column> columns;
+  columns.reserve(chunk.dims);
   for (int dim = 0; dim < chunk.dims; ++dim) columns.push_back(make_column(chunk, dim));
   const int step_width = std::max<int>(4, std::to_string(chunk.horizon - 1).size());
 

@@ -25,9 +25,10 @@ void add_ticks(Axis& axis, double step) {
   const bool scientific = largest >= 1e6 || step < 1e-5;
   const int decimals = scientific ? std::max(0, exponent_of(largest) - exponent_of(step))
                                   : std::max(0, -exponent_of(step));
-  const double last = std::floor(axis.high / step);
-  for (double i = std::ceil(axis.low / step); i <= last; ++i) {
-    const double tick = i * step;
+  const double first = std::ceil(axis.low / step);
+  const int count = static_cast<int>(std::floor(axis.high / step) - first) + 1;
+  for (int i = 0; i < count; ++i) {
+    const double tick = (first + i) * step;
     axis.ticks.push_back(tick);
     axis.labels.push_back(scientific && tick != 0 ? scientific_text(tick, decimals)
                                                   : fixed_text(tick, scientific ? 0 : decimals));

@@ -138,6 +138,16 @@ TEST_F(CommandTest, RunKeepsWhatItCannotReplace) {
   EXPECT_EQ(files_left(), 1u);
 }
 
+TEST_F(CommandTest, RunNamesANoiseOrAMotionOfAnotherShape) {
+  const std::string line = "run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+                           " --state 0,0.6,0.2,1 --prompt x ";
+  write_npy(path("transposed.npy"), {8, 16}, std::vector<float>(128));
+  expect_error(pi0(line + "--noise " + path("transposed.npy")), {"[8, 16]", "[16, 8]"});
+  write_npy(path("motion.npy"), {16, 5}, std::vector<float>(80));
+  expect_error(pi0(line + "--plot " + path("a.svg") + " --plot-with " + path("motion.npy")),
+               {"motion.npy", "5 dimensions", "4"});
+}
+
 TEST_F(CommandTest, RunFindsTheTokenizerOrSaysWhere) {
   std::filesystem::copy(kPolicy, path("policy"), std::filesystem::copy_options::recursive);
   std::filesystem::remove(path("policy/tokenizer.model"));

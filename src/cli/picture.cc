@@ -58,7 +58,7 @@ Image reduced(const Image& image, int longest_side) {
             sum += image.rgb[(row * image.width + column) * 3 + channel];
           }
         }
-        const std::uint64_t count = (bottom - top) * (right - left);
+        const std::uint64_t count = std::max<std::size_t>(1, (bottom - top) * (right - left));
         small.rgb.push_back(static_cast<std::uint8_t>((sum + count / 2) / count));
       }
     }

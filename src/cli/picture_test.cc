@@ -40,11 +40,11 @@ TEST(Picture, Base64HasTheTestVectorsOfTheRfc) {
 TEST(Picture, ReducesByMeans) {
   // Two rows of four pixels; channels differ so that a mix of them shows.
   const Image image{
-      2, 4, {0, 0, 1, 10, 0, 1, 100, 0, 1, 200, 0, 1, 20, 8, 1, 30, 8, 1, 100, 8, 1, 201, 8, 1}};
+      2, 4, {0, 0, 1, 10, 0, 1, 100, 0, 1, 200, 0, 1, 20, 8, 1, 30, 8, 1, 100, 8, 1, 203, 8, 1}};
   const Image small = reduced(image, 2);
   EXPECT_EQ(small.width, 2);
   EXPECT_EQ(small.height, 1);
-  EXPECT_EQ(small.rgb, (std::vector<std::uint8_t>{15, 4, 1, 150, 4, 1}));  // 150.25
+  EXPECT_EQ(small.rgb, (std::vector<std::uint8_t>{15, 4, 1, 151, 4, 1}));  // 150.75
 }
 
 TEST(Picture, KeepsWhatIsSmallAndSidesOfOne) {

@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "device/host_tensor.h"
 
 namespace pi0 {
 namespace {
@@ -69,13 +70,37 @@ void write_run_plot(const RunArguments& arguments, const Policy& policy, const A
   write_plot(arguments.plot, chunk, plot);
 }
 
+// Against the checkpoint, before the long part.
+void require_fitting(const RunArguments& arguments, const Policy& policy,
+                     const std::vector<std::int64_t>& noise_shape,
+                     const std::optional<RecordedActions>& other) {
+  const NetworkInfo& network = policy.network().info();
+  const std::vector<std::int64_t> expected{network.action_horizon, network.action_dim};
+  if (!arguments.noise.empty() && noise_shape != expected) {
+    throw Error(ErrorCode::kInvalidInput, arguments.noise.string() + ": shape " +
+                                              to_string(noise_shape) + ", expected " +
+                                              to_string(expected));
+  }
+  if (other && other->dims != policy.info().action_dims) {
+    throw Error(ErrorCode::kInvalidInput, arguments.plot_with.string() + ": " +
+                                              std::to_string(other->dims) +
+                                              " dimensions, the policy's actions have " +
+                                              std::to_string(policy.info().action_dims));
+  }
+}
+
 int run_policy(RunArguments arguments) {
   // Whatever can be refused is, before the weights are touched.
   if (!arguments.out.empty()) require_writable(arguments.out, kActionExtensions);
   if (!arguments.plot.empty()) require_writable(arguments.plot, kPlotExtensions);
   std::optional<RecordedActions> other;
   if (!arguments.plot_with.empty()) other = read_actions(arguments.plot_with);
-  if (!arguments.noise.empty()) arguments.sample.noise = read_noise(arguments.noise).values;
+  std::vector<std::int64_t> noise_shape;
+  if (!arguments.noise.empty()) {
+    NpyArray noise = read_noise(arguments.noise);
+    noise_shape = noise.shape;
+    arguments.sample.noise = std::move(noise.values);
+  }
   const Observation observation = read_observation(arguments);
 
   ProgressLine line;
@@ -85,6 +110,7 @@ int run_policy(RunArguments arguments) {
   arguments.policy.progress = show;
   arguments.sample.progress = show;
   const Policy policy = Policy::load(arguments.checkpoint, arguments.policy);
+  require_fitting(arguments, policy, noise_shape, other);
   const ActionChunk chunk = policy.infer(observation, arguments.sample);
   line.finish();
 

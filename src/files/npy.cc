@@ -215,6 +215,20 @@ float half_to_float(std::uint16_t half) {
   return sign * std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
 }
 
+// The two's complement number in the low `size` bytes.
+std::int64_t to_signed(std::uint64_t bits, std::size_t size) {
+  switch (size) {
+    case 1:
+      return static_cast<std::int8_t>(bits);
+    case 2:
+      return static_cast<std::int16_t>(bits);
+    case 4:
+      return static_cast<std::int32_t>(bits);
+    default:
+      return static_cast<std::int64_t>(bits);
+  }
+}
+
 // A float64 beyond float32's range becomes infinite, which the caller then sees.
 float to_float(std::uint64_t bits, const ElementType& type) {
   switch (type.kind) {
@@ -226,10 +240,8 @@ float to_float(std::uint64_t bits, const ElementType& type) {
       return bits == 0 ? 0.0f : 1.0f;
     case 'u':
       return static_cast<float>(bits);
-    default: {  // 'i': two's complement, widened by its sign bit
-      const int unused = 64 - 8 * static_cast<int>(type.size);
-      return static_cast<float>(static_cast<std::int64_t>(bits << unused) >> unused);
-    }
+    default:
+      return static_cast<float>(to_signed(bits, type.size));
   }
 }
 
