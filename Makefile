@@ -6,7 +6,9 @@ FUZZ_SECONDS ?= 5
 
 .PHONY: all demo check test sanitize fuzz lint format install clean
 
-all: build/release/CMakeCache.txt
+# Without tests, unless a test has been built here before: a user needs no test framework.
+all:
+	test -f build/release/CMakeCache.txt || cmake --preset release -DPI0_TESTS=OFF
 	cmake --build build/release -j $(JOBS) --target pi0_command
 
 demo:
@@ -19,7 +21,8 @@ check:
 	tools/install_dependencies.sh check
 	$(MAKE) test sanitize fuzz
 
-test: build/release/CMakeCache.txt
+test:
+	cmake --preset release -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS)
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure
 
@@ -36,7 +39,7 @@ fuzz: build/debug/CMakeCache.txt
 
 lint:
 	tools/install_dependencies.sh lint
-	$(MAKE) build/release/CMakeCache.txt
+	cmake --preset release -DPI0_TESTS=ON
 	tools/lint.sh build/release
 
 format:
