@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 5
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
 SLOW = consumer|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test sanitize fuzz lint format install clean
+.PHONY: all demo check test sanitize threads fuzz style lint format install clean
 
 # Without tests, unless a test has been built here before: a user needs no test framework.
 all:
@@ -28,9 +28,12 @@ test:
 	cmake --build build/release -j $(JOBS)
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure
 
-sanitize: build/debug/CMakeCache.txt build/tsan/CMakeCache.txt
+sanitize: build/debug/CMakeCache.txt
 	cmake --build build/debug -j $(JOBS)
 	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -E "$(SLOW)"
+
+# What is concurrent, under the thread sanitizer.
+threads: build/tsan/CMakeCache.txt
 	cmake --build build/tsan -j $(JOBS) --target policy_test
 	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R Threads
 
@@ -39,8 +42,14 @@ fuzz: build/debug/CMakeCache.txt
 	cmake --build build/debug -j $(JOBS)
 	fuzz/run.sh build/debug $(FUZZ_SECONDS)
 
-lint:
+# Formatting and the arrows between rooms: seconds.
+style:
 	tools/install_dependencies.sh lint
+	git ls-files '*.h' '*.cc' | xargs clang-format --dry-run -Werror
+	python3 tools/check_rooms.py
+
+# The same, and clang-tidy over everything: minutes.
+lint: style
 	cmake --preset release -DPI0_TESTS=ON
 	tools/lint.sh build/release
 
