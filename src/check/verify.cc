@@ -228,15 +228,15 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
                          const VerifyOptions& options) {
   const Pipeline pipeline(open_checkpoint(checkpoint, recorded.options), policy);
   const PreparedObservation prepared = pipeline.prepare(recorded.observation);
-  const std::vector<float> model_actions =
-      runner.sample_actions(prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);
+  const std::vector<float> model_actions = runner.sample_actions(
+      prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);
   const std::vector<float> actions = pipeline.finish(model_actions, recorded.observation.state);
   const std::int64_t horizon = runner.info().action_horizon;
   const auto dims = static_cast<std::int64_t>(actions.size()) / horizon;
 
   Verification verification;
   verification.warnings = prepared.warnings;
-  const auto add = [&](const std::string& name, Shape shape, std::vector<float> values,
+  const auto add = [&](const std::string& name, const Shape& shape, std::vector<float> values,
                        double tolerance, const std::vector<bool>& valid = {}) {
     const auto found = recorded.results.find(name);
     if (found == recorded.results.end()) return;

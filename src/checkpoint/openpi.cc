@@ -75,6 +75,7 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
   std::map<std::string, fs::path> found;
   find_assets(directory / "assets", "", 1, found);
   std::vector<std::string> ids;
+  ids.reserve(found.size());
   for (const auto& [id, path] : found) ids.push_back(id);
   const std::string where = (directory / "assets").string();
   if (asked) {
