@@ -11,6 +11,7 @@
 #include "files/json.h"
 #include "files/npy.h"
 #include "files/safetensors.h"
+#include "files/test_support.h"
 
 namespace pi0 {
 namespace {
@@ -28,14 +29,7 @@ struct Result {
 
 class CommandTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pi0-test-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-
-  std::string path(const std::string& name) const { return (folder / name).string(); }
+  std::string path(const std::string& name) const { return (directory / name).string(); }
   static std::string read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
@@ -68,7 +62,8 @@ class CommandTest : public testing::Test {
            2;  // stdout and stderr
   }
 
-  std::filesystem::path folder;
+  TemporaryDirectory directory;
+  const std::filesystem::path& folder = directory.path();
 };
 
 TEST_F(CommandTest, RunWritesTheSameActionsInEveryForm) {

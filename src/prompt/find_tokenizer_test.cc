@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "files/test_support.h"
 #include "prompt/test_support.h"
 
 namespace pi0 {
@@ -16,23 +17,16 @@ namespace fs = std::filesystem;
 
 class FindTokenizer : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "pi0_find_tokenizer_XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    unsetenv("PI0_TOKENIZER");
-  }
-  void TearDown() override {
-    unsetenv("PI0_TOKENIZER");
-    fs::remove_all(directory_);
-  }
+  void SetUp() override { unsetenv("PI0_TOKENIZER"); }
+  void TearDown() override { unsetenv("PI0_TOKENIZER"); }
   fs::path touch(const std::string& name) const {
     const fs::path path = directory_ / name;
     fs::create_directories(path.parent_path());
     std::ofstream(path) << "x";
     return path;
   }
-  fs::path directory_;
+  TemporaryDirectory temporary_;
+  const fs::path& directory_ = temporary_.path();
 };
 
 TEST_F(FindTokenizer, BesideTheCheckpointInOrder) {
