@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "device/host_tensor.h"
@@ -72,7 +73,12 @@ struct HeadShape {
   int num_heads = 0;
   int num_kv_heads = 0;
   int head_dim = 0;
+  bool rotary = false;  // queries and keys are rotated
 };
+
+// How exactly a device has to keep what it is given: most have one type for activations, and
+// another for what is summed over the steps.
+enum class Precision { kActivation, kFp32 };
 
 // Where the projections of an attention come from: weights [heads * head_dim, width], biases
 // [heads * head_dim] or absent. Without `q`, only keys and values are projected.
@@ -122,17 +128,35 @@ class Device {
 
   // ---- Tensors ----
 
-  virtual Tensor upload(const Shape& shape, std::span<const float> values) = 0;
+  virtual Tensor upload(const Shape& shape, std::span<const float> values,
+                        Precision precision = Precision::kActivation) = 0;
+  // What patch_embedding() reads: images [cameras, size, size, 3], which a device may lay out by
+  // patch.
+  virtual Tensor upload_images(const Shape& shape, std::span<const float> values, int patch_size) {
+    (void)patch_size;
+    return upload(shape, values);
+  }
   // Overwrites a tensor that stays where it is: a call's inputs.
   virtual void write(Tensor& tensor, std::span<const float> values) = 0;
+  // Waits for what `tensor` depends on.
   virtual std::vector<float> download(const Tensor& tensor) = 0;
+  // Waits for all that was asked of the device.
+  virtual void synchronize() {}
 
   // ---- Weights, prepared once ----
-  // A device may keep the HostTensor (its owner keeps the memory) or convert and forget it.
+  // A device may keep the HostTensor (its owner keeps the memory) or convert and forget it. One
+  // without data has a shape alone: for a device that is only asked what it would do.
 
-  // weight [out, in], bias [out].
+  // weight [out, in], bias [out]. `joined`: where the input is attention()'s, the heads that it
+  // joined, which a device may have padded; else null.
   virtual std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight,
-                                                        const HostTensor* bias) = 0;
+                                                        const HostTensor* bias,
+                                                        const HeadShape* joined = nullptr) = 0;
+  // For modulation(): weight [3 * width, in], bias [3 * width].
+  virtual std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
+                                                            const HostTensor& bias) {
+    return prepare_linear(weight, &bias);
+  }
   virtual std::unique_ptr<NormWeights> prepare_layer_norm(const HostTensor& weight,
                                                           const HostTensor& bias) = 0;
   // Gemma's: the normalised value is multiplied by (1 + weight).
@@ -162,14 +186,15 @@ class Device {
 
   // x [rows, in] -> activation(x weightᵀ + bias + row), [rows, out]. `row` is [1, out] or null.
   virtual Tensor linear(const Tensor& x, const LinearWeights& weights,
-                        Activation activation = Activation::kNone, const Tensor* row = nullptr) = 0;
+                        Activation activation = Activation::kNone, const Tensor* row = nullptr,
+                        Precision precision = Precision::kActivation) = 0;
   // residual + gate * (x weightᵀ + bias), [rows, out]. `gate` is [1, out], or null for 1.
   virtual Tensor linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,
                                  const Tensor* gate = nullptr) = 0;
   // residual + gate * down(gelu(gate_proj(x)) * up_proj(x)), [rows, width].
   virtual Tensor gated_mlp(const Tensor& x, const GatedMlpWeights& weights, Tensor residual,
                            const Tensor* gate = nullptr) = 0;
-  // condition [1, in], dense [3 * width, in] -> its three thirds.
+  // condition [1, in], dense from prepare_modulation() -> its three thirds.
   virtual Modulation modulation(const Tensor& condition, const LinearWeights& dense) = 0;
 
   // x [rows, width] -> projected, split into heads, rotated.
@@ -194,9 +219,17 @@ class Device {
 
   // Does `work`, or replays what `recording` holds of an earlier time that it was done. Either
   // way the tensors that `work` assigns hold results of the present contents of what it reads.
+  // It may return before the device is done. What else `work` uploads must be kept by the device.
   virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
     (void)recording;  // a device without traces does the work each time
     work();
+  }
+
+  // What follows belongs to this part of the network ("gemma_layer", 3): for devices that record
+  // or compare.
+  virtual void mark(std::string_view component, int index) {
+    (void)component;
+    (void)index;
   }
 };
 

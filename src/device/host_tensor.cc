@@ -53,6 +53,7 @@ std::vector<float> HostTensor::to_floats() const {
 }
 
 void require_finite(const HostTensor& tensor) {
+  if (tensor.data == nullptr) return;
   constexpr std::int64_t kBlock = 4096;  // keeps the converted values in the first-level cache
   std::vector<float> block(kBlock);
   for (std::int64_t begin = 0; begin < tensor.size(); begin += kBlock) {

@@ -30,7 +30,8 @@ std::string to_string(const Shape& shape);
 float bf16_to_float(std::uint16_t bits);
 float f16_to_float(std::uint16_t bits);
 
-// A view, row-major and dense; `owner` keeps the memory alive (a mapping, a buffer).
+// A view, row-major and dense; `owner` keeps the memory alive (a mapping, a buffer). Without data
+// it is a shape alone; such a tensor has no values to copy.
 struct HostTensor {
   std::string name;  // what an error calls it
   DType dtype = DType::kF32;

@@ -13,10 +13,14 @@ const Tensor* gate_of(const Modulation* modulation) {
   return modulation == nullptr ? nullptr : &modulation->gate;
 }
 
+HeadShape head_shape(const GemmaConfig& config) {
+  return {config.num_heads, config.num_kv_heads, config.head_dim, /*rotary=*/true};
+}
+
 QkvSource qkv_source(const GemmaConfig& config, const Loader& loader, const std::string& name,
                      bool with_queries) {
   QkvSource source;
-  source.heads = {config.num_heads, config.num_kv_heads, config.head_dim};
+  source.heads = head_shape(config);
   if (with_queries) source.q = loader.tensor(name + "self_attn.q_proj.weight");
   source.k = loader.tensor(name + "self_attn.k_proj.weight");
   source.v = loader.tensor(name + "self_attn.v_proj.weight");
@@ -33,7 +37,8 @@ GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
     layer.post_attention_norm = loader.rms_norm(name + "post_attention_layernorm");
   }
   layer.qkv = loader.device().prepare_qkv(qkv_source(config, loader, name, true));
-  layer.out = loader.linear(name + "self_attn.o_proj", false);
+  const HeadShape heads = head_shape(config);
+  layer.out = loader.linear(name + "self_attn.o_proj", false, &heads);
   layer.mlp = loader.device().prepare_gated_mlp(loader.tensor(name + "mlp.gate_proj.weight"),
                                                 loader.tensor(name + "mlp.up_proj.weight"),
                                                 loader.tensor(name + "mlp.down_proj.weight"));

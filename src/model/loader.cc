@@ -10,11 +10,16 @@ HostTensor Loader::tensor(const std::string& name) const {
   return tensor;
 }
 
-std::unique_ptr<LinearWeights> Loader::linear(const std::string& name, bool bias) const {
+std::unique_ptr<LinearWeights> Loader::linear(const std::string& name, bool bias,
+                                              const HeadShape* joined) const {
   const HostTensor weight = tensor(name + ".weight");
-  if (!bias) return device_.prepare_linear(weight, nullptr);
+  if (!bias) return device_.prepare_linear(weight, nullptr, joined);
   const HostTensor bias_tensor = tensor(name + ".bias");
-  return device_.prepare_linear(weight, &bias_tensor);
+  return device_.prepare_linear(weight, &bias_tensor, joined);
+}
+
+std::unique_ptr<LinearWeights> Loader::modulation(const std::string& name) const {
+  return device_.prepare_modulation(tensor(name + ".weight"), tensor(name + ".bias"));
 }
 
 std::unique_ptr<NormWeights> Loader::layer_norm(const std::string& name) const {

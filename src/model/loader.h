@@ -21,8 +21,10 @@ class Loader {
   // Throws Error naming the tensor when a value is not finite.
   HostTensor tensor(const std::string& name) const;
 
-  // `name`.weight and, where asked for, `name`.bias.
-  std::unique_ptr<LinearWeights> linear(const std::string& name, bool bias) const;
+  // `name`.weight and, where asked for, `name`.bias; `joined` as Device::prepare_linear().
+  std::unique_ptr<LinearWeights> linear(const std::string& name, bool bias,
+                                        const HeadShape* joined = nullptr) const;
+  std::unique_ptr<LinearWeights> modulation(const std::string& name) const;
   std::unique_ptr<NormWeights> layer_norm(const std::string& name) const;
   std::unique_ptr<NormWeights> rms_norm(const std::string& name) const;
 

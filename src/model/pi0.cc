@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 namespace pi0 {
 namespace {
@@ -35,6 +36,7 @@ std::vector<float> Pi0::embed_tokens(const std::vector<std::int32_t>& tokens) co
   const std::int64_t width = config_.language.width;
   const auto scale = static_cast<float>(std::sqrt(static_cast<double>(width)));
   std::vector<float> rows(tokens.size() * static_cast<std::size_t>(width));
+  if (embedding_.data == nullptr) return rows;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     HostTensor row = embedding_;
     row.name += " row " + std::to_string(tokens[i]);
@@ -49,16 +51,18 @@ std::vector<float> Pi0::embed_tokens(const std::vector<std::int32_t>& tokens) co
 
 void Pi0::prepare_call(const Pi0Input& input) {
   const auto steps = static_cast<std::size_t>(input.steps);
+  const bool images_are_there = std::exchange(prefetched_, nullptr) == &input;
   if (steps_.size() != steps) {
     call_ = {};
     steps_ = denoiser_->step_constants(*device_, input.steps);
   }
+  device_->mark("inputs", 0);
   const std::int64_t size = config_.image_size;
   const std::vector<float> language = embed_tokens(input.tokens);
   const Shape language_shape{static_cast<std::int64_t>(input.tokens.size()),
                              config_.language.width};
   if (call_.noise && call_.cameras == input.cameras && call_.tokens == input.tokens.size()) {
-    if (call_.images) device_->write(call_.images, input.images);
+    if (call_.images && !images_are_there) device_->write(call_.images, input.images);
     if (call_.language) device_->write(call_.language, language);
     if (call_.state) device_->write(call_.state, input.state);
     device_->write(call_.noise, input.noise);
@@ -68,17 +72,19 @@ void Pi0::prepare_call(const Pi0Input& input) {
   call_.cameras = input.cameras;
   call_.tokens = input.tokens.size();
   if (input.cameras > 0) {
-    call_.images = device_->upload({input.cameras, size, size, 3}, input.images);
+    call_.images = device_->upload_images({input.cameras, size, size, 3}, input.images,
+                                          config_.vision.patch_size);
   }
   if (!input.tokens.empty()) call_.language = device_->upload(language_shape, language);
   if (config_.kind == ModelKind::kPi0) {
     call_.state = device_->upload({1, config_.state_dim}, input.state);
   }
-  call_.noise = device_->upload({config_.action_horizon, config_.action_dim}, input.noise);
+  call_.noise =
+      device_->upload({config_.action_horizon, config_.action_dim}, input.noise, Precision::kFp32);
 }
 
 std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* observer,
-                                       Pi0Timing* timing) {
+                                       Pi0Timing* timing, const Pi0Input* next) {
   Stopwatch watch;
   Pi0Timing spent;
   const Stages stages(*device_, observer, input.progress);
@@ -96,12 +102,16 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
   run(call.vision, [&] {
     if (call.images) call.embeddings = siglip_->embed(*device_, call.images, stages);
   });
+  const bool prefetch = next != nullptr && call.images && next->cameras == call.cameras;
+  if (prefetch) device_->write(call.images, next->images);
+  if (timing != nullptr) device_->synchronize();
   spent.vision = watch.lap_ms();
 
   run(call.prefix, [&] {
     std::vector<const Tensor*> parts;
     if (call.embeddings) parts.push_back(&call.embeddings);
     if (call.language) parts.push_back(&call.language);
+    device_->mark("prefix_embeddings", 0);
     Tensor embeddings = device_->concatenate_rows(parts);
     stages("prefix_embeddings", 0, embeddings);
     call.cache = prefix_->run(*device_, std::move(embeddings), stages);
@@ -109,12 +119,15 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
       call.cache = denoiser_->append_state(*device_, call.state, std::move(call.cache), stages);
     }
   });
+  if (timing != nullptr) device_->synchronize();
   spent.prefix = watch.lap_ms();
 
   run(call.denoise,
       [&] { call.actions = denoiser_->denoise(*device_, call.noise, call.cache, steps_, stages); });
+  device_->mark("actions", 0);
   std::vector<float> actions = device_->download(call.actions);
   spent.denoise = watch.lap_ms();
+  if (prefetch) prefetched_ = next;  // last: a call that fails promises nothing
   if (timing != nullptr) *timing = spent;
   return actions;
 }

@@ -38,9 +38,10 @@ class Pi0 {
       std::unique_ptr<Device> device, const std::function<void(int)>& progress);
 
   // [action_horizon, action_dim]. Stages that are observed are then not replayed from a recording.
-  // Throws Error when an embedding row that a token names is not finite.
+  // Throws Error when an embedding row that a token names is not finite. `next`: the call that
+  // will follow, whose images then go up while this one computes; it must live until then.
   std::vector<float> sample_actions(const Pi0Input& input, StageObserver* observer = nullptr,
-                                    Pi0Timing* timing = nullptr);
+                                    Pi0Timing* timing = nullptr, const Pi0Input* next = nullptr);
 
   const ModelConfig& config() const { return config_; }
   Device& device() { return *device_; }
@@ -69,8 +70,9 @@ class Pi0 {
   std::optional<Siglip> siglip_;
   std::optional<Prefix> prefix_;
   std::optional<Denoiser> denoiser_;
-  std::vector<StepConstants> steps_;  // of the last number of steps asked for
-  Call call_;                         // of the last shape asked for
+  std::vector<StepConstants> steps_;      // of the last number of steps asked for
+  Call call_;                             // of the last shape asked for
+  const Pi0Input* prefetched_ = nullptr;  // whose images call_ holds already
 };
 
 }  // namespace pi0

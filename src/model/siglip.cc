@@ -16,20 +16,20 @@ Siglip::Siglip(const ModelConfig& config, const Loader& loader) {
       loader.tensor(embeddings + "patch_embedding.bias"),
       loader.tensor(embeddings + "position_embedding.weight"));
   const VisionConfig& vision = config.vision;
+  const HeadShape heads{vision.num_heads, vision.num_heads, vision.head_dim(), /*rotary=*/false};
   for (int i = 0; i < vision.depth; ++i) {
     const std::string name = tower + "encoder.layers." + std::to_string(i) + ".";
     const std::string attention = name + "self_attn.";
     Layer layer;
     layer.norm1 = loader.layer_norm(name + "layer_norm1");
-    layer.qkv = loader.device().prepare_qkv(
-        {.heads = {vision.num_heads, vision.num_heads, vision.head_dim()},
-         .q = loader.tensor(attention + "q_proj.weight"),
-         .q_bias = loader.tensor(attention + "q_proj.bias"),
-         .k = loader.tensor(attention + "k_proj.weight"),
-         .v = loader.tensor(attention + "v_proj.weight"),
-         .k_bias = loader.tensor(attention + "k_proj.bias"),
-         .v_bias = loader.tensor(attention + "v_proj.bias")});
-    layer.out = loader.linear(attention + "out_proj", true);
+    layer.qkv = loader.device().prepare_qkv({.heads = heads,
+                                             .q = loader.tensor(attention + "q_proj.weight"),
+                                             .q_bias = loader.tensor(attention + "q_proj.bias"),
+                                             .k = loader.tensor(attention + "k_proj.weight"),
+                                             .v = loader.tensor(attention + "v_proj.weight"),
+                                             .k_bias = loader.tensor(attention + "k_proj.bias"),
+                                             .v_bias = loader.tensor(attention + "v_proj.bias")});
+    layer.out = loader.linear(attention + "out_proj", true, &heads);
     layer.norm2 = loader.layer_norm(name + "layer_norm2");
     layer.fc1 = loader.linear(name + "mlp.fc1", true);
     layer.fc2 = loader.linear(name + "mlp.fc2", true);
@@ -41,9 +41,11 @@ Siglip::Siglip(const ModelConfig& config, const Loader& loader) {
 
 Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages) const {
   const HeadSplit split{.sequences = static_cast<int>(images.dim(0)), .first_position = {}};
+  device.mark("patch_embedding", 0);
   Tensor x = device.patch_embedding(images, *patches_);
   std::size_t done = 0;
   for (const Layer& layer : layers_) {
+    device.mark("siglip_layer", static_cast<int>(done));
     stages.progress("vision", done++, layers_.size());
     Qkv qkv = device.qkv(device.layer_norm(x, *layer.norm1, kEps), *layer.qkv, split);
     x = device.linear_residual(device.attention(std::move(qkv.queries), qkv.own, nullptr),
@@ -52,8 +54,10 @@ Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages)
         device.linear(device.layer_norm(x, *layer.norm2, kEps), *layer.fc1, Activation::kGelu);
     x = device.linear_residual(hidden, *layer.fc2, std::move(x));
   }
+  device.mark("siglip_tower", 0);
   x = device.layer_norm(x, *norm_, kEps);
   stages("vision_output", 0, x);
+  device.mark("projector", 0);
   x = device.linear(x, *projector_);
   stages("image_embeddings", 0, x);
   return x;

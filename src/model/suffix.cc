@@ -11,6 +11,7 @@ namespace {
 HostTensor columns(const HostTensor& matrix, std::int64_t begin, std::int64_t count) {
   const std::size_t size = size_of(matrix.dtype);
   const std::int64_t rows = matrix.shape[0];
+  if (matrix.data == nullptr) return {matrix.name, matrix.dtype, {rows, count}, nullptr, nullptr};
   auto bytes =
       std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(rows * count) * size);
   for (std::int64_t row = 0; row < rows; ++row) {

@@ -33,6 +33,8 @@ class WeightSource {
 
   // `name` is one of architecture()'s; the shape is as there. Throws Error when it is not so.
   virtual HostTensor tensor(const std::string& name) const = 0;
+  // Without its values, where making them takes time.
+  virtual DType dtype(const std::string& name) const { return tensor(name).dtype; }
 };
 
 }  // namespace pi0

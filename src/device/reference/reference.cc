@@ -197,7 +197,7 @@ class Reference final : public Device {
  public:
   std::string name() const override { return "reference"; }
 
-  Tensor upload(const Shape& shape, std::span<const float> values) override {
+  Tensor upload(const Shape& shape, std::span<const float> values, Precision) override {
     Tensor tensor = make_tensor(shape);
     write(tensor, values);
     return tensor;
@@ -210,8 +210,8 @@ class Reference final : public Device {
 
   std::vector<float> download(const Tensor& tensor) override { return tensor.as<Values>().data; }
 
-  std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight,
-                                                const HostTensor* bias) override {
+  std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
+                                                const HeadShape*) override {
     return make_linear(weight, bias);
   }
 
@@ -320,7 +320,7 @@ class Reference final : public Device {
   }
 
   Tensor linear(const Tensor& x, const LinearWeights& weights, Activation activation,
-                const Tensor* row) override {
+                const Tensor* row, Precision) override {
     const auto& linear = static_cast<const Linear&>(weights);
     const std::int64_t out = linear.weight.shape[0];
     std::vector<float> y = multiply(data(x), x.dim(0), linear);
@@ -328,7 +328,7 @@ class Reference final : public Device {
       const float added = row == nullptr ? 0.0f : data(*row)[static_cast<std::int64_t>(i) % out];
       y[i] = activate(y[i] + added, activation);
     }
-    return upload({x.dim(0), out}, y);
+    return upload({x.dim(0), out}, y, Precision::kActivation);
   }
 
   Tensor linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,
@@ -352,7 +352,7 @@ class Reference final : public Device {
     const std::size_t width = thirds.size() / 3;
     const auto part = [&](std::size_t index) {
       return upload({1, static_cast<std::int64_t>(width)},
-                    std::span(thirds).subspan(index * width, width));
+                    std::span(thirds).subspan(index * width, width), Precision::kActivation);
     };
     return {part(0), part(1), part(2)};
   }
@@ -406,7 +406,7 @@ class Reference final : public Device {
       shape[0] += part->dim(0);
       rows.insert(rows.end(), data(*part), data(*part) + element_count(part->shape()));
     }
-    return upload(shape, rows);
+    return upload(shape, rows, Precision::kActivation);
   }
 
   KeysValues concatenate_tokens(KeysValues a, KeysValues b) override {
