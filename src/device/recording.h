@@ -1,0 +1,23 @@
+// Tells a log of each operation that a device is asked for: for devices that keep no log of their
+// own, because an operation of device.h is one step to them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "device/device.h"
+#include "device/operations.h"
+
+namespace pi0 {
+
+// The device runs on the host: operations are recorded so, their operands as fp32 rows, weights
+// among them in their file's type. FLOPs are multiplications and additions, those of a linear map
+// counted once for each weight and row. Nothing is replayed: work that is not asked for again
+// would not be seen. `log` must outlive the device.
+std::unique_ptr<Device> make_recording_device(std::unique_ptr<Device> inner, OperationLog& log);
+
+// The same for a device that is not there: nothing is computed, and a download gives zeros. It
+// says what a call consists of, in milliseconds; weights may be without data.
+std::unique_ptr<Device> make_recording_device(std::string name, OperationLog& log);
+
+}  // namespace pi0
