@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds the arrows between rooms: a file under src/ includes only from rooms its own may use.
 
-The rooms and their arrows are those of docs/design.md. Tests may also use src/files to read goldens.
+The rooms and their arrows are those of docs/design.md. Tests may also use src/files to read
+goldens, and the reference device to compare with.
 """
 
 import pathlib
@@ -13,15 +14,17 @@ ROOMS = {
     "files": [],
     "device": [],
     "device/reference": ["device"],
+    "device/ttnn": ["device"],
     "model": ["device"],
     "checkpoint": ["model", "device", "files"],
     "image": ["files"],
     "prompt": ["files"],
-    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "files"],
-    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "files"],
-    "cli": ["check", "policy", "checkpoint", "model", "device", "files"],
+    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "device/ttnn", "files"],
+    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/ttnn", "files"],
+    "cli": ["check", "policy", "checkpoint", "model", "device", "device/ttnn", "files"],
 }
-THIRD_PARTY = re.compile(r"#include <(nlohmann|CLI|png|jpeg|sentencepiece)", re.MULTILINE)
+TTNN = re.compile(r"#include <(ttnn|tt-metalium|tt_stl)/", re.MULTILINE)
+THIRD_PARTY = re.compile(r"#include <(nlohmann|CLI|png|jpeg|sentencepiece|ttnn)", re.MULTILINE)
 
 
 def room_of(path: pathlib.PurePath) -> str:
@@ -37,8 +40,11 @@ def main() -> int:
         if room not in ROOMS:
             wrong.append(f"src/{relative}: no such room; name it in tools/check_rooms.py")
             continue
-        allowed = {room, *ROOMS[room]} | ({"files"} if path.name.endswith("_test.cc") else set())
-        for include in re.findall(r'#include "([^"]+)"', path.read_text()):
+        allowed = {room, *ROOMS[room]} | ({"files", "device/reference"} if path.name.endswith("_test.cc") else set())
+        text = path.read_text()
+        if TTNN.search(text) and not relative.as_posix().startswith("device/ttnn/real_shim"):
+            wrong.append(f"src/{relative}: includes TTNN, which only device/ttnn/real_shim* may")
+        for include in re.findall(r'#include "([^"]+)"', text):
             target = room_of(pathlib.PurePath(include))
             if target != "pi0" and target not in allowed:
                 wrong.append(

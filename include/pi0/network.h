@@ -24,7 +24,9 @@ struct Progress {
 };
 
 struct NetworkOptions {
-  // "auto", "reference", or another name of available_devices() (pi0/device.h).
+  // "auto" (a Tenstorrent card where there is one), "ttnn" (the first card), "ttnn:1" (card 1), or
+  // another name of available_devices() (pi0/device.h): "ttnn-emulated" (an n150 on the CPU),
+  // "ttnn-emulated:p150", "reference".
   std::string device = "auto";
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.

@@ -1,130 +1,140 @@
 #include "policy/devices.h"
 
-#include <sys/resource.h>
+#include <charconv>
 
-#include <algorithm>
-#include <cstdio>
-#include <fstream>
-#include <limits>
-#include <sstream>
-
+#include "device/recording.h"
 #include "device/reference/reference.h"
+#include "device/ttnn/emulated_shim.h"
+#include "device/ttnn/policies.h"
+#include "device/ttnn/real_shim.h"
+#include "device/ttnn/recording_shim.h"
+#include "device/ttnn/ttnn.h"
 #include "pi0/error.h"
 
 namespace pi0 {
 namespace {
 
-constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
+constexpr const char* kOtherDevices =
+    "name --device reference (plain fp32 loops, slow on a full-size network) or ttnn-emulated";
 
-// The value of "key: value kB" in /proc/meminfo.
-std::uint64_t from_meminfo(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key + ":", 0) == 0) return std::stoull(line.substr(key.size() + 1)) * 1024;
+[[noreturn]] void refuse(const std::string& name, const std::string& sentence) {
+  throw Error(ErrorCode::kUnsupported, "device " + name + ": " + sentence);
+}
+
+// "ttnn:1" is "ttnn" and "1".
+struct DeviceName {
+  explicit DeviceName(const std::string& name)
+      : kind(name.substr(0, name.find(':'))),
+        which(kind.size() < name.size() ? std::optional(name.substr(kind.size() + 1))
+                                        : std::nullopt) {}
+  std::string kind;
+  std::optional<std::string> which;
+};
+
+ChosenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& name,
+                     const std::string& reason, OperationLog* log) {
+  ChosenDevice chosen;
+  chosen.description = name + " (" + api->description() + "; " + reason + ")";
+  chosen.card = api->card();
+  if (log != nullptr) api = make_recording_shim(std::move(api), *log);
+  chosen.device = make_ttnn_device(std::move(api), default_policies(*chosen.card), name, log);
+  return chosen;
+}
+
+ChosenDevice reference(const DeviceRequest& request) {
+  ChosenDevice chosen{nullptr, "reference (named)", {}};
+  if (request.log == nullptr) {
+    chosen.device = make_reference_device();
+  } else if (request.arithmetic) {
+    chosen.device = make_recording_device(make_reference_device(), *request.log);
+  } else {
+    chosen.device = make_recording_device("reference", *request.log);
   }
-  return kUnknown;
+  return chosen;
 }
 
-std::uint64_t number_in(const std::string& path) {
-  std::ifstream file(path);
-  std::uint64_t value = 0;
-  return file >> value ? value : kUnknown;  // "max" is no number: no limit
-}
-
-// What the control group of this process leaves, version 2 or 1. Inside a container its files are
-// at the root of the hierarchy.
-std::uint64_t from_control_group() {
-  struct Files {
-    const char *limit, *used;
-  };
-  for (const Files& files : {Files{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-                             Files{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                                   "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
-    const std::uint64_t limit = number_in(files.limit);
-    const std::uint64_t used = number_in(files.used);
-    if (limit != kUnknown && used != kUnknown) return limit > used ? limit - used : 0;
+ChosenDevice emulated(const DeviceRequest& request, const std::string& card_name) {
+  const Card* card = find_card(card_name);
+  if (card == nullptr) {
+    std::string known;
+    for (const std::string& name : card_names()) known += (known.empty() ? "" : " or ") + name;
+    refuse(request.name, "there is no emulated card " + card_name + ", expected " + known);
   }
-  return kUnknown;
+  return on_card(make_emulated_shim(*card, request.arithmetic), "ttnn-emulated", "named",
+                 request.log);
 }
 
-std::uint64_t from_process_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnknown;
-  return limit.rlim_cur;
+int card_number(const DeviceRequest& request, const std::string& text, int cards) {
+  int number = -1;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end || number < 0) {
+    refuse(request.name, "\"" + text + "\" is no card's number, expected ttnn:0 for the first");
+  }
+  if (number >= cards) {
+    refuse(request.name, "this machine has " + std::to_string(cards) +
+                             (cards == 1 ? " card: ttnn:0"
+                                         : " cards: ttnn:0 to ttnn:" + std::to_string(cards - 1)));
+  }
+  return number;
 }
 
-std::string gigabytes(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
-  return text;
+ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine,
+                  const std::optional<std::string>& which) {
+  if (!machine.has_ttnn) {
+    refuse(
+        request.name,
+        std::string("this build has no TTNN; build with cmake -DPI0_TTNN=ON, or ") + kOtherDevices);
+  }
+  const int cards = machine.count_cards();
+  if (cards == 0) {
+    refuse(request.name,
+           std::string("no Tenstorrent card was found (tt-smi lists them); ") + kOtherDevices);
+  }
+  const int card = which ? card_number(request, *which, cards) : 0;
+  return on_card(machine.open_card(card), "ttnn", "named", request.log);
 }
 
-// The largest set of fp32 activations that is alive at once, and the keys and values.
-std::uint64_t reference_activations(const ModelConfig& config) {
-  const std::uint64_t vision_rows = std::uint64_t(config.num_cameras) * config.patches();
-  const std::uint64_t prefix_rows = vision_rows + config.max_tokens;
-  const auto layer = [](std::uint64_t rows, std::uint64_t width, std::uint64_t heads,
-                        std::uint64_t mlp) { return rows * (4 * width + 4 * heads + 2 * mlp); };
-  const GemmaConfig& language = config.language;
-  const std::uint64_t heads = std::uint64_t(language.num_heads) * language.head_dim;
-  const std::uint64_t largest =
-      std::max(layer(vision_rows, config.vision.width, config.vision.width, config.vision.mlp_dim),
-               layer(prefix_rows, language.width, heads, language.mlp_dim));
-  const std::uint64_t cache =
-      2 * prefix_rows * language.depth * language.num_kv_heads * language.head_dim;
-  return 4 * (largest + cache);
+// The first of available_devices() that is there, but for those that run only when named.
+ChosenDevice best(const DeviceRequest& request, const Machine& machine) {
+  if (machine.has_ttnn && machine.count_cards() > 0) {
+    return on_card(machine.open_card(0), "ttnn", "the best device here", request.log);
+  }
+  refuse(request.name, std::string(machine.has_ttnn ? "no Tenstorrent card was found"
+                                                    : "this build has no TTNN") +
+                           ", and there is no other fast device yet; " + kOtherDevices);
 }
 
 }  // namespace
 
 std::vector<DeviceInfo> available_devices() {
-  return {{"reference", "plain fp32 loops on the CPU: the truth to check against, not fast"}};
+  std::vector<DeviceInfo> devices;
+  if (ttnn_is_built()) {
+    devices.push_back({"ttnn", "TTNN on a Tenstorrent card; ttnn:1 for the second"});
+  }
+  devices.push_back({"ttnn-emulated",
+                     "the same calls on a card emulated by the CPU, n150 unless said "
+                     "(ttnn-emulated:p150): to develop and to check, slow"});
+  devices.push_back(
+      {"reference", "plain fp32 loops on the CPU: the truth to check against, not fast"});
+  return devices;
 }
 
-ChosenDevice choose_device(const std::string& name) {
-  if (name == "reference") return {make_reference_device(), "reference (named)"};
+ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine) {
+  const DeviceName name(request.name);
+  if (request.name == "auto") return best(request, machine);
+  if (request.name == "reference") return reference(request);
+  if (name.kind == "ttnn") return ttnn(request, machine, name.which);
+  if (name.kind == "ttnn-emulated") return emulated(request, name.which.value_or("n150"));
   std::string known;
   for (const DeviceInfo& device : available_devices()) {
     known += (known.empty() ? "" : ", ") + device.name;
   }
-  if (name == "auto") {
-    throw Error(ErrorCode::kUnsupported,
-                "device auto: this build has no fast device yet; name --device reference "
-                "(plain fp32 loops, slow on a full-size network)");
-  }
-  throw Error(ErrorCode::kUnsupported,
-              "device " + name + ": not in this build, which has: " + known);
+  refuse(request.name, "not in this build, which has: " + known);
 }
 
-std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint) {
-  MemoryNeed reference{"reference", checkpoint.dtype, 0, reference_activations(checkpoint.model)};
-  if (checkpoint.weights != nullptr) {
-    for (const TensorSpec& spec : architecture(checkpoint.model)) {
-      if (spec.optional || spec.name == kEmbedTokens) continue;
-      const HostTensor tensor = checkpoint.weights->tensor(spec.name);
-      reference.weight_bytes += static_cast<std::uint64_t>(tensor.size()) * size_of(tensor.dtype);
-    }
-  }
-  return {reference};
-}
-
-std::uint64_t available_memory() {
-  const std::uint64_t available =
-      std::min({from_meminfo("MemAvailable"), from_control_group(), from_process_limit()});
-  return available == kUnknown ? 0 : available;
-}
-
-void require_memory(const Checkpoint& checkpoint, const std::string& device, std::uint64_t limit) {
-  const std::uint64_t available = limit != 0 ? limit : available_memory();
-  if (available == 0) return;
-  for (const MemoryNeed& need : memory_needs(checkpoint)) {
-    if (need.device != device || need.total() <= available) continue;
-    throw Error(ErrorCode::kOutOfMemory,
-                checkpoint.directory.string() + ": the " + device + " device needs " +
-                    gigabytes(need.total()) + " (weights " + gigabytes(need.weight_bytes) +
-                    ", activations " + gigabytes(need.activation_bytes) + "), but " +
-                    gigabytes(available) + (limit != 0 ? " are allowed" : " are available"));
-  }
+ChosenDevice choose_device(const DeviceRequest& request) {
+  return choose_device(request, {ttnn_is_built(), count_cards, make_real_shim});
 }
 
 }  // namespace pi0

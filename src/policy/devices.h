@@ -1,40 +1,45 @@
-// Choosing a device by name, and what it would take.
+// Choosing a device by name.
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
-#include "checkpoint/checkpoint.h"
 #include "device/device.h"
+#include "device/operations.h"
+#include "device/ttnn/shim.h"
 #include "pi0/device.h"
 
 namespace pi0 {
 
+struct DeviceRequest {
+  // "auto", "reference", "ttnn" (the first card), "ttnn:1" (card 1), "ttnn-emulated" (an n150),
+  // "ttnn-emulated:p150".
+  std::string name = "auto";
+  // False: nothing is computed where the device can be asked so (emulated, reference), and weights
+  // may be shapes alone; to look at what a call does.
+  bool arithmetic = true;
+  OperationLog* log = nullptr;  // told of each operation; must outlive the device
+};
+
 struct ChosenDevice {
   std::unique_ptr<Device> device;
-  std::string description;  // its name, and why it: "reference (named)"
+  std::string description;   // its name, and why it: "reference (named)"
+  std::optional<Card> card;  // whose memory it has; without one it has the host's
 };
 
-// Throws Error (kUnsupported) when there is no such device here, naming those there are.
-ChosenDevice choose_device(const std::string& name);
-
-// What loading and running would hold in memory at its peak, by device.
-struct MemoryNeed {
-  std::string device;
-  std::string dtype;                   // of the weights, as held
-  std::uint64_t weight_bytes = 0;      // computed with; the embedding table stays in its file
-  std::uint64_t activation_bytes = 0;  // one call, all cameras, the longest prompt
-  std::uint64_t total() const { return weight_bytes + activation_bytes; }
+// What a choice depends on: this build, and this machine.
+struct Machine {
+  bool has_ttnn = false;  // in this build
+  std::function<int()> count_cards;
+  std::function<std::unique_ptr<shim::Api>(int card)> open_card;
 };
-std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint);
 
-// What this process may still take: the machine's available memory, or less where a control group
-// or a limit of the process says so. 0 where the system does not tell.
-std::uint64_t available_memory();
-
-// Throws Error (kOutOfMemory) when `device` needs more than `limit` bytes (0: available_memory()).
-void require_memory(const Checkpoint& checkpoint, const std::string& device, std::uint64_t limit);
+// Throws Error (kUnsupported), one sentence with the way out, when there is no such device in this
+// build, no such card in this machine, or the card cannot be opened.
+ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine);
+// On this machine.
+ChosenDevice choose_device(const DeviceRequest& request);
 
 }  // namespace pi0

@@ -42,26 +42,32 @@ struct Policy::Impl {
         info(describe(pipeline.checkpoint())),
         network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {}
 
-  ActionChunk infer(const Observation& observation, const SampleOptions& options) const {
-    const auto start = std::chrono::steady_clock::now();
-    const auto elapsed_ms = [&start] {
-      return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-          .count();
+  std::vector<ActionChunk> infer(std::span<const Observation> observations,
+                                 const std::function<SampleOptions(std::size_t)>& options) const {
+    std::vector<ActionChunk> chunks(observations.size());
+    const auto prepare = [&](std::size_t i) {
+      const auto start = std::chrono::steady_clock::now();
+      PreparedObservation prepared = pipeline.prepare(observations[i]);
+      chunks[i].warnings = std::move(prepared.warnings);
+      NetworkCall call{std::move(prepared.input), options(i)};
+      const std::chrono::duration<double, std::milli> spent =
+          std::chrono::steady_clock::now() - start;
+      chunks[i].timing.preprocess_ms = spent.count();
+      return call;
     };
-    PreparedObservation prepared = pipeline.prepare(observation);
-    const double preprocess_ms = elapsed_ms();
-    ActionChunk chunk;
-    const std::vector<float> model_actions =
-        network.sample_actions(prepared.input, options, &chunk.timing);
-    chunk.actions = pipeline.finish(model_actions, observation.state);
-    chunk.horizon = info.action_horizon;
-    chunk.dims = info.action_dims;
-    chunk.n_action_steps = info.n_action_steps;
-    chunk.names = info.action_names;
-    chunk.warnings = std::move(prepared.warnings);
-    chunk.timing.preprocess_ms = preprocess_ms;
-    chunk.timing.total_ms = elapsed_ms();
-    return chunk;
+    const auto finish = [&](std::size_t i, const std::vector<float>& actions, Timing timing) {
+      ActionChunk& chunk = chunks[i];
+      timing.preprocess_ms = chunk.timing.preprocess_ms;
+      timing.total_ms += timing.preprocess_ms;
+      chunk.timing = timing;
+      chunk.actions = pipeline.finish(actions, observations[i].state);
+      chunk.horizon = info.action_horizon;
+      chunk.dims = info.action_dims;
+      chunk.n_action_steps = info.n_action_steps;
+      chunk.names = info.action_names;
+    };
+    network.impl_->runner.sample_batch(observations.size(), prepare, finish);
+    return chunks;
   }
 
   Pipeline pipeline;
@@ -82,7 +88,8 @@ const PolicyInfo& Policy::info() const { return impl_->info; }
 const Network& Policy::network() const { return impl_->network; }
 
 ActionChunk Policy::infer(const Observation& observation, const SampleOptions& options) const {
-  return impl_->infer(observation, options);
+  return std::move(
+      impl_->infer(std::span(&observation, 1), [&](std::size_t) { return options; }).front());
 }
 
 std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations,
@@ -97,17 +104,15 @@ std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations
                                               std::to_string(network.action_horizon) + ", " +
                                               std::to_string(network.action_dim) + "]");
   }
-  std::vector<ActionChunk> chunks;
-  for (std::size_t i = 0; i < observations.size(); ++i) {
+  return impl_->infer(observations, [&](std::size_t i) {
     SampleOptions own = options;
     if (!options.noise.empty()) {
       const auto begin = options.noise.begin() + static_cast<std::ptrdiff_t>(i * size);
       own.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
     }
     if (options.seed) own.seed = *options.seed + i;  // the first is as it would be alone
-    chunks.push_back(impl_->infer(observations[i], own));
-  }
-  return chunks;
+    return own;
+  });
 }
 
 }  // namespace pi0

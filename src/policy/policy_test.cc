@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "files/safetensors.h"
-#include "policy/devices.h"
+#include "policy/memory.h"
 
 namespace pi0 {
 namespace {

@@ -4,11 +4,22 @@
 #include <cmath>
 
 #include "pi0/error.h"
-#include "policy/devices.h"
+#include "policy/memory.h"
 #include "policy/noise.h"
 
 namespace pi0 {
 namespace {
+
+class Stopwatch {
+ public:
+  double elapsed_ms() const {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_)
+        .count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 constexpr int kMaxSteps = 10000;  // far above any use; keeps a mistyped number from hanging
 
@@ -32,22 +43,28 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
   return mask.empty() || mask[i] != 0;
 }
 
+ChosenDevice choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
+  ChosenDevice chosen = choose_device({.name = options.device});
+  require_memory(checkpoint, chosen.device->name(), chosen.card, options.memory_limit_bytes);
+  return chosen;
+}
+
 }  // namespace
 
-Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  ChosenDevice chosen = choose_device(options.device);
-  device_ = chosen.description;
-  require_memory(checkpoint, chosen.device->name(), options.memory_limit_bytes);
+Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options)
+    : Runner(checkpoint, choose(checkpoint, options), options.progress) {}
+
+Runner::Runner(const Checkpoint& checkpoint, ChosenDevice device,
+               const std::function<void(const Progress&)>& progress)
+    : device_(std::move(device.description)) {
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
-  const auto progress = [&](int done) {
-    if (options.progress) {
-      options.progress({"preparing weights", static_cast<std::size_t>(done), total});
-    }
+  const auto prepared = [&](int done) {
+    if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
   };
-  model_ = std::make_unique<Pi0>(checkpoint.model, checkpoint.weights, std::move(chosen.device),
-                                 progress);
-  if (options.progress) options.progress({"preparing weights", total, total});
+  model_ = std::make_unique<Pi0>(checkpoint.model, checkpoint.weights, std::move(device.device),
+                                 prepared);
+  if (progress) progress({"preparing weights", total, total});
   const ModelConfig& config = checkpoint.model;
   info_ = {.num_cameras = config.num_cameras,
            .image_size = config.image_size,
@@ -129,23 +146,58 @@ Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options
   return packed;
 }
 
+std::vector<float> Runner::sample(const std::shared_ptr<const Pi0Input>& input, Timing* timing,
+                                  StageObserver* observer, std::shared_ptr<const Pi0Input> next) {
+  const std::lock_guard lock(mutex_);
+  const Pi0Input* following = next.get();
+  const std::shared_ptr<const Pi0Input> announced = std::exchange(announced_, std::move(next));
+  Pi0Timing spent;
+  std::vector<float> actions = model_->sample_actions(*input, observer, &spent, following);
+  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
+  timing->vision_ms = spent.vision;
+  timing->prefix_ms = spent.prefix;
+  timing->denoise_ms = spent.denoise;
+  return actions;
+}
+
 std::vector<float> Runner::sample_actions(const NetworkInput& input, const SampleOptions& options,
                                           Timing* timing, StageObserver* observer) {
-  const auto start = std::chrono::steady_clock::now();
-  const Pi0Input packed = prepare(input, options);
-  const std::lock_guard lock(mutex_);
-  Pi0Timing spent;
-  std::vector<float> actions = model_->sample_actions(packed, observer, &spent);
-  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
-  if (timing != nullptr) {
-    const std::chrono::duration<double, std::milli> total =
-        std::chrono::steady_clock::now() - start;
-    timing->vision_ms = spent.vision;
-    timing->prefix_ms = spent.prefix;
-    timing->denoise_ms = spent.denoise;
-    timing->total_ms = total.count();
-  }
+  const Stopwatch watch;
+  Timing spent;
+  std::vector<float> actions =
+      sample(std::make_shared<const Pi0Input>(prepare(input, options)), &spent, observer, nullptr);
+  spent.total_ms = watch.elapsed_ms();
+  if (timing != nullptr) *timing = spent;
   return actions;
+}
+
+void Runner::sample_batch(std::size_t count, const std::function<NetworkCall(std::size_t)>& call,
+                          const Done& done) {
+  struct Prepared {
+    SampleOptions options;  // which the input's progress refers to
+    std::shared_ptr<const Pi0Input> input;
+    double prepare_ms = 0;
+  };
+  const auto prepare_call = [&](std::size_t i) {
+    NetworkCall asked = call(i);
+    auto prepared = std::make_unique<Prepared>();
+    const Stopwatch watch;
+    prepared->options = std::move(asked.options);
+    prepared->input = std::make_shared<const Pi0Input>(prepare(asked.input, prepared->options));
+    prepared->prepare_ms = watch.elapsed_ms();
+    return prepared;
+  };
+  std::unique_ptr<Prepared> current = count == 0 ? nullptr : prepare_call(0);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::unique_ptr<Prepared> next = i + 1 < count ? prepare_call(i + 1) : nullptr;
+    const Stopwatch watch;
+    Timing spent;
+    std::vector<float> actions =
+        sample(current->input, &spent, nullptr, next ? next->input : nullptr);
+    spent.total_ms = current->prepare_ms + watch.elapsed_ms();
+    done(i, std::move(actions), spent);
+    current = std::move(next);
+  }
 }
 
 }  // namespace pi0

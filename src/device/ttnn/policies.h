@@ -1,0 +1,100 @@
+// Where each result lives and how exactly each operation computes: two tables, read by the device,
+// printed by `pi0 audit`, overridable for experiments.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/ttnn/shim.h"
+
+namespace pi0 {
+
+// What a tensor is to the network.
+enum class TensorRole {
+  kInput,       // images, language embeddings, state, noise; and the patches cut from the images
+  kWeights,     // and tables: rotary, masks, modulations
+  kResidual,    // the stream that layers add to
+  kNormed,      // after a norm
+  kProjection,  // queries, keys and values before they are split
+  kHeads,       // queries after the split and after RoPE, what attention gives, heads joined
+  kCache,       // keys and values
+  kHidden,      // inside an MLP
+  kSmall,       // a few rows: modulations, velocity, x_t
+};
+inline constexpr int kTensorRoles = 9;
+
+enum class PlacementRule { kDram, kL1, kL1IfSmall };
+
+struct PlacementRow {
+  TensorRole role;
+  const char* tensors;  // what they are, for a reader
+  PlacementRule rule;
+  std::int64_t l1_limit;  // bytes per core, up to which kL1IfSmall means L1
+  const char* reason;
+
+  // Of what never goes to L1, or always.
+  shim::Placement placement() const {
+    return rule == PlacementRule::kL1 ? shim::Placement::kL1 : shim::Placement::kDram;
+  }
+};
+
+// What an operation is to the network's accuracy.
+enum class MathRole {
+  kPatchEmbedding,
+  kProjection,   // queries, keys, values, attention's output, MLPs, and any large linear
+  kSmallLinear,  // state, actions, time, velocity
+  kAttention,
+  kNorm,
+  kRotary,
+};
+inline constexpr int kMathRoles = 6;
+
+struct PrecisionRow {
+  MathRole role;
+  const char* operations;
+  shim::DataType weights;
+  shim::ComputeKernelConfig compute;
+  const char* reason;
+};
+
+struct Policies {
+  std::array<PlacementRow, kTensorRoles> placement;
+  std::array<PrecisionRow, kMathRoles> precision;
+  // A linear other than attention's and an MLP's with at least so many weights is a kProjection.
+  std::int64_t large_linear = std::int64_t{1} << 21;
+  // Per core, that circular buffers of a matrix multiplication or of attention may take.
+  std::int64_t circular_buffer_budget = 600 * 1024;
+  // A hidden layer is cut into equal parts so that two of them, of so many rows, stay below the L1
+  // limit of kHidden.
+  std::int64_t planned_rows = 1024;
+
+  const PlacementRow& of(TensorRole role) const {
+    return placement[static_cast<std::size_t>(role)];
+  }
+  const PrecisionRow& of(MathRole role) const { return precision[static_cast<std::size_t>(role)]; }
+  PrecisionRow& of(MathRole role) { return precision[static_cast<std::size_t>(role)]; }
+  PlacementRow& of(TensorRole role) { return placement[static_cast<std::size_t>(role)]; }
+
+  shim::Placement place(TensorRole role, const shim::Shape4& shape, shim::DataType dtype,
+                        const Card& card) const;
+};
+
+// As chosen with the emulated card and the roofline.
+Policies default_policies(const Card& card);
+// Weights of projections in bfloat16 too: 6.3 GB instead of 3.4 GB of a card's memory.
+Policies bfloat16_policies(const Card& card);
+
+// The tables as text, a row each: what, choice, reason.
+struct PolicyLine {
+  std::string what, choice, reason;
+};
+std::vector<PolicyLine> placement_lines(const Policies& policies);
+std::vector<PolicyLine> precision_lines(const Policies& policies);
+
+// Per core, where the pages of an interleaved tensor are spread over all of them.
+std::int64_t l1_bytes_per_core(const shim::Shape4& shape, shim::DataType dtype, const Card& card);
+
+}  // namespace pi0

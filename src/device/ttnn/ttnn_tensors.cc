@@ -1,0 +1,199 @@
+#include <cassert>
+
+#include "device/ttnn/ttnn.h"
+#include "device/ttnn/ttnn_device.h"
+
+namespace pi0 {
+
+std::unique_ptr<Device> make_ttnn_device(std::unique_ptr<shim::Api> api, const Policies& policies,
+                                         std::string name, OperationLog* log) {
+  return std::make_unique<ttnn::TtnnDevice>(std::move(api), policies, std::move(name), log);
+}
+
+namespace ttnn {
+
+using shim::DataType;
+using shim::Layout;
+using shim::Placement;
+using shim::Shape4;
+
+namespace {
+
+Tensor input(const Shape& shape, shim::Tensor tensor) {
+  Tensor made = stored(shape, std::move(tensor));
+  made.as<Stored>().input = true;
+  return made;
+}
+
+}  // namespace
+
+Tensor stored(const Shape& shape, shim::Tensor tensor) {
+  auto storage = std::make_unique<Stored>();
+  storage->tensor = std::move(tensor);
+  return Tensor(shape, std::move(storage));
+}
+
+TtnnDevice::TtnnDevice(std::unique_ptr<shim::Api> api, const Policies& policies, std::string name,
+                       OperationLog* log)
+    : api_(std::move(api)),
+      policies_(policies),
+      name_(std::move(name)),
+      log_(log),
+      constants_(*api_) {}
+
+Tensor TtnnDevice::upload(const Shape& shape, std::span<const float> values, Precision precision) {
+  assert(shape.size() == 2);
+  const DataType type = precision == Precision::kFp32 ? DataType::kFloat32 : DataType::kBfloat16;
+  return input(shape, api_->to_device(values, {1, 1, shape[0], shape[1]}, type, Layout::kTile,
+                                      policies_.of(TensorRole::kInput).placement()));
+}
+
+Tensor TtnnDevice::upload_images(const Shape& shape, std::span<const float> values,
+                                 int patch_size) {
+  const std::int64_t side = shape[1] / patch_size;
+  Tensor images = input(
+      shape, api_->to_device(cut_to_patches(values, shape[0], shape[1], patch_size),
+                             {shape[0], side * patch_size, side, std::int64_t{patch_size} * 3},
+                             DataType::kBfloat16, Layout::kRowMajor,
+                             policies_.of(TensorRole::kInput).placement()));
+  images.as<Stored>().patch = patch_size;
+  return images;
+}
+
+// On the second queue, once the first is done with what has been asked of it so far; whatever
+// reads the tensor next waits for this write.
+void TtnnDevice::write(Tensor& tensor, std::span<const float> values) {
+  Stored& stored = tensor.as<Stored>();
+  assert(stored.input);
+  api_->wait_for_event(1, *api_->record_event(0));
+  if (stored.patch != 0) {
+    api_->copy_to_device(cut_to_patches(values, tensor.dim(0), tensor.dim(1), stored.patch),
+                         stored.tensor, 1);
+  } else {
+    api_->copy_to_device(values, stored.tensor, 1);
+  }
+  stored.written = api_->record_event(1);
+  last_write_ = stored.written;
+}
+
+std::vector<float> TtnnDevice::download(const Tensor& tensor) {
+  Stored& stored = tensor.as<Stored>();
+  assert(stored.patch == 0);
+  const std::vector<float> all = api_->to_host(operand(tensor));
+  const auto [batch, heads, rows, columns] = stored.tensor.shape();
+  // Which of the columns and rows are the network's.
+  std::vector<std::int64_t> column_at;
+  if (stored.heads.dim == 0) {
+    column_at = in_order(columns).at;
+  } else {
+    column_at = in_heads(static_cast<int>(columns / stored.heads.padded), stored.heads).at;
+  }
+  std::vector<std::int64_t> row_at;
+  if (stored.runs.empty()) {
+    row_at = in_order(rows).at;
+  } else {
+    std::int64_t begin = 0;
+    for (const Run& run : stored.runs) {
+      for (std::int64_t i = 0; i < run.tokens; ++i) row_at.push_back(begin + i);
+      begin += run.rows;
+    }
+  }
+  std::vector<float> values;
+  values.reserve(static_cast<std::size_t>(element_count(tensor.shape())));
+  for (std::int64_t plane = 0; plane < batch * heads; ++plane) {
+    for (const std::int64_t row : row_at) {
+      const float* line = all.data() + (plane * rows + row) * columns;
+      for (const std::int64_t column : column_at) {
+        values.push_back((line[column] - stored.offset) / stored.scale);
+      }
+    }
+  }
+  return values;
+}
+
+const shim::Tensor& TtnnDevice::operand(const Tensor& tensor) {
+  Stored& stored = tensor.as<Stored>();
+  if (capturing_ == nullptr) {
+    wait_for_write(stored);
+  } else if (stored.input) {  // every write was waited for before the capture
+    capturing_->inputs.push_back(&stored);
+    stored.written.reset();
+  }
+  return stored.tensor;
+}
+
+void TtnnDevice::wait_for_write(Stored& stored) {
+  if (!stored.written) return;
+  api_->wait_for_event(0, *stored.written);
+  stored.written.reset();
+}
+
+const shim::Tensor& TtnnDevice::constant(const shim::Tensor& tensor) {
+  if (capturing_ != nullptr) capturing_->constants.push_back(tensor);
+  return tensor;
+}
+
+// Where every part but the last fills its tiles, tiles are joined as they are: the last part's
+// padding becomes the result's.
+Tensor TtnnDevice::concatenate_rows(std::span<const Tensor* const> parts) {
+  Shape shape{0, parts[0]->dim(1)};
+  std::vector<shim::Tensor> rows;
+  bool whole_tiles = true;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    shim::Tensor part = operand(*parts[i]);
+    shape[0] += parts[i]->dim(0);
+    const Shape4 joined{1, 1, parts[i]->dim(0), shape[1]};
+    if (part.shape() != joined) {  // of several sequences: whole tiles need not move
+      part = part.shape()[2] % shim::kTile == 0
+                 ? api_->view(part, joined, joined)
+                 : api_->reshape(part, joined, part.spec().placement);
+    }
+    const bool last = i + 1 == parts.size();
+    whole_tiles = whole_tiles && (last || joined[2] % shim::kTile == 0);
+    rows.push_back(std::move(part));
+  }
+  if (rows.size() == 1) return stored(shape, std::move(rows[0]));
+  const Shape4 whole{1, 1, shape[0], shape[1]};
+  const Placement placement = place(TensorRole::kResidual, whole);
+  if (!whole_tiles) return stored(shape, api_->concat(rows, 2, placement));
+  const Shape4 padded = rows.back().spec().padded;
+  const Shape4 filled{1, 1, padded[2], shape[1]};
+  if (rows.back().shape() != filled) rows.back() = api_->view(rows.back(), filled, padded);
+  const shim::Tensor joined = api_->concat(rows, 2, placement);
+  if (joined.shape() == whole) return stored(shape, joined);
+  return stored(shape, api_->view(joined, whole, joined.spec().padded));
+}
+
+void TtnnDevice::run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+  if (!api_->can_trace()) {
+    work();
+    return;
+  }
+  if (recording == nullptr) {
+    recording = std::make_unique<TracedWork>();
+    work();
+    return;
+  }
+  auto& traced = static_cast<TracedWork&>(*recording);
+  if (traced.trace == nullptr) {
+    if (last_write_) api_->wait_for_event(0, *last_write_);
+    TracedWork captured;
+    capturing_ = &captured;
+    api_->begin_trace_capture();
+    try {
+      work();
+    } catch (...) {
+      capturing_ = nullptr;
+      api_->end_trace_capture();
+      throw;
+    }
+    capturing_ = nullptr;
+    captured.trace = api_->end_trace_capture();
+    traced = std::move(captured);
+  }
+  for (Stored* stored : traced.inputs) wait_for_write(*stored);
+  api_->execute_trace(*traced.trace);
+}
+
+}  // namespace ttnn
+}  // namespace pi0

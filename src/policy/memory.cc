@@ -1,0 +1,156 @@
+#include "policy/memory.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+
+#include "device/ttnn/policies.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
+
+// The value of "key: value kB" in /proc/meminfo.
+std::uint64_t from_meminfo(const std::string& key) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(key + ":", 0) == 0) return std::stoull(line.substr(key.size() + 1)) * 1024;
+  }
+  return kUnknown;
+}
+
+std::uint64_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  return file >> value ? value : kUnknown;  // "max" is no number: no limit
+}
+
+// What the control group of this process leaves, version 2 or 1. Inside a container its files are
+// at the root of the hierarchy.
+std::uint64_t from_control_group() {
+  struct Files {
+    const char *limit, *used;
+  };
+  for (const Files& files : {Files{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+                             Files{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                                   "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
+    const std::uint64_t limit = number_in(files.limit);
+    const std::uint64_t used = number_in(files.used);
+    if (limit != kUnknown && used != kUnknown) return limit > used ? limit - used : 0;
+  }
+  return kUnknown;
+}
+
+std::uint64_t from_process_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnknown;
+  return limit.rlim_cur;
+}
+
+std::string gigabytes(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
+  return text;
+}
+
+// The largest set of fp32 activations that is alive at once, and the keys and values.
+std::uint64_t fp32_activations(const ModelConfig& config) {
+  const std::uint64_t vision_rows = std::uint64_t(config.num_cameras) * config.patches();
+  const std::uint64_t prefix_rows = vision_rows + config.max_tokens;
+  const auto layer = [](std::uint64_t rows, std::uint64_t width, std::uint64_t heads,
+                        std::uint64_t mlp) { return rows * (4 * width + 4 * heads + 2 * mlp); };
+  const GemmaConfig& language = config.language;
+  const std::uint64_t heads = std::uint64_t(language.num_heads) * language.head_dim;
+  const std::uint64_t largest =
+      std::max(layer(vision_rows, config.vision.width, config.vision.width, config.vision.mlp_dim),
+               layer(prefix_rows, language.width, heads, language.mlp_dim));
+  const std::uint64_t cache =
+      2 * prefix_rows * language.depth * language.num_kv_heads * language.head_dim;
+  return 4 * (largest + cache);
+}
+
+// Of a card, as its policies hold the weights: tiles, projections in their own type.
+std::uint64_t bytes_on_card(const TensorSpec& spec, const Policies& policies) {
+  const bool matrix = spec.shape.size() >= 2;
+  const bool layer = spec.name.find("self_attn") != std::string::npos ||
+                     spec.name.find("mlp.") != std::string::npos;
+  const std::int64_t rows = matrix ? spec.shape[0] : 1;
+  const std::int64_t columns = element_count(spec.shape) / rows;
+  const bool projection = matrix && (layer || rows * columns >= policies.large_linear);
+  const shim::DataType type =
+      policies.of(projection ? MathRole::kProjection : MathRole::kSmallLinear).weights;
+  return static_cast<std::uint64_t>(shim::size_in_bytes(
+      shim::make_spec({1, 1, rows, columns}, type, shim::Layout::kTile, shim::Placement::kDram)));
+}
+
+// A tensor on its way: as the file has it, packed in fp32, and converted once more by TTNN.
+std::uint64_t conversion_bytes(const ModelConfig& config) {
+  std::int64_t largest = 0;
+  for (const TensorSpec& spec : architecture(config)) {
+    if (spec.optional || spec.name == kEmbedTokens) continue;
+    largest = std::max(largest, element_count(spec.shape));
+  }
+  return 3 * 4 * static_cast<std::uint64_t>(largest);
+}
+
+}  // namespace
+
+std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint) {
+  const Policies policies = default_policies(*find_card("n150"));  // types are every card's
+  const std::uint64_t activations = fp32_activations(checkpoint.model);
+  MemoryNeed reference{"reference", checkpoint.dtype, 0, activations, 0};
+  // Activations are bf16 on a card.
+  MemoryNeed ttnn{"ttnn", name_of(policies.of(MathRole::kProjection).weights), 0, activations / 2,
+                  conversion_bytes(checkpoint.model)};
+  for (const TensorSpec& spec : architecture(checkpoint.model)) {
+    if (spec.optional || spec.name == kEmbedTokens) continue;
+    ttnn.weight_bytes += bytes_on_card(spec, policies);
+    if (checkpoint.weights == nullptr) continue;
+    reference.weight_bytes += static_cast<std::uint64_t>(element_count(spec.shape)) *
+                              size_of(checkpoint.weights->dtype(spec.name));
+  }
+  // An emulated card's memory is the host's.
+  MemoryNeed emulated = ttnn;
+  emulated.device = "ttnn-emulated";
+  emulated.host_bytes += emulated.total();
+  reference.host_bytes = reference.total();
+  return {ttnn, emulated, reference};
+}
+
+std::uint64_t available_memory() {
+  const std::uint64_t available =
+      std::min({from_meminfo("MemAvailable"), from_control_group(), from_process_limit()});
+  return available == kUnknown ? 0 : available;
+}
+
+void require_memory(const Checkpoint& checkpoint, const std::string& device,
+                    const std::optional<Card>& card, std::uint64_t limit) {
+  const std::uint64_t available = limit != 0 ? limit : available_memory();
+  const auto refuse = [&](const MemoryNeed& need, const std::string& who, std::uint64_t bytes,
+                          const std::string& but) {
+    throw Error(ErrorCode::kOutOfMemory,
+                checkpoint.directory.string() + ": " + who + " needs " + gigabytes(bytes) +
+                    " (weights " + gigabytes(need.weight_bytes) + " in " + need.dtype +
+                    ", activations " + gigabytes(need.activation_bytes) + "), but " + but);
+  };
+  for (const MemoryNeed& need : memory_needs(checkpoint)) {
+    if (need.device != device) continue;
+    if (card && need.total() > static_cast<std::uint64_t>(card->dram_bytes())) {
+      refuse(need, "the network", need.total(),
+             "the card (" + card->name + ") has " +
+                 gigabytes(static_cast<std::uint64_t>(card->dram_bytes())) +
+                 ": take one with more memory, or a checkpoint of smaller sizes");
+    }
+    if (available != 0 && need.host_bytes > available) {
+      refuse(need, "the " + device + " device", need.host_bytes,
+             gigabytes(available) + (limit != 0 ? " are allowed" : " are available"));
+    }
+  }
+}
+
+}  // namespace pi0

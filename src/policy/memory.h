@@ -1,0 +1,34 @@
+// What a device would take of its memory, and what there is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "device/ttnn/card.h"
+
+namespace pi0 {
+
+// What loading and running would hold at its peak, by device.
+struct MemoryNeed {
+  std::string device;
+  std::string dtype;                   // of the weights, as held
+  std::uint64_t weight_bytes = 0;      // computed with; the embedding table stays in its file
+  std::uint64_t activation_bytes = 0;  // one call, all cameras, the longest prompt
+  std::uint64_t host_bytes = 0;        // of the host's memory, where the above is a card's
+  std::uint64_t total() const { return weight_bytes + activation_bytes; }
+};
+std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint);
+
+// What this process may still take: the machine's available memory, or less where a control group
+// or a limit of the process says so. 0 where the system does not tell.
+std::uint64_t available_memory();
+
+// Throws Error (kOutOfMemory) when `device` needs more of the host than `limit` bytes (0:
+// available_memory()), or more of `card` than that has.
+void require_memory(const Checkpoint& checkpoint, const std::string& device,
+                    const std::optional<Card>& card, std::uint64_t limit);
+
+}  // namespace pi0
