@@ -32,6 +32,9 @@ int pi0::run_command(int argc, char** argv) {
   pi0::add_info(command, run);
   pi0::add_run(command, run);
   pi0::add_verify(command, run);
+  pi0::add_compare(command, run);
+  pi0::add_audit(command, run);
+  pi0::add_bench(command, run);
   try {
     command.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

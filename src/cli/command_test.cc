@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "files/json.h"
@@ -232,10 +233,124 @@ TEST_F(CommandTest, VerifyNamesARecordingThatIsNone) {
                {"config.json"});
 }
 
+TEST_F(CommandTest, CompareJudgesEachPart) {
+  const std::string checkpoint = kGolden + "/pi05_tiny";
+  const std::string line = "compare " + checkpoint + " --recording " + checkpoint +
+                           "/masked_last.safetensors --device ttnn-emulated --against reference";
+  const Result same = pi0(line + " --json " + path("c.json"));
+  EXPECT_EQ(same.status, 0) << same.out << same.err;
+  const Json json = read_json(path("c.json"));
+  EXPECT_GT(json["worst_pcc"].get<double>(), 0.99);
+  EXPECT_LT(json["worst_pcc"].get<double>(), 1);
+  EXPECT_GT(json["actions_pcc"].get<double>(), 0.99);
+  std::map<std::string, int> parts;
+  for (const Json& part : json["components"]) ++parts[part["component"].get<std::string>()];
+  const Json config = read_json(checkpoint + "/config.json");
+  const int steps = config["num_inference_steps"].get<int>();
+  for (const char* once :
+       {"patch_embedding", "siglip_tower", "projector", "prefix_embeddings", "actions"}) {
+    EXPECT_EQ(parts[once], 1) << once;
+  }
+  for (const char* each : {"suffix_embedding", "velocity", "denoising_step"}) {
+    EXPECT_EQ(parts[each], steps) << each;
+  }
+  EXPECT_EQ(parts["expert_layer"], steps * parts["gemma_layer"]);
+  EXPECT_NE(same.out.find("siglip_layer 1"), std::string::npos) << same.out;
+  const Result strict = pi0(line + " --pcc 0.9999999");
+  EXPECT_EQ(strict.status, 1) << strict.err;
+  EXPECT_NE(strict.out.find("DIFFERS"), std::string::npos) << strict.out;
+}
+
+TEST_F(CommandTest, CompareTakesTheInputsOfRun) {
+  const Result result =
+      pi0("compare " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+          " --state -0.0066,0.6386,0.2493,1 --prompt 'open the drawer' --seed 3 --json " +
+          path("c.json"));
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_EQ(read_json(path("c.json"))["worst_pcc"], 1.0);
+  const Result random =
+      pi0("compare " + kPolicy + " --device reference --random-input 4 --steps 2");
+  EXPECT_EQ(random.status, 0) << random.out << random.err;
+  EXPECT_NE(random.out.find("2 steps"), std::string::npos) << random.out;
+  expect_error(pi0("compare " + kPolicy + " --device reference"),
+               {"--recording", "--random-input"});
+  expect_error(pi0("compare --random pi0 --device reference --prompt x"), {"--random-input"});
+  expect_error(pi0("compare " + kPolicy + " --device gpu --random-input 1"), {"gpu", "reference"});
+  EXPECT_EQ(pi0("compare " + kPolicy + " --random-input 1 --recording x").status, 2);
+}
+
+// Both passes of the audit's promise on an N150, at full size: everything on the card, nothing
+// left.
+TEST_F(CommandTest, AuditOfAFullSizeNetwork) {
+  for (const char* kind : {"pi0", "pi05"}) {
+    const Result result =
+        pi0(std::string("audit --random ") + kind + " --device ttnn-emulated --json " +
+            path("a.json") + " --markdown " + path("a.md"));
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json json = read_json(path("a.json"));
+    EXPECT_EQ(json["flops_on_device_share"], 1.0);
+    EXPECT_GE(json["operations_on_device_share"].get<double>(), 0.99);
+    EXPECT_EQ(json["live_tensors_after"], 0);
+    EXPECT_GT(json["peak_l1_bytes_per_core"].get<double>(), 0);
+    EXPECT_LT(json["peak_l1_bytes_per_core"].get<double>(), 1464 * 1024);
+    EXPECT_LT(json["peak_dram_bytes"].get<double>(), 6e9);
+    EXPECT_EQ(json["roofline"]["card"], "n150");
+    EXPECT_GT(json["roofline"]["total_ms"].get<double>(), 10);
+    EXPECT_FALSE(json["roofline"]["operations"].empty());
+    const auto linear =
+        std::find_if(json["operations"].begin(), json["operations"].end(),
+                     [](const Json& operation) { return operation["name"] == "ttnn.linear"; });
+    ASSERT_NE(linear, json["operations"].end());
+    for (const char* key : {"where", "shape", "dtype", "layout", "placement", "flops", "bytes",
+                            "inputs", "outputs", "attributes", "component", "index"}) {
+      EXPECT_TRUE(linear->contains(key)) << key;
+    }
+    EXPECT_NE(read(path("a.md")).find("| vision |"), std::string::npos);
+    EXPECT_NE(result.out.find("A model, not a measurement"), std::string::npos);
+  }
+}
+
+TEST_F(CommandTest, AuditNamesTheCard) {
+  const Result result = pi0("audit " + kGolden + "/pi0_tiny --device ttnn-emulated --card p150");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("Roofline of p150"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("emulated p150"), std::string::npos) << result.out;
+  EXPECT_EQ(pi0("audit " + kGolden + "/pi0_tiny --device reference --card n300").status, 2);
+  expect_error(pi0("audit " + kGolden + "/pi0_tiny --device reference --cameras 4"),
+               {"4 cameras", "at most 3"});
+  expect_error(pi0("audit " + kGolden + "/pi0_tiny --device reference --json " + path("a.txt")),
+               {"a.txt", ".json"});
+  EXPECT_EQ(pi0("audit --device reference").status, 2);
+  EXPECT_EQ(pi0("audit " + kPolicy + " --random pi0 --device reference").status, 2);
+}
+
+TEST_F(CommandTest, BenchMeasures) {
+  const Result result = pi0("bench " + kGolden +
+                            "/pi0_tiny --device reference --against reference --warmup 1 --runs 3 "
+                            "--cameras 2 --json " +
+                            path("b.json"));
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json json = read_json(path("b.json"));
+  EXPECT_EQ(json["runs"], 3);
+  EXPECT_GT(json["mean_ms"].get<double>(), 0);
+  EXPECT_LE(json["p50_ms"].get<double>(), json["p95_ms"].get<double>());
+  EXPECT_GT(json["peak_rss_bytes"].get<double>(), 1e6);
+  double stages_ms = 0, stages_flops = 0;
+  for (const Json& stage : json["stages"]) {
+    stages_ms += stage["ms"].get<double>();
+    stages_flops += stage["flops"].get<double>();
+  }
+  EXPECT_NEAR(stages_ms, json["mean_ms"].get<double>(), 1e-6);
+  EXPECT_EQ(stages_flops, json["flops"].get<double>());
+  EXPECT_GT(json["times_faster"].get<double>(), 0);
+  EXPECT_NE(result.out.find("P95"), std::string::npos) << result.out;
+  expect_error(pi0("bench " + kPolicy + " --device reference --against gpu"), {"gpu", "reference"});
+}
+
 TEST_F(CommandTest, HelpAndBadUsage) {
   EXPECT_EQ(pi0("--help").status, 0);
   EXPECT_NE(pi0("--help").out.find("reference"), std::string::npos);
-  for (const char* verb : {"info", "run", "verify"}) {
+  for (const char* verb : {"info", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
   EXPECT_EQ(pi0("").status, 2);

@@ -8,7 +8,7 @@
 #include "checkpoint/checkpoint.h"
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
-#include "policy/devices.h"
+#include "policy/memory.h"
 #include "policy/options.h"
 
 namespace pi0 {

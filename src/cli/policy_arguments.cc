@@ -28,10 +28,14 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
       ->check(CLI::PositiveNumber);
 }
 
-void add_policy_options(CLI::App& verb, PolicyOptions& options) {
-  verb.add_option("--device", options.device, "auto, or one of those that `pi0 --help` lists")
+void add_device_option(CLI::App& verb, std::string& device) {
+  verb.add_option("--device", device, "auto, or one of those that `pi0 --help` lists")
       ->type_name("NAME")
       ->capture_default_str();
+}
+
+void add_policy_options(CLI::App& verb, PolicyOptions& options) {
+  add_device_option(verb, options.device);
   verb.add_option("--tokenizer", options.tokenizer,
                   "tokenizer.model or tokenizer.json; default: beside the checkpoint, then "
                   "PI0_TOKENIZER")
@@ -39,6 +43,8 @@ void add_policy_options(CLI::App& verb, PolicyOptions& options) {
   verb.add_option("--resize", options.resize,
                   "openpi (PIL, as its client) or lerobot (float); default: the checkpoint's own")
       ->type_name("openpi|lerobot");
+  verb.add_flag("--raw", options.raw,
+                "State and actions as the network has them, without normalisation");
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {

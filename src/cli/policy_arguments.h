@@ -17,7 +17,10 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 // --action-dims.
 void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
 
-// Adds --device, --tokenizer, --resize.
+// Adds --device.
+void add_device_option(CLI::App& verb, std::string& device);
+
+// Adds --device, --tokenizer, --resize, --raw.
 void add_policy_options(CLI::App& verb, PolicyOptions& options);
 
 // Prints each on stderr as a line of its own.

@@ -45,6 +45,11 @@ void ProgressLine::update(std::string_view stage, std::size_t done, std::size_t 
   show(progress_text(stage, done, total, width_ - 1));
 }
 
+std::function<void(const Progress&)> ProgressLine::callback() {
+  return
+      [this](const Progress& progress) { update(progress.stage, progress.done, progress.total); };
+}
+
 void ProgressLine::finish() {
   if (shown_width_ == 0) return;
   show("");

@@ -3,9 +3,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <string_view>
+
+#include "pi0/network.h"
 
 namespace pi0 {
 
@@ -25,6 +28,8 @@ class ProgressLine {
 
   // At most ten times a second, but always when the stage changes.
   void update(std::string_view stage, std::size_t done, std::size_t total);
+  // For whoever tells how far it has come; the line must outlive it.
+  std::function<void(const Progress&)> callback();
   // Clears the line. It may be updated again.
   void finish();
 

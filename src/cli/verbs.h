@@ -13,6 +13,9 @@ inline constexpr int kExitError = 2;    // bad usage, bad input, or the machine 
 
 using Run = std::function<int()>;
 
+void add_audit(CLI::App& command, Run& run);
+void add_bench(CLI::App& command, Run& run);
+void add_compare(CLI::App& command, Run& run);
 void add_info(CLI::App& command, Run& run);
 void add_run(CLI::App& command, Run& run);
 void add_verify(CLI::App& command, Run& run);

@@ -65,11 +65,7 @@ int run_verify(VerifyArguments arguments) {
     recordings.push_back(read_recording(path, checkpoint));
   }
   ProgressLine line;
-  const auto show = [&line](const Progress& progress) {
-    line.update(progress.stage, progress.done, progress.total);
-  };
-  arguments.policy.progress = show;
-  arguments.verify.progress = show;
+  arguments.policy.progress = arguments.verify.progress = line.callback();
   Runner runner(checkpoint, arguments.policy);
 
   std::size_t failed = 0, total = 0;
@@ -118,8 +114,6 @@ void add_verify(CLI::App& command, Run& run) {
       ->type_name("FILE");
   add_policy_options(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
-  verb.add_flag("--raw", arguments->policy.raw,
-                "The recording holds raw states and actions: the checkpoint has no statistics");
   verb.add_option("--tolerance", arguments->verify.tolerance,
                   "Largest difference allowed, times the stage's largest magnitude where that is "
                   "above 1")

@@ -1,0 +1,142 @@
+#include "check/audit.h"
+
+#include <algorithm>
+
+#include "check/random_input.h"
+#include "model/random_weights.h"
+#include "policy/memory.h"
+
+namespace pi0 {
+namespace {
+
+// Keeps what is recorded from begin() on.
+class CallLog final : public OperationLog {
+ public:
+  void mark(std::string_view component, int index) override {
+    component_ = component;
+    index_ = index;
+  }
+  void record(OperationRecord operation) override {
+    live_ = operation.live_tensors;
+    if (!recording_) return;
+    operation.component = component_;
+    operation.index = index_;
+    operations_.push_back(std::move(operation));
+  }
+
+  void begin() {
+    recording_ = true;
+    live_before_ = live_;
+  }
+  std::vector<OperationRecord> take() {
+    recording_ = false;
+    return std::move(operations_);
+  }
+  std::int64_t live_before() const { return live_before_; }
+
+ private:
+  bool recording_ = false;
+  std::string component_;
+  int index_ = 0;
+  std::int64_t live_ = 0;
+  std::int64_t live_before_ = 0;
+  std::vector<OperationRecord> operations_;
+};
+
+void add(const OperationRecord& operation, AuditShare& share) {
+  const bool on_device = operation.where == Where::kDevice;
+  ++share.operations;
+  share.on_device += on_device ? 1 : 0;
+  share.flops += operation.flops;
+  share.flops_on_device += on_device ? operation.flops : 0;
+  share.bytes += operation.bytes;
+}
+
+AuditShare& stage_named(const std::string& name, std::vector<AuditShare>& stages) {
+  for (AuditShare& stage : stages) {
+    if (stage.name == name) return stage;
+  }
+  stages.push_back({});
+  stages.back().name = name;
+  return stages.back();
+}
+
+std::vector<LiveTensors> live_tensors(const std::vector<OperationRecord>& operations) {
+  std::vector<LiveTensors> live;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const OperationRecord& last = operations[i];
+    const bool ends = i + 1 == operations.size() || operations[i + 1].component != last.component ||
+                      operations[i + 1].index != last.index;
+    if (!ends || last.component.empty()) continue;
+    auto found = std::find_if(live.begin(), live.end(), [&](const LiveTensors& one) {
+      return one.component == last.component;
+    });
+    if (found == live.end()) {
+      found = live.insert(found, {last.component, 0, last.live_tensors, last.live_tensors});
+    }
+    ++found->count;
+    found->least = std::min(found->least, last.live_tensors);
+    found->most = std::max(found->most, last.live_tensors);
+  }
+  return live;
+}
+
+}  // namespace
+
+Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_before,
+                const Card& card) {
+  Audit audit;
+  audit.live_before = live_before;
+  audit.total.name = "call";
+  for (const OperationRecord& operation : operations) {
+    audit.peak_dram_bytes = std::max(audit.peak_dram_bytes, operation.dram_bytes);
+    audit.peak_circular_buffer_bytes =
+        std::max(audit.peak_circular_buffer_bytes, operation.circular_buffer_bytes);
+    audit.peak_l1_bytes_per_core =
+        std::max(audit.peak_l1_bytes_per_core,
+                 operation.l1_bytes_per_core + operation.circular_buffer_bytes);
+    if (operation.where == Where::kTransfer || !does_work(operation)) continue;
+    add(operation, stage_named(stage_of(operation.component), audit.stages));
+    add(operation, audit.total);
+  }
+  audit.live = live_tensors(operations);
+  audit.live_after =
+      (operations.empty() ? live_before : operations.back().live_tensors) - live_before;
+  audit.roofline = roofline(card, operations);
+  audit.operations = std::move(operations);
+  return audit;
+}
+
+AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, DeviceRequest request,
+                   const std::optional<Card>& card,
+                   const std::function<void(const Progress&)>& progress) {
+  CallLog log;
+  request.log = &log;
+  ChosenDevice chosen = choose_device(request);
+  if (request.arithmetic) require_memory(checkpoint, chosen.device->name(), chosen.card, 0);
+  AuditRun result;
+  result.subject.device = chosen.description;
+  result.subject.device_card = chosen.card;
+  result.subject.network = network_name(checkpoint.model) + ", " + describe(checkpoint.model, call);
+  const Card named = card ? *card : chosen.card ? *chosen.card : *find_card("n150");
+  Runner runner(checkpoint, std::move(chosen), progress);
+  SampleOptions options = call.options;
+  options.progress = progress;
+  runner.sample_actions(call.input, options, nullptr);
+  log.begin();
+  runner.sample_actions(call.input, options, nullptr);
+  result.audit = summarise(log.take(), log.live_before(), named);
+  return result;
+}
+
+std::vector<AuditShare> count_flops(const ModelConfig& config, const NetworkCall& call) {
+  Checkpoint checkpoint;
+  checkpoint.model = config;
+  checkpoint.weights = make_weight_shapes(config);
+  DeviceRequest request;
+  request.name = "reference";
+  request.arithmetic = false;
+  return run_audit(checkpoint, call, request, std::nullopt, {}).audit.stages;
+}
+
+}  // namespace pi0

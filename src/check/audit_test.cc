@@ -1,0 +1,132 @@
+#include "check/audit.h"
+
+#include <gtest/gtest.h>
+
+#include "check/audit_report.h"
+#include "check/random_input.h"
+#include "model/random_weights.h"
+
+namespace pi0 {
+namespace {
+
+OperationRecord record(const std::string& name, const std::string& component, int index,
+                       Where where, double flops, std::int64_t live) {
+  OperationRecord operation;
+  operation.name = name;
+  operation.component = component;
+  operation.index = index;
+  operation.where = where;
+  operation.flops = flops;
+  operation.bytes = 10;
+  operation.live_tensors = live;
+  return operation;
+}
+
+TEST(AuditTest, CountsWhatRanWhere) {
+  std::vector<OperationRecord> operations{
+      record("ttnn.to_device", "inputs", 0, Where::kTransfer, 0, 5),
+      record("ttnn.linear", "patch_embedding", 0, Where::kDevice, 300, 6),
+      record("softmax", "siglip_layer", 0, Where::kHost, 100, 7),
+      record("ttnn.view", "siglip_layer", 0, Where::kDevice, 0, 7),
+      record("deallocate", "siglip_layer", 0, Where::kDevice, 0, 6),
+      record("ttnn.linear", "siglip_layer", 1, Where::kDevice, 600, 9),
+      record("ttnn.linear", "velocity", 0, Where::kDevice, 1000, 7),
+      record("ttnn.to_host", "actions", 0, Where::kTransfer, 0, 6),
+  };
+  operations[5].l1_bytes_per_core = 700;
+  operations[5].circular_buffer_bytes = 300;
+  operations[5].dram_bytes = 40;
+  operations[6].l1_bytes_per_core = 800;
+  operations[6].dram_bytes = 50;
+  const Audit audit = summarise(operations, 4, *find_card("n150"));
+  ASSERT_EQ(audit.stages.size(), 2u);
+  EXPECT_EQ(audit.stages[0].name, "vision");
+  EXPECT_EQ(audit.stages[0].operations, 3);
+  EXPECT_EQ(audit.stages[0].on_device, 2);
+  EXPECT_DOUBLE_EQ(audit.stages[0].flops_share(), 0.9);
+  EXPECT_EQ(audit.stages[1].name, "denoising");
+  EXPECT_EQ(audit.total.operations, 4);
+  EXPECT_DOUBLE_EQ(audit.total.operations_share(), 0.75);
+  EXPECT_DOUBLE_EQ(audit.total.flops_share(), 0.95);
+  EXPECT_EQ(audit.total.bytes, 40);
+  EXPECT_EQ(audit.peak_l1_bytes_per_core, 1000);  // tensors and buffers of one moment
+  EXPECT_EQ(audit.peak_circular_buffer_bytes, 300);
+  EXPECT_EQ(audit.peak_dram_bytes, 50);
+  EXPECT_EQ(audit.live_after, 2);
+  const auto layers = std::find_if(audit.live.begin(), audit.live.end(), [](const LiveTensors& l) {
+    return l.component == "siglip_layer";
+  });
+  ASSERT_NE(layers, audit.live.end());
+  EXPECT_EQ(layers->count, 2);
+  EXPECT_EQ(layers->least, 6);
+  EXPECT_EQ(layers->most, 9);
+}
+
+Checkpoint shapes(ModelKind kind) {
+  Checkpoint checkpoint;
+  checkpoint.model = full_size_config(kind);
+  checkpoint.weights = make_weight_shapes(checkpoint.model);
+  return checkpoint;
+}
+
+// The matrices of a full-size call, by hand: two FLOPs for each weight and row, four for each pair
+// of tokens and value of a head. (shared/spec/cpu.md has 0.66, 3.33 with a whole last layer, 0.38.)
+TEST(AuditTest, AFullSizeCallsWork) {
+  const ModelConfig config = full_size_config(ModelKind::kPi0);
+  const std::vector<AuditShare> stages = count_flops(config, random_call(config, {}, 0));
+  ASSERT_EQ(stages.size(), 3u);
+  const double patches = 768, prefix = 816, state = 817, actions = 50;
+  const double siglip =
+      27 * (2 * patches * (4 * 1152 * 1152 + 2 * 1152 * 4304) + 4 * patches * 256 * 1152) +
+      2 * patches * 1152 * (588 + 2048);
+  // The last layer stops after keys and values.
+  const double gemma =
+      17 * (2 * prefix * 2048 * (2560 + 2048 + 3 * 16384) + 4 * prefix * prefix * 2048) +
+      2 * prefix * 2048 * 512;
+  const double expert_row = 18 * 2 * (1024 * 2560 + 2048 * 1024 + 3 * 1024 * 4096);
+  const double expert = 10 * (actions * expert_row + 18 * 4 * actions * (state + actions) * 2048 +
+                              2 * actions * 1024 * (32 + 1024 + 1024 + 32));
+  const std::pair<const char*, double> expected[] = {
+      {"vision", siglip}, {"prefix", gemma}, {"denoising", expert}};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(stages[i].name, expected[i].first);
+    // What is not a matrix is counted too: norms, softmax, rotation, and the state's row.
+    EXPECT_GT(stages[i].flops, expected[i].second) << stages[i].name;
+    EXPECT_NEAR(stages[i].flops, expected[i].second, 0.01 * expected[i].second) << stages[i].name;
+  }
+}
+
+TEST(AuditTest, AReferenceCallRunsOnTheHostAndLeavesNothing) {
+  const Checkpoint checkpoint = shapes(ModelKind::kPi05);
+  DeviceRequest request;
+  request.name = "reference";
+  request.arithmetic = false;
+  const AuditRun run =
+      run_audit(checkpoint, random_call(checkpoint.model, {}, 0), request, std::nullopt, {});
+  EXPECT_EQ(run.audit.total.on_device, 0);
+  EXPECT_GT(run.audit.total.operations, 1000);
+  EXPECT_EQ(run.audit.live_after, 0);
+  EXPECT_EQ(run.audit.roofline.card, "n150");
+  const Json json = audit_json(run);
+  EXPECT_EQ(json["flops_on_device_share"], 0.0);
+  EXPECT_EQ(json["live_tensors_after"], 0);
+}
+
+TEST(AuditTest, TheRooflinesLongestOperationsAreTakenTogether) {
+  std::vector<OperationRecord> operations;
+  for (int layer = 0; layer < 3; ++layer) {
+    operations.push_back(record("ttnn.linear", "gemma_layer", layer, Where::kDevice, 1e9, 0));
+    operations.push_back(record("ttnn.add", "gemma_layer", layer, Where::kDevice, 1e3, 0));
+  }
+  operations.push_back(record("ttnn.linear", "projector", 0, Where::kDevice, 2e9, 0));
+  const Audit audit = summarise(operations, 0, *find_card("n150"));
+  const std::vector<RooflineGroup> longest = longest_operations(audit, 2);
+  ASSERT_EQ(longest.size(), 2u);
+  EXPECT_EQ(longest[0].component, "gemma_layer");
+  EXPECT_EQ(longest[0].count, 3);
+  EXPECT_EQ(longest[1].component, "projector");
+  EXPECT_EQ(longest[0].bound, "compute");
+}
+
+}  // namespace
+}  // namespace pi0

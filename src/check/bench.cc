@@ -1,0 +1,90 @@
+#include "check/bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+#include "check/audit.h"
+
+namespace pi0 {
+namespace {
+
+constexpr int kWarmup = 5, kRuns = 100;
+constexpr int kLongWarmup = 1, kLongRuns = 3;
+
+}  // namespace
+
+double quantile(std::vector<double> values, double share) {
+  assert(!values.empty());
+  std::sort(values.begin(), values.end());
+  const double place = share * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, values.size() - 1);
+  const double fraction = place - std::floor(place);
+  return values[below] + fraction * (values[above] - values[below]);
+}
+
+BenchResult summarise_times(const std::vector<Timing>& times) {
+  BenchResult result;
+  result.runs = static_cast<int>(times.size());
+  std::vector<double> totals;
+  Timing sum;
+  for (const Timing& time : times) {
+    totals.push_back(time.total_ms);
+    sum.vision_ms += time.vision_ms;
+    sum.prefix_ms += time.prefix_ms;
+    sum.denoise_ms += time.denoise_ms;
+    sum.total_ms += time.total_ms;
+  }
+  const double count = static_cast<double>(times.size());
+  result.mean_ms = sum.total_ms / count;
+  result.p50_ms = quantile(totals, 0.5);
+  result.p95_ms = quantile(totals, 0.95);
+  const double inside = sum.vision_ms + sum.prefix_ms + sum.denoise_ms;
+  result.stages = {{"vision", sum.vision_ms / count, 0},
+                   {"prefix", sum.prefix_ms / count, 0},
+                   {"denoising", sum.denoise_ms / count, 0},
+                   {"host", std::max(0.0, sum.total_ms - inside) / count, 0}};
+  return result;
+}
+
+BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
+                  const BenchOptions& options) {
+  int warmup = options.warmup.value_or(kWarmup);
+  int runs = options.runs.value_or(kRuns);
+  std::vector<Timing> times;
+  for (int done = 0; done < warmup + runs; ++done) {
+    const bool warm = done >= warmup;
+    if (options.progress) {
+      options.progress({warm ? "measuring" : "warming up",
+                        static_cast<std::size_t>(warm ? done - warmup : done),
+                        static_cast<std::size_t>(warm ? runs : warmup)});
+    }
+    Timing time;
+    runner.sample_actions(call.input, call.options, &time);
+    if (done == 0 && time.total_ms > kLongCallMs) {
+      warmup = options.warmup.value_or(kLongWarmup);
+      runs = options.runs.value_or(kLongRuns);
+    }
+    if (warm) times.push_back(time);
+  }
+  BenchResult result = summarise_times(times);
+  result.warmup = warmup;
+  for (const AuditShare& share : count_flops(config, call)) {
+    result.flops += share.flops;
+    for (BenchStage& stage : result.stages) {
+      if (stage.name == share.name) stage.flops += share.flops;
+    }
+  }
+  return result;
+}
+
+std::uint64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // in KiB on Linux
+}
+
+}  // namespace pi0

@@ -1,0 +1,53 @@
+// How long a call takes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/runner.h"
+
+namespace pi0 {
+
+struct BenchOptions {
+  std::optional<int> warmup;  // calls before the measured ones; else 5, or 1 where a call is long
+  std::optional<int> runs;    // measured calls; else 100, or 3 where a call is long
+  std::function<void(const Progress&)> progress;  // may be empty
+};
+
+struct BenchStage {
+  std::string name;  // "vision", "prefix", "denoising", "host": what surrounds the network
+  double ms = 0;     // mean
+  double flops = 0;  // of one call
+};
+
+struct BenchResult {
+  int warmup = 0;
+  int runs = 0;
+  double mean_ms = 0;
+  double p50_ms = 0;
+  double p95_ms = 0;
+  double flops = 0;
+  std::vector<BenchStage> stages;
+};
+
+// A call that takes longer than this is measured a few times only.
+inline constexpr double kLongCallMs = 2000;
+
+// `config` is the runner's network's.
+BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
+                  const BenchOptions& options);
+
+// What the measured calls' times come to; `stages` then lack FLOPs. `times` is not empty.
+BenchResult summarise_times(const std::vector<Timing>& times);
+
+// The value below which `share` of the values lie, between two of them where it falls there (as
+// numpy.quantile).
+double quantile(std::vector<double> values, double share);
+
+// The most memory that this process has had resident so far.
+std::uint64_t peak_rss_bytes();
+
+}  // namespace pi0

@@ -1,0 +1,79 @@
+#include "check/bench_report.h"
+
+namespace pi0 {
+namespace {
+
+std::string ms_text(double ms) { return number_text(ms, ms < 100 ? 2 : 0); }
+
+std::string rate_text(double flops, double ms) {
+  if (flops == 0 || ms == 0) return "";
+  return flops_text(flops / ms * 1e3) + "/s";
+}
+
+Json json_of(const BenchResult& result) {
+  Json stages = Json::array();
+  for (const BenchStage& stage : result.stages) {
+    stages.push_back({{"name", stage.name}, {"ms", stage.ms}, {"flops", stage.flops}});
+  }
+  return {{"warmup", result.warmup},    {"runs", result.runs},     {"mean_ms", result.mean_ms},
+          {"p50_ms", result.p50_ms},    {"p95_ms", result.p95_ms}, {"flops", result.flops},
+          {"stages", std::move(stages)}};
+}
+
+double stage_ms(const BenchResult& result, const std::string& name) {
+  for (const BenchStage& stage : result.stages) {
+    if (stage.name == name) return stage.ms;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Report bench_report(const BenchSubject& subject, const BenchResult& result,
+                    const std::optional<BenchOther>& other) {
+  Report report;
+  report.title = "Times of " + subject.network;
+  report.lines = {"on " + subject.device + ": " + std::to_string(result.runs) + " calls after " +
+                  std::to_string(result.warmup) + " to warm up"};
+  if (other) {
+    report.lines.push_back("against " + other->device + ": " + std::to_string(other->result.runs) +
+                           " after " + std::to_string(other->result.warmup));
+  }
+  ReportSection times{"Milliseconds of a call", {}, {}};
+  times.table.columns = {"", ">ms", ">FLOPs", ">rate"};
+  if (other) times.table.columns.insert(times.table.columns.end(), {">other ms", ">times faster"});
+  const auto add = [&](const std::string& name, double ms, double flops, double other_ms) {
+    std::vector<std::string> row{name, ms_text(ms), flops == 0 ? "" : flops_text(flops),
+                                 rate_text(flops, ms)};
+    if (other) {
+      row.push_back(ms_text(other_ms));
+      row.push_back(ms == 0 ? "" : number_text(other_ms / ms, 2));
+    }
+    times.table.rows.push_back(std::move(row));
+  };
+  for (const BenchStage& stage : result.stages) {
+    add(stage.name, stage.ms, stage.flops, other ? stage_ms(other->result, stage.name) : 0);
+  }
+  add("mean", result.mean_ms, result.flops, other ? other->result.mean_ms : 0);
+  add("P50", result.p50_ms, 0, other ? other->result.p50_ms : 0);
+  add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
+  report.sections.push_back(std::move(times));
+  report.sections.push_back(
+      {"Memory", {"peak resident: " + bytes_text(static_cast<double>(peak_rss_bytes()))}, {}});
+  return report;
+}
+
+Json bench_json(const BenchSubject& subject, const BenchResult& result,
+                const std::optional<BenchOther>& other) {
+  Json json{{"network", subject.network}, {"device", subject.device}};
+  json.update(json_of(result));
+  json["peak_rss_bytes"] = peak_rss_bytes();
+  if (other) {
+    json["against"] = {{"device", other->device}};
+    json["against"].update(json_of(other->result));
+    json["times_faster"] = result.mean_ms == 0 ? 0 : other->result.mean_ms / result.mean_ms;
+  }
+  return json;
+}
+
+}  // namespace pi0

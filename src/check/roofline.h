@@ -1,0 +1,46 @@
+// What a card could do at best with a call's operations: a model, never a measurement.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device/operations.h"
+#include "device/ttnn/card.h"
+
+namespace pi0 {
+
+struct RooflineOperation {
+  std::size_t record = 0;  // which of the recorded operations
+  double ms = 0;
+  std::string bound;  // "compute", "dram", "l1": what takes longest; "launch": none as long as that
+};
+
+struct RooflineStage {
+  std::string name;  // "vision", "prefix", "denoising"
+  std::size_t operations = 0;
+  double ms = 0;
+};
+
+struct Roofline {
+  std::string card;
+  double total_ms = 0;
+  std::vector<RooflineStage> stages;
+  std::vector<RooflineOperation> operations;  // that the card would run, in order
+};
+
+// Of each operation: the longest of its FLOPs at the peak of its fidelity (HiFi4 unless it says),
+// its bytes in DRAM, and its bytes in L1, each at the card's peak; and the time to launch it. Bytes
+// are read and written once; those of an operation that ran on the host count as DRAM. Transfers
+// and frees do not count.
+Roofline roofline(const Card& card, std::span<const OperationRecord> operations);
+
+// "vision", "prefix", "denoising", or "other" for what belongs to none: a component's name as
+// Device::mark() gives it.
+std::string stage_of(const std::string& component);
+
+// False for what moves no data and launches nothing itself: frees, views, a trace's execution (its
+// operations were recorded when it was captured).
+bool does_work(const OperationRecord& operation);
+
+}  // namespace pi0

@@ -1,0 +1,63 @@
+// pi0 audit: what runs where?
+#include <memory>
+
+#include "check/audit_report.h"
+#include "cli/network_arguments.h"
+#include "cli/policy_arguments.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+#include "device/ttnn/card.h"
+
+namespace pi0 {
+namespace {
+
+struct AuditArguments {
+  NetworkArguments network;
+  std::string device = "auto";
+  std::string card;
+  InputSize size;
+  std::filesystem::path json, markdown;
+};
+
+int run_audit_verb(const AuditArguments& arguments) {
+  require_report_paths(arguments.json, arguments.markdown);
+  std::optional<Card> card;
+  if (!arguments.card.empty()) card = *find_card(arguments.card);
+  DeviceRequest request;
+  request.name = arguments.device;
+  // The card that is asked about is also the one that is emulated.
+  if (card && request.name == "ttnn-emulated") request.name += ":" + card->name;
+  // Where the weights are made up, what comes out says nothing: the operations do.
+  request.arithmetic = !arguments.network.is_random();
+  const Checkpoint checkpoint = open_network(arguments.network, {}, request.arithmetic);
+  const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
+  ProgressLine line;
+  const AuditRun run = run_audit(checkpoint, call, request, card, line.callback());
+  line.finish();
+  give_report(audit_report(run), audit_json(run), arguments.json, arguments.markdown);
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_audit(CLI::App& command, Run& run) {
+  auto arguments = std::make_shared<AuditArguments>();
+  CLI::App& verb = *command.add_subcommand(
+      "audit",
+      "What runs where: each operation of a call, its shape, placement, bytes and FLOPs, memory, "
+      "and what a card could do at best");
+  add_network_arguments(verb, arguments->network);
+  add_device_option(verb, arguments->device);
+  add_input_size_options(verb, arguments->size);
+  verb.add_option("--card", arguments->card,
+                  "Whose roofline, and with --device ttnn-emulated which card; default: the "
+                  "device's own, else n150")
+      ->type_name("n150|p150")
+      ->check(CLI::IsMember(card_names()));
+  verb.add_option("--markdown", arguments->markdown, "Write what is printed there")
+      ->type_name("FILE.md");
+  add_json_option(verb, arguments->json);
+  verb.callback([&run, arguments] { run = [arguments] { return run_audit_verb(*arguments); }; });
+}
+
+}  // namespace pi0

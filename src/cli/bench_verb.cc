@@ -1,0 +1,76 @@
+// pi0 bench: how long does a call take?
+#include <memory>
+
+#include "check/bench_report.h"
+#include "cli/network_arguments.h"
+#include "cli/policy_arguments.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace pi0 {
+namespace {
+
+struct BenchArguments {
+  NetworkArguments network;
+  std::string device = "auto";
+  std::string against;
+  InputSize size;
+  BenchOptions bench;
+  std::filesystem::path json;
+};
+
+// On one device, which goes before the next comes: weights are never held twice.
+BenchOther measure(const Checkpoint& checkpoint, const std::string& device, const NetworkCall& call,
+                   const BenchOptions& options) {
+  NetworkOptions network;
+  network.device = device;
+  network.progress = options.progress;
+  Runner runner(checkpoint, network);
+  return {runner.device(), bench(runner, checkpoint.model, call, options)};
+}
+
+int run_bench_verb(BenchArguments arguments) {
+  require_report_paths(arguments.json);
+  const Checkpoint checkpoint = open_network(arguments.network);
+  const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
+  ProgressLine line;
+  arguments.bench.progress = line.callback();
+  // A device that is not there is refused before the other is measured.
+  if (!arguments.against.empty()) choose_device({.name = arguments.against});
+  const BenchOther measured = measure(checkpoint, arguments.device, call, arguments.bench);
+  std::optional<BenchOther> other;
+  if (!arguments.against.empty()) {
+    other = measure(checkpoint, arguments.against, call, arguments.bench);
+  }
+  line.finish();
+  const BenchSubject subject{
+      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.device};
+  give_report(bench_report(subject, measured.result, other),
+              bench_json(subject, measured.result, other), arguments.json);
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& command, Run& run) {
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App& verb = *command.add_subcommand(
+      "bench", "How long a call takes: mean, P50 and P95 after warming up, and each stage");
+  add_network_arguments(verb, arguments->network);
+  add_device_option(verb, arguments->device);
+  verb.add_option("--against", arguments->against, "Another device, to say how many times faster")
+      ->type_name("NAME");
+  add_input_size_options(verb, arguments->size);
+  verb.add_option("--warmup", arguments->bench.warmup,
+                  "Calls before the measured ones; default: 5, or 1 where one takes more than 2 s")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--runs", arguments->bench.runs,
+                  "Measured calls; default: 100, or 3 where one takes more than 2 s")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  add_json_option(verb, arguments->json);
+  verb.callback([&run, arguments] { run = [arguments] { return run_bench_verb(*arguments); }; });
+}
+
+}  // namespace pi0
