@@ -4,9 +4,9 @@
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 5
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
-SLOW = consumer|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
+SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test sanitize threads fuzz style lint format install clean
+.PHONY: all demo check test full-size sanitize threads fuzz style lint format install clean
 
 # Without tests, unless a test has been built here before: a user needs no test framework.
 all:
@@ -27,6 +27,12 @@ test:
 	cmake --preset release -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS)
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure
+
+# The TTNN device at the published widths with all rows of a call; `test` has 33. Minutes.
+full-size:
+	cmake --preset release -DPI0_TESTS=ON
+	cmake --build build/release -j $(JOBS) --target check_test
+	PI0_ALL_ROWS=1 build/release/check_test --gtest_filter='*FullWidth*'
 
 sanitize: build/debug/CMakeCache.txt
 	cmake --build build/debug -j $(JOBS)

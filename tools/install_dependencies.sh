@@ -11,7 +11,7 @@ packages=(g++ make cmake pkg-config nlohmann-json3-dev libcli11-dev libpng-dev l
           libsentencepiece-dev)
 case "${1:-}" in
   "") ;;
-  check) packages+=(libgtest-dev clang python3) ;;
+  check) packages+=(libgtest-dev clang python3 python3-venv) ;;
   lint) packages+=(libgtest-dev clang python3 clang-format clang-tidy) ;;
   *) echo "usage: $0 [check|lint]" >&2; exit 2 ;;
 esac

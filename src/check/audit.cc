@@ -117,6 +117,7 @@ AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, Device
   AuditRun result;
   result.subject.device = chosen.description;
   result.subject.device_card = chosen.card;
+  result.subject.policies = chosen.policies;
   result.subject.network = network_name(checkpoint.model) + ", " + describe(checkpoint.model, call);
   const Card named = card ? *card : chosen.card ? *chosen.card : *find_card("n150");
   Runner runner(checkpoint, std::move(chosen), progress);

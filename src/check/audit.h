@@ -60,6 +60,7 @@ struct AuditSubject {
   std::string network;              // "pi0, 3 cameras, 48 tokens, 10 steps"
   std::string device;               // which, and why
   std::optional<Card> device_card;  // on which it ran; without one it ran on the host
+  std::optional<Policies> policies;  // of that card
 };
 
 // Prepares the network on a device and calls it twice: the second call is audited.

@@ -101,9 +101,9 @@ ReportSection on_the_host(const Audit& audit) {
 }
 
 ReportSection policy(const std::string& title, const std::vector<PolicyLine>& lines) {
-  ReportSection section{title, {}, {{"what", "choice", "why"}, {}}};
+  ReportSection section{title, {}, {{"row", "what", "choice", "why"}, {}}};
   for (const PolicyLine& line : lines) {
-    section.table.rows.push_back({line.what, line.choice, line.reason});
+    section.table.rows.push_back({line.name, line.what, line.choice, line.reason});
   }
   return section;
 }
@@ -293,10 +293,10 @@ Report audit_report(const AuditRun& run) {
   }
   report.sections.push_back(std::move(transfers));
   report.sections.push_back(on_the_host(audit));
-  if (run.subject.device_card) {
-    const Policies policies = default_policies(*run.subject.device_card);
-    report.sections.push_back(policy("Where results live", placement_lines(policies)));
-    report.sections.push_back(policy("How exactly operations compute", precision_lines(policies)));
+  if (run.subject.policies) {
+    report.sections.push_back(policy("Where results live", placement_lines(*run.subject.policies)));
+    report.sections.push_back(
+        policy("How exactly operations compute", precision_lines(*run.subject.policies)));
   }
   report.sections.push_back(operations(audit));
   report.sections.push_back(roofline_section(audit));

@@ -26,7 +26,10 @@ int run_audit_verb(const AuditArguments& arguments) {
   DeviceRequest request;
   request.name = arguments.device;
   // The card that is asked about is also the one that is emulated.
-  if (card && request.name == "ttnn-emulated") request.name += ":" + card->name;
+  const std::string emulated = "ttnn-emulated";
+  if (card && request.name.starts_with(emulated) && request.name.find(':') == std::string::npos) {
+    request.name.insert(emulated.size(), ":" + card->name);
+  }
   // Where the weights are made up, what comes out says nothing: the operations do.
   request.arithmetic = !arguments.network.is_random();
   const Checkpoint checkpoint = open_network(arguments.network, {}, request.arithmetic);

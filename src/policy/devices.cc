@@ -1,6 +1,7 @@
 #include "policy/devices.h"
 
 #include <charconv>
+#include <sstream>
 
 #include "device/recording.h"
 #include "device/reference/reference.h"
@@ -21,28 +22,42 @@ constexpr const char* kOtherDevices =
   throw Error(ErrorCode::kUnsupported, "device " + name + ": " + sentence);
 }
 
-// "ttnn:1" is "ttnn" and "1".
+// "ttnn:1,hidden=dram" is "ttnn", "1" and "hidden=dram".
 struct DeviceName {
-  explicit DeviceName(const std::string& name)
-      : kind(name.substr(0, name.find(':'))),
-        which(kind.size() < name.size() ? std::optional(name.substr(kind.size() + 1))
-                                        : std::nullopt) {}
+  explicit DeviceName(const std::string& name) {
+    std::istringstream parts(name);
+    std::getline(parts, kind, ',');
+    for (std::string setting; std::getline(parts, setting, ',');) settings.push_back(setting);
+    if (const std::size_t colon = kind.find(':'); colon != std::string::npos) {
+      which = kind.substr(colon + 1);
+      kind.resize(colon);
+    }
+  }
   std::string kind;
   std::optional<std::string> which;
+  std::vector<std::string> settings;  // of policies
 };
 
 ChosenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& name,
-                     const std::string& reason, OperationLog* log) {
+                     const std::string& reason, const std::vector<std::string>& settings,
+                     OperationLog* log) {
   ChosenDevice chosen;
-  chosen.description = name + " (" + api->description() + "; " + reason + ")";
+  chosen.description = name + " (" + api->description() + "; " + reason;
   chosen.card = api->card();
+  chosen.policies = default_policies(*chosen.card);
+  for (const std::string& setting : settings) {
+    override_policy(*chosen.policies, setting);
+    chosen.description += "; " + setting;
+  }
+  chosen.description += ")";
   if (log != nullptr) api = make_recording_shim(std::move(api), *log);
-  chosen.device = make_ttnn_device(std::move(api), default_policies(*chosen.card), name, log);
+  chosen.device = make_ttnn_device(std::move(api), *chosen.policies, name, log);
   return chosen;
 }
 
 ChosenDevice reference(const DeviceRequest& request) {
-  ChosenDevice chosen{nullptr, "reference (named)", {}};
+  ChosenDevice chosen;
+  chosen.description = "reference (named)";
   if (request.log == nullptr) {
     chosen.device = make_reference_device();
   } else if (request.arithmetic) {
@@ -53,7 +68,8 @@ ChosenDevice reference(const DeviceRequest& request) {
   return chosen;
 }
 
-ChosenDevice emulated(const DeviceRequest& request, const std::string& card_name) {
+ChosenDevice emulated(const DeviceRequest& request, const DeviceName& device) {
+  const std::string card_name = device.which.value_or("n150");
   const Card* card = find_card(card_name);
   if (card == nullptr) {
     std::string known;
@@ -61,7 +77,7 @@ ChosenDevice emulated(const DeviceRequest& request, const std::string& card_name
     refuse(request.name, "there is no emulated card " + card_name + ", expected " + known);
   }
   return on_card(make_emulated_shim(*card, request.arithmetic), "ttnn-emulated", "named",
-                 request.log);
+                 device.settings, request.log);
 }
 
 int card_number(const DeviceRequest& request, const std::string& text, int cards) {
@@ -79,8 +95,7 @@ int card_number(const DeviceRequest& request, const std::string& text, int cards
   return number;
 }
 
-ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine,
-                  const std::optional<std::string>& which) {
+ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine, const DeviceName& device) {
   if (!machine.has_ttnn) {
     refuse(
         request.name,
@@ -91,14 +106,14 @@ ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine,
     refuse(request.name,
            std::string("no Tenstorrent card was found (tt-smi lists them); ") + kOtherDevices);
   }
-  const int card = which ? card_number(request, *which, cards) : 0;
-  return on_card(machine.open_card(card), "ttnn", "named", request.log);
+  const int card = device.which ? card_number(request, *device.which, cards) : 0;
+  return on_card(machine.open_card(card), "ttnn", "named", device.settings, request.log);
 }
 
 // The first of available_devices() that is there, but for those that run only when named.
 ChosenDevice best(const DeviceRequest& request, const Machine& machine) {
   if (machine.has_ttnn && machine.count_cards() > 0) {
-    return on_card(machine.open_card(0), "ttnn", "the best device here", request.log);
+    return on_card(machine.open_card(0), "ttnn", "the best device here", {}, request.log);
   }
   refuse(request.name, std::string(machine.has_ttnn ? "no Tenstorrent card was found"
                                                     : "this build has no TTNN") +
@@ -124,8 +139,8 @@ ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine)
   const DeviceName name(request.name);
   if (request.name == "auto") return best(request, machine);
   if (request.name == "reference") return reference(request);
-  if (name.kind == "ttnn") return ttnn(request, machine, name.which);
-  if (name.kind == "ttnn-emulated") return emulated(request, name.which.value_or("n150"));
+  if (name.kind == "ttnn") return ttnn(request, machine, name);
+  if (name.kind == "ttnn-emulated") return emulated(request, name);
   std::string known;
   for (const DeviceInfo& device : available_devices()) {
     known += (known.empty() ? "" : ", ") + device.name;

@@ -8,6 +8,7 @@
 
 #include "device/device.h"
 #include "device/operations.h"
+#include "device/ttnn/policies.h"
 #include "device/ttnn/shim.h"
 #include "pi0/device.h"
 
@@ -15,7 +16,8 @@ namespace pi0 {
 
 struct DeviceRequest {
   // "auto", "reference", "ttnn" (the first card), "ttnn:1" (card 1), "ttnn-emulated" (an n150),
-  // "ttnn-emulated:p150".
+  // "ttnn-emulated:p150". A card's policies are changed by what follows a comma, as
+  // override_policy() takes it: "ttnn:1,projections=bfloat16,hidden=dram".
   std::string name = "auto";
   // False: nothing is computed where the device can be asked so (emulated, reference), and weights
   // may be shapes alone; to look at what a call does.
@@ -27,6 +29,7 @@ struct ChosenDevice {
   std::unique_ptr<Device> device;
   std::string description;   // its name, and why it: "reference (named)"
   std::optional<Card> card;  // whose memory it has; without one it has the host's
+  std::optional<Policies> policies;  // of a card
 };
 
 // What a choice depends on: this build, and this machine.

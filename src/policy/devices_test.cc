@@ -78,6 +78,7 @@ TEST(DevicesTest, NamesWhatIsNotThereAndTheWayOut) {
   expect_refused("ttnn-emulated:n300", two.machine, {"n300", "n150 or p150"});
   expect_refused("gpu", two.machine, {"gpu", "reference", "ttnn-emulated"});
   expect_refused("reference:1", two.machine, {"reference:1"});
+  expect_refused("reference,hidden=dram", two.machine, {"reference,hidden=dram"});
   EXPECT_EQ(one.opened + two.opened + none.opened, -3);
 }
 

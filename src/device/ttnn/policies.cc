@@ -1,5 +1,9 @@
 #include "device/ttnn/policies.h"
 
+#include <charconv>
+
+#include "pi0/error.h"
+
 namespace pi0 {
 namespace {
 
@@ -17,25 +21,64 @@ ComputeKernelConfig compute(MathFidelity fidelity) {
 }
 
 constexpr std::array<PlacementRow, kTensorRoles> kPlacement{{
-    {TensorRole::kInput, "images, patches, language, state, noise", PlacementRule::kDram, 0,
-     "written from the host while a trace waits; fold reads row-major from DRAM"},
-    {TensorRole::kWeights, "weights, rotary tables, masks", PlacementRule::kDram, 0,
+    {TensorRole::kInput, "input", "images, patches, language, state, noise", PlacementRule::kDram,
+     0, "written from the host while a trace waits; fold reads row-major from DRAM"},
+    {TensorRole::kWeights, "weights", "weights, rotary tables, masks", PlacementRule::kDram, 0,
      "gigabytes; SDPA wants its mask there"},
-    {TensorRole::kResidual, "residual stream", PlacementRule::kL1IfSmall, 128 * kKiB,
+    {TensorRole::kResidual, "residual", "residual stream", PlacementRule::kL1IfSmall, 128 * kKiB,
      "read twice a layer; 53 KiB a core for 816 tokens on an n150"},
-    {TensorRole::kNormed, "results of norms", PlacementRule::kL1IfSmall, 128 * kKiB,
+    {TensorRole::kNormed, "normed", "results of norms", PlacementRule::kL1IfSmall, 128 * kKiB,
      "read at once by the next projection"},
-    {TensorRole::kProjection, "queries, keys and values before the split", PlacementRule::kDram, 0,
-     "large, and read once, page by page, when heads are split"},
-    {TensorRole::kHeads, "heads, what attention gives", PlacementRule::kL1IfSmall, 128 * kKiB,
-     "attention reads keys again for every block of queries"},
-    {TensorRole::kCache, "keys and values", PlacementRule::kDram, 0,
+    {TensorRole::kProjection, "projected", "queries, keys and values before the split",
+     PlacementRule::kDram, 0, "large, and read once, page by page, when heads are split"},
+    {TensorRole::kHeads, "heads", "heads, what attention gives", PlacementRule::kL1IfSmall,
+     128 * kKiB, "attention reads keys again for every block of queries"},
+    {TensorRole::kCache, "cache", "keys and values", PlacementRule::kDram, 0,
      "they outlive the layer, and the prefix's outlive it by ten steps"},
-    {TensorRole::kHidden, "hidden layer of an MLP", PlacementRule::kL1IfSmall, 256 * kKiB,
+    {TensorRole::kHidden, "hidden", "hidden layer of an MLP", PlacementRule::kL1IfSmall, 256 * kKiB,
      "written and read once: in L1 it costs no DRAM traffic; cut so that two parts fit"},
-    {TensorRole::kSmall, "rows of the suffix's ends", PlacementRule::kL1IfSmall, 32 * kKiB,
+    {TensorRole::kSmall, "small", "rows of the suffix's ends", PlacementRule::kL1IfSmall, 32 * kKiB,
      "a tile or two a core"},
 }};
+
+[[noreturn]] void refuse(std::string_view row, std::string_view value, const char* expected) {
+  throw Error(ErrorCode::kInvalidInput,
+              "policy " + std::string(row) + "=" + std::string(value) + ": expected " + expected);
+}
+
+void set_placement(PlacementRow& row, std::string_view value) {
+  std::int64_t limit = 0;
+  const char* const end = value.data() + value.size();
+  if (value == "dram") {
+    row.rule = PlacementRule::kDram;
+  } else if (value == "l1") {
+    row.rule = PlacementRule::kL1;
+  } else if (const auto [stop, error] = std::from_chars(value.data(), end, limit);
+             error == std::errc() && stop == end && limit > 0 && limit < (1 << 20)) {
+    row.rule = PlacementRule::kL1IfSmall;
+    row.l1_limit = limit * kKiB;
+  } else {
+    refuse(row.name, value, "dram, l1, or KiB per core up to which it is in L1");
+  }
+}
+
+void set_precision(PrecisionRow& row, std::string_view value) {
+  for (const DataType type : {DataType::kBfloat16, DataType::kBfloat8B, DataType::kFloat32}) {
+    if (value == name_of(type)) {
+      row.weights = type;
+      return;
+    }
+  }
+  for (const MathFidelity fidelity :
+       {MathFidelity::kLoFi, MathFidelity::kHiFi2, MathFidelity::kHiFi3, MathFidelity::kHiFi4}) {
+    if (value == name_of(fidelity)) {
+      row.compute.math_fidelity = fidelity;
+      return;
+    }
+  }
+  refuse(row.name, value,
+         "bfloat8_b, bfloat16 or float32 (weights), or LoFi, HiFi2, HiFi3 or HiFi4");
+}
 
 }  // namespace
 
@@ -47,30 +90,40 @@ Policies default_policies(const Card& card) {
   Policies policies;
   policies.placement = kPlacement;
   policies.precision = {{
-      {MathRole::kPatchEmbedding, "patch embedding", DataType::kBfloat16, compute(finest),
-       "every later layer sees it; 0.3 % of the arithmetic"},
-      {MathRole::kProjection, "projections, MLPs", DataType::kBfloat8B,
+      {MathRole::kPatchEmbedding, "patches", "patch embedding", DataType::kBfloat16,
+       compute(finest), "every later layer sees it; 0.3 % of the arithmetic"},
+      {MathRole::kProjection, "projections", "projections, MLPs", DataType::kBfloat8B,
        compute(MathFidelity::kHiFi2),
        "bfp8 has 7 bits of mantissa, which HiFi2 multiplies whole; half the memory and traffic of "
        "bfloat16"},
-      {MathRole::kSmallLinear, "state, actions, time, velocity", DataType::kBfloat16,
+      {MathRole::kSmallLinear, "linears", "state, actions, time, velocity", DataType::kBfloat16,
        compute(finest), "x_t is a sum over all steps; their weights are few"},
-      {MathRole::kAttention, "scaled dot product attention", DataType::kBfloat16, compute(finest),
-       "scores are exponents: an error there multiplies"},
-      {MathRole::kNorm, "layer and RMS norms", DataType::kBfloat16, compute(finest),
+      {MathRole::kAttention, "attention", "scaled dot product attention", DataType::kBfloat16,
+       compute(finest), "scores are exponents: an error there multiplies"},
+      {MathRole::kNorm, "norms", "layer and RMS norms", DataType::kBfloat16, compute(finest),
        "sums of squares over 2048 values"},
-      {MathRole::kRotary, "rotary embedding", DataType::kBfloat16, compute(finest),
+      {MathRole::kRotary, "rotary", "rotary embedding", DataType::kBfloat16, compute(finest),
        "a rotation must keep lengths"},
   }};
   return policies;
 }
 
-Policies bfloat16_policies(const Card& card) {
-  Policies policies = default_policies(card);
-  policies.of(MathRole::kProjection).weights = DataType::kBfloat16;
-  policies.of(MathRole::kProjection).compute.math_fidelity =
-      policies.of(MathRole::kSmallLinear).compute.math_fidelity;
-  return policies;
+void override_policy(Policies& policies, std::string_view setting) {
+  const std::size_t equals = setting.find('=');
+  const std::string_view name = setting.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : setting.substr(equals + 1);
+  std::string names;
+  for (PlacementRow& row : policies.placement) {
+    names.append(names.empty() ? "" : ", ").append(row.name);
+    if (row.name == name) return set_placement(row, value);
+  }
+  for (PrecisionRow& row : policies.precision) {
+    names.append(", ").append(row.name);
+    if (row.name == name) return set_precision(row, value);
+  }
+  throw Error(ErrorCode::kInvalidInput, "policy " + std::string(setting) + ": there is no row " +
+                                            std::string(name) + ", expected one of " + names);
 }
 
 std::int64_t l1_bytes_per_core(const shim::Shape4& shape, DataType dtype, const Card& card) {
@@ -98,7 +151,7 @@ std::vector<PolicyLine> placement_lines(const Policies& policies) {
     if (row.rule == PlacementRule::kL1IfSmall) {
       choice = "L1 up to " + std::to_string(row.l1_limit / kKiB) + " KiB a core, else DRAM";
     }
-    lines.push_back({row.tensors, choice, row.reason});
+    lines.push_back({row.name, row.tensors, choice, row.reason});
   }
   return lines;
 }
@@ -111,7 +164,7 @@ std::vector<PolicyLine> precision_lines(const Policies& policies) {
                              : std::string(name_of(row.weights)) + " weights, ";
     choice += name_of(row.compute.math_fidelity);
     if (row.compute.fp32_dest_acc_en) choice += ", fp32 sums";
-    lines.push_back({row.operations, choice, row.reason});
+    lines.push_back({row.name, row.operations, choice, row.reason});
   }
   return lines;
 }

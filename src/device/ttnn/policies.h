@@ -30,6 +30,7 @@ enum class PlacementRule { kDram, kL1, kL1IfSmall };
 
 struct PlacementRow {
   TensorRole role;
+  const char* name;     // what override_policy() calls it
   const char* tensors;  // what they are, for a reader
   PlacementRule rule;
   std::int64_t l1_limit;  // bytes per core, up to which kL1IfSmall means L1
@@ -54,6 +55,7 @@ inline constexpr int kMathRoles = 6;
 
 struct PrecisionRow {
   MathRole role;
+  const char* name;  // what override_policy() calls it
   const char* operations;
   shim::DataType weights;
   shim::ComputeKernelConfig compute;
@@ -84,12 +86,15 @@ struct Policies {
 
 // As chosen with the emulated card and the roofline.
 Policies default_policies(const Card& card);
-// Weights of projections in bfloat16 too: 6.3 GB instead of 3.4 GB of a card's memory.
-Policies bfloat16_policies(const Card& card);
 
-// The tables as text, a row each: what, choice, reason.
+// Changes a row, for experiments: "hidden=dram", "hidden=l1", "hidden=128" (KiB per core),
+// "projections=bfloat16" (bfloat8_b, float32), "attention=HiFi2" (LoFi, HiFi3, HiFi4). Throws Error
+// (kInvalidInput) naming what there is.
+void override_policy(Policies& policies, std::string_view setting);
+
+// The tables as text, a row each: its name, what it is about, choice, reason.
 struct PolicyLine {
-  std::string what, choice, reason;
+  std::string name, what, choice, reason;
 };
 std::vector<PolicyLine> placement_lines(const Policies& policies);
 std::vector<PolicyLine> precision_lines(const Policies& policies);

@@ -1,0 +1,155 @@
+// The TTNN device on the emulated cards: against what PyTorch recorded, and at the widths of the
+// published networks against the reference.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "check/comparison.h"
+#include "check/random_input.h"
+#include "check/verify.h"
+#include "model/random_weights.h"
+
+namespace pi0 {
+namespace {
+
+constexpr double kPcc = 0.99;
+
+const std::filesystem::path kSource = PI0_SOURCE_DIR;
+
+std::string letters(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return !std::isalnum(c); }, '_');
+  return text;
+}
+
+struct GoldenFile {
+  std::string checkpoint, file, card;
+};
+void PrintTo(const GoldenFile& golden, std::ostream* out) {
+  *out << golden.checkpoint << ' ' << golden.file << ' ' << golden.card;
+}
+
+std::vector<GoldenFile> golden_files() {
+  std::vector<GoldenFile> files;
+  for (const char* card : {"n150", "p150"}) {
+    for (const char* family : {"golden", "golden_extra"}) {
+      for (const auto& directory :
+           std::filesystem::directory_iterator(kSource / "testdata" / family)) {
+        if (!exists(directory.path() / "config.json")) continue;
+        for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+          const std::string name = entry.path().filename().string();
+          const bool recording = entry.path().extension() == ".safetensors" &&
+                                 !name.starts_with("model") && name.find("_step_") == name.npos;
+          if (recording) files.push_back({directory.path().string(), name, card});
+        }
+      }
+    }
+  }
+  std::sort(files.begin(), files.end(), [](const GoldenFile& a, const GoldenFile& b) {
+    return std::tie(a.checkpoint, a.file, a.card) < std::tie(b.checkpoint, b.file, b.card);
+  });
+  return files;
+}
+
+class TtnnGolden : public testing::TestWithParam<GoldenFile> {};
+
+void expect_correlated(const Verification& verification) {
+  EXPECT_FALSE(verification.stages.empty());
+  for (const StageResult& stage : verification.stages) {
+    EXPECT_GE(stage.correlation, kPcc) << stage.stage;
+  }
+}
+
+// actions - noise: the noise alone would correlate with the actions. Where the robot has fewer
+// dimensions than the network, the recording has those alone.
+void expect_moved_alike(const std::vector<float>& computed, const std::vector<float>& recorded,
+                        const std::vector<float>& noise, std::size_t horizon) {
+  ASSERT_EQ(computed.size(), recorded.size());
+  const std::size_t columns = recorded.size() / horizon;
+  std::vector<float> a, b;
+  for (std::size_t i = 0; i < recorded.size(); ++i) {
+    const float start = noise.at(i / columns * (noise.size() / horizon) + i % columns);
+    a.push_back(recorded[i] - start);
+    b.push_back(computed[i] - start);
+  }
+  EXPECT_GE(compare(a, b).correlation, kPcc) << "actions - noise";
+}
+
+TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
+  const std::filesystem::path directory = GetParam().checkpoint;
+  PolicyOptions options;
+  options.device = "ttnn-emulated:" + GetParam().card;
+  options.tokenizer = kSource / "testdata/golden/preprocess/tokenizer.model";
+  const Checkpoint checkpoint = open_checkpoint(directory);
+  Runner runner(checkpoint, options);
+  const PyTorchRecording recording = read_recording(directory / GetParam().file, checkpoint);
+  const auto horizon = static_cast<std::size_t>(checkpoint.model.action_horizon);
+  if (recording.network) {
+    const NetworkRecording& network = *recording.network;
+    const Verification verification =
+        verify_network(runner, checkpoint.model, network, recording.where, VerifyOptions());
+    expect_correlated(verification);
+    expect_moved_alike(verification.computed.at("actions").values,
+                       network.stages.at("actions").values, network.noise, horizon);
+  }
+  for (const RecordedCase& one : recording.cases) {
+    SCOPED_TRACE(one.name);
+    const Verification verification =
+        verify_case(runner, one, recording.where, directory, options, VerifyOptions());
+    expect_correlated(verification);
+    const auto expected = one.results.find("model_actions");
+    if (expected == one.results.end()) continue;
+    const auto computed =
+        std::find_if(verification.computed.begin(), verification.computed.end(),
+                     [](const auto& stage) { return stage.first.ends_with("model_actions"); });
+    ASSERT_NE(computed, verification.computed.end());
+    expect_moved_alike(computed->second.values, expected->second.values, one.noise, horizon);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TtnnGolden, testing::ValuesIn(golden_files()), [](const auto& info) {
+  const std::filesystem::path directory = info.param.checkpoint;
+  return letters(directory.filename().string() + "_" + info.param.file + "_" + info.param.card);
+});
+
+// A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
+// published. PI0_ALL_ROWS=1 (`make full-size`): with all rows of a call; else 33.
+class TtnnFullWidth : public testing::TestWithParam<ModelKind> {};
+
+TEST_P(TtnnFullWidth, CorrelatesWithTheReference) {
+  Checkpoint checkpoint;
+  checkpoint.model = full_size_config(GetParam());
+  ModelConfig& model = checkpoint.model;
+  model.vision.depth = 1;
+  model.language.depth = 2;  // the last layer stops after its keys and values
+  model.expert.depth = 2;
+  model.num_steps = 2;
+  if (std::getenv("PI0_ALL_ROWS") == nullptr) {
+    model.image_size = 4 * model.vision.patch_size;
+    model.num_cameras = 2;  // 32 rows, and one of the prompt
+    model.max_tokens = 1;
+    model.action_horizon = 33;
+  }
+  checkpoint.weights = make_random_weights(model);
+  checkpoint.dtype = "bf16";
+  const std::vector<NetworkCall> calls{random_call(model, {}, 11)};
+  Comparison comparison;
+  compare_devices(checkpoint, "ttnn-emulated", "reference", calls, {}, comparison);
+  EXPECT_GE(comparison.components().size(), 10u);
+  for (const ComparedComponent& component : comparison.components()) {
+    EXPECT_GE(component.worst.difference.correlation, kPcc)
+        << component.worst.operation << " of " << component.worst.component << " "
+        << component.worst.index;
+  }
+  EXPECT_GE(comparison.actions_pcc(), kPcc);
+  RecordProperty("worst_pcc", std::to_string(comparison.worst_pcc()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, TtnnFullWidth, testing::Values(ModelKind::kPi0, ModelKind::kPi05),
+                         [](const auto& info) {
+                           return info.param == ModelKind::kPi0 ? "pi0" : "pi05";
+                         });
+
+}  // namespace
+}  // namespace pi0
