@@ -90,8 +90,17 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
     const Verification verification =
         verify_network(runner, checkpoint.model, network, recording.where, VerifyOptions());
     expect_correlated(verification);
-    expect_moved_alike(verification.computed.at("actions").values,
-                       network.stages.at("actions").values, network.noise, horizon);
+    const std::vector<float>& actions = verification.computed.at("actions").values;
+    expect_moved_alike(actions, network.stages.at("actions").values, network.noise, horizon);
+    // Compiled, captured, replayed; and after being observed, all of it anew.
+    SampleOptions options_of_call;
+    options_of_call.noise = network.noise;
+    options_of_call.steps = network.steps;
+    for (int call = 0; call < 4; ++call) {
+      EXPECT_EQ(runner.sample_actions(network.input, options_of_call, nullptr), actions) << call;
+    }
+    verify_network(runner, checkpoint.model, network, recording.where, VerifyOptions());
+    EXPECT_EQ(runner.sample_actions(network.input, options_of_call, nullptr), actions);
   }
   for (const RecordedCase& one : recording.cases) {
     SCOPED_TRACE(one.name);

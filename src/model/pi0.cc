@@ -85,12 +85,26 @@ void Pi0::prepare_call(const Pi0Input& input) {
 
 std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* observer,
                                        Pi0Timing* timing, const Pi0Input* next) {
+  try {
+    return run_call(input, observer, timing, next);
+  } catch (...) {
+    call_ = {};  // half done: what it has recorded may not be replayed
+    throw;
+  }
+}
+
+std::vector<float> Pi0::run_call(const Pi0Input& input, StageObserver* observer, Pi0Timing* timing,
+                                 const Pi0Input* next) {
   Stopwatch watch;
   Pi0Timing spent;
   const Stages stages(*device_, observer, input.progress);
   prepare_call(input);
   Call& call = call_;
-  // An observer reads tensors in the middle of the work, which a recording cannot.
+  // An observer reads tensors in the middle of the work, which a recording cannot; and what the
+  // work then assigns anew, a recording would replay into its old place.
+  if (stages.observed()) {
+    for (auto* recording : {&call.vision, &call.prefix, &call.denoise}) recording->reset();
+  }
   const auto run = [&](std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
     if (stages.observed()) {
       work();
@@ -102,10 +116,10 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
   run(call.vision, [&] {
     if (call.images) call.embeddings = siglip_->embed(*device_, call.images, stages);
   });
-  const bool prefetch = next != nullptr && call.images && next->cameras == call.cameras;
-  if (prefetch) device_->write(call.images, next->images);
   if (timing != nullptr) device_->synchronize();
   spent.vision = watch.lap_ms();
+  const bool prefetch = next != nullptr && call.images && next->cameras == call.cameras;
+  if (prefetch) device_->write(call.images, next->images);  // while the prefix is computed
 
   run(call.prefix, [&] {
     std::vector<const Tensor*> parts;

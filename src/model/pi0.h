@@ -48,7 +48,9 @@ class Pi0 {
 
  private:
   // What one shape of call keeps on the device: inputs that each call overwrites, results, and
-  // the recordings that turn one into the other.
+  // the recordings that turn one into the other. Nothing that is to last (weights, constants, what
+  // work uploads) may come into being while recordings live: a replay writes where its
+  // intermediates were, whoever has that memory since.
   struct Call {
     int cameras = 0;
     std::size_t tokens = 0;
@@ -61,6 +63,8 @@ class Pi0 {
 
   std::vector<float> embed_tokens(const std::vector<std::int32_t>& tokens) const;
   void prepare_call(const Pi0Input& input);
+  std::vector<float> run_call(const Pi0Input& input, StageObserver* observer, Pi0Timing* timing,
+                              const Pi0Input* next);
 
   ModelConfig config_;
   std::shared_ptr<const WeightSource> source_;

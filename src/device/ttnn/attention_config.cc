@@ -1,6 +1,9 @@
 #include "device/ttnn/attention_config.h"
 
 #include <algorithm>
+#include <string>
+
+#include "pi0/error.h"
 
 namespace pi0 {
 namespace {
@@ -30,17 +33,24 @@ AttentionChunks attention_chunks(const AttentionShape& shape, const Card& card,
   const auto needed = [](std::int64_t rows) {
     return static_cast<int>(std::min<std::int64_t>(shim::round_to_tile(rows), kSizes[0]));
   };
-  AttentionChunks chunks{static_cast<int>(shim::kTile), static_cast<int>(shim::kTile)};
+  AttentionChunks chunks;
   for (const int queries : kSizes) {
     const std::int64_t pieces = (shape.queries + queries - 1) / queries;
     const bool idle = shape.pairs * pieces < card.cores() && queries > shim::kTile;
-    if (queries > std::max(needed(shape.queries), 32) || idle) continue;
+    if (queries > needed(shape.queries) || idle) continue;
     for (const int keys : kSizes) {
       if (keys > needed(shape.keys)) continue;
       const AttentionChunks candidate{queries, keys};
       if (circular_buffer_bytes(shape, candidate) > budget) continue;
       if (chunks.queries * chunks.keys < queries * keys) chunks = candidate;
     }
+  }
+  if (chunks.queries == 0) {
+    throw Error(ErrorCode::kOutOfMemory,
+                "ttnn attention: heads of " + std::to_string(shape.head_dim) +
+                    " need more than the " + std::to_string(budget) +
+                    " bytes of circular buffers a core that are planned for them on card " +
+                    card.name);
   }
   return chunks;
 }

@@ -24,7 +24,8 @@ struct AttentionChunks {
 std::int64_t circular_buffer_bytes(const AttentionShape& shape, const AttentionChunks& chunks);
 
 // Large chunks, since the keys are read again for each chunk of queries; but so small that every
-// core has one, and that the circular buffers stay within `budget` bytes.
+// core has one, and that the circular buffers stay within `budget` bytes. Throws Error
+// (kOutOfMemory) where none are that small.
 AttentionChunks attention_chunks(const AttentionShape& shape, const Card& card,
                                  std::int64_t budget);
 

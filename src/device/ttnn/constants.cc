@@ -23,33 +23,31 @@ std::int64_t tokens_of(const std::vector<Run>& runs) {
 }
 
 const RotaryPair& Constants::rotary(int first, std::int64_t tokens, const HeadLayout& layout) {
-  const std::vector<std::int64_t> key{first, tokens, layout.dim};
-  if (const auto found = rotary_.find(key); found != rotary_.end()) return found->second;
-  if (rotary_.size() >= kKept) rotary_.clear();
-  const RotaryTables tables = rotary_tables(first, tokens, layout);
-  const shim::Shape4 shape{1, 1, tokens, layout.padded};
-  return rotary_[key] = {api_.to_device(tables.cos, shape, DataType::kBfloat16, Layout::kTile,
-                                        Placement::kDram),
-                         api_.to_device(tables.sin, shape, DataType::kBfloat16, Layout::kTile,
-                                        Placement::kDram)};
+  return rotary_.get({first, tokens, layout.dim}, [&] {
+    const RotaryTables tables = rotary_tables(first, tokens, layout);
+    const auto put = [&](const std::vector<float>& values) {
+      return api_.to_device(values, {1, 1, tokens, layout.padded}, DataType::kBfloat16,
+                            Layout::kTile, Placement::kDram);
+    };
+    return RotaryPair{put(tables.cos), put(tables.sin)};
+  });
 }
 
 const shim::Tensor& Constants::mask(std::int64_t queries, const std::vector<Run>& runs) {
   std::vector<std::int64_t> key{queries};
-  std::vector<float> row;
-  for (const Run& run : runs) {
-    key.insert(key.end(), {run.tokens, run.rows});
-    for (std::int64_t i = 0; i < run.rows; ++i) row.push_back(i < run.tokens ? 0.0f : kMasked);
-  }
-  if (const auto found = masks_.find(key); found != masks_.end()) return found->second;
-  if (masks_.size() >= kKept) masks_.clear();
-  std::vector<float> values;
-  for (std::int64_t query = 0; query < queries; ++query) {
-    values.insert(values.end(), row.begin(), row.end());
-  }
-  return masks_[key] =
-             api_.to_device(values, {1, 1, queries, static_cast<std::int64_t>(row.size())},
-                            DataType::kBfloat16, Layout::kTile, Placement::kDram);
+  for (const Run& run : runs) key.insert(key.end(), {run.tokens, run.rows});
+  return masks_.get(key, [&] {
+    std::vector<float> row;
+    for (const Run& run : runs) {
+      for (std::int64_t i = 0; i < run.rows; ++i) row.push_back(i < run.tokens ? 0.0f : kMasked);
+    }
+    std::vector<float> values;
+    for (std::int64_t query = 0; query < queries; ++query) {
+      values.insert(values.end(), row.begin(), row.end());
+    }
+    return api_.to_device(values, {1, 1, queries, static_cast<std::int64_t>(row.size())},
+                          DataType::kBfloat16, Layout::kTile, Placement::kDram);
+  });
 }
 
 }  // namespace pi0

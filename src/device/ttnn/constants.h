@@ -1,7 +1,9 @@
 // Tables that depend on the shape of a call alone: made on the host once, kept on the card.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -32,12 +34,41 @@ class Constants {
   const shim::Tensor& mask(std::int64_t queries, const std::vector<Run>& runs);
 
  private:
-  // Those of the shapes of call used last; a trace keeps its own beyond that.
+  // Tables by the shape that they depend on. Those used longest ago go when there are kKept, far
+  // more than one shape of call has: what the call in progress uses is never among them. A trace
+  // keeps its own beyond that.
   static constexpr std::size_t kKept = 32;
+  template <typename Table>
+  class Kept {
+   public:
+    using Key = std::vector<std::int64_t>;
+    Table& get(const Key& key, const std::function<Table()>& make) {
+      auto found = tables_.find(key);
+      if (found == tables_.end()) {
+        if (tables_.size() >= kKept) forget_oldest();
+        found = tables_.emplace(key, Entry{make(), 0}).first;
+      }
+      found->second.used = ++uses_;
+      return found->second.table;
+    }
+
+   private:
+    struct Entry {
+      Table table;
+      std::int64_t used;
+    };
+    void forget_oldest() {
+      tables_.erase(std::min_element(tables_.begin(), tables_.end(), [](auto& a, auto& b) {
+        return a.second.used < b.second.used;
+      }));
+    }
+    std::map<Key, Entry> tables_;
+    std::int64_t uses_ = 0;
+  };
 
   shim::Api& api_;
-  std::map<std::vector<std::int64_t>, RotaryPair> rotary_;
-  std::map<std::vector<std::int64_t>, shim::Tensor> masks_;
+  Kept<RotaryPair> rotary_;
+  Kept<shim::Tensor> masks_;
 };
 
 // Added to a score, it leaves nothing of it; -inf would turn a row of padding into NaN.

@@ -47,6 +47,7 @@ constexpr std::array<PlacementRow, kTensorRoles> kPlacement{{
 }
 
 void set_placement(PlacementRow& row, std::string_view value) {
+  if (row.fixed()) refuse(row.name, value, "no change of this row: TTNN wants these in DRAM");
   std::int64_t limit = 0;
   const char* const end = value.data() + value.size();
   if (value == "dram") {
@@ -63,8 +64,9 @@ void set_placement(PlacementRow& row, std::string_view value) {
 }
 
 void set_precision(PrecisionRow& row, std::string_view value) {
+  const bool weights = row.has_weights();
   for (const DataType type : {DataType::kBfloat16, DataType::kBfloat8B, DataType::kFloat32}) {
-    if (value == name_of(type)) {
+    if (weights && value == name_of(type)) {
       row.weights = type;
       return;
     }
@@ -77,7 +79,8 @@ void set_precision(PrecisionRow& row, std::string_view value) {
     }
   }
   refuse(row.name, value,
-         "bfloat8_b, bfloat16 or float32 (weights), or LoFi, HiFi2, HiFi3 or HiFi4");
+         weights ? "bfloat8_b, bfloat16 or float32 (weights), or LoFi, HiFi2, HiFi3 or HiFi4"
+                 : "LoFi, HiFi2, HiFi3 or HiFi4");
 }
 
 }  // namespace
@@ -159,9 +162,8 @@ std::vector<PolicyLine> placement_lines(const Policies& policies) {
 std::vector<PolicyLine> precision_lines(const Policies& policies) {
   std::vector<PolicyLine> lines;
   for (const PrecisionRow& row : policies.precision) {
-    std::string choice = row.role == MathRole::kAttention || row.role == MathRole::kRotary
-                             ? std::string()
-                             : std::string(name_of(row.weights)) + " weights, ";
+    std::string choice =
+        row.has_weights() ? std::string(name_of(row.weights)) + " weights, " : std::string();
     choice += name_of(row.compute.math_fidelity);
     if (row.compute.fp32_dest_acc_en) choice += ", fp32 sums";
     lines.push_back({row.name, row.operations, choice, row.reason});

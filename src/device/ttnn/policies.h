@@ -36,10 +36,8 @@ struct PlacementRow {
   std::int64_t l1_limit;  // bytes per core, up to which kL1IfSmall means L1
   const char* reason;
 
-  // Of what never goes to L1, or always.
-  shim::Placement placement() const {
-    return rule == PlacementRule::kL1 ? shim::Placement::kL1 : shim::Placement::kDram;
-  }
+  // What TTNN's operations, or the size of it all, leave no choice in: always in DRAM.
+  bool fixed() const { return role == TensorRole::kInput || role == TensorRole::kWeights; }
 };
 
 // What an operation is to the network's accuracy.
@@ -60,8 +58,11 @@ struct PrecisionRow {
   shim::DataType weights;
   shim::ComputeKernelConfig compute;
   const char* reason;
+
+  bool has_weights() const { return role != MathRole::kAttention && role != MathRole::kRotary; }
 };
 
+// Activations are bfloat16, x_t and the velocity float32; biases and tables bfloat16.
 struct Policies {
   std::array<PlacementRow, kTensorRoles> placement;
   std::array<PrecisionRow, kMathRoles> precision;
@@ -69,8 +70,8 @@ struct Policies {
   std::int64_t large_linear = std::int64_t{1} << 21;
   // Per core, that circular buffers of a matrix multiplication or of attention may take.
   std::int64_t circular_buffer_budget = 600 * 1024;
-  // A hidden layer is cut into equal parts so that two of them, of so many rows, stay below the L1
-  // limit of kHidden.
+  // A hidden layer is cut into equal parts, so that each (there are two at a time: gate and up)
+  // stays within the L1 limit of kHidden for so many rows.
   std::int64_t planned_rows = 1024;
 
   const PlacementRow& of(TensorRole role) const {

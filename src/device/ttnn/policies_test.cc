@@ -79,6 +79,11 @@ TEST(PoliciesTest, SaysWhatCannotBeChangedSo) {
   expect_refused("hidden=99999999999999999999", {"KiB"});
   expect_refused("norms=fast", {"norms=fast", "HiFi2"});
   expect_refused("", {"no row"});
+  // What has no weights, and what has no choice, is not changed in silence.
+  expect_refused("attention=bfloat8_b", {"attention=bfloat8_b", "expected LoFi"});
+  expect_refused("rotary=float32", {"expected LoFi"});
+  expect_refused("input=l1", {"input=l1", "DRAM"});
+  expect_refused("weights=64", {"weights=64", "DRAM"});
 }
 
 }  // namespace

@@ -70,10 +70,7 @@ class RecordingShim final : public shim::Api {
   // ---- Shape ----
 
   Tensor view(const Tensor& x, const Shape4& shape, const Shape4& padded) override {
-    Tensor inner_view = inner().view(inner_of(x), shape, padded);
-    const auto& memory = static_cast<const RecordedBuffer&>(*x.buffer()).memory;
-    const TensorSpec spec = inner_view.spec();
-    const Tensor made(spec, std::make_shared<RecordedBuffer>(memory, std::move(inner_view)),
+    const Tensor made(inner().view(inner_of(x), shape, padded).spec(), x.buffer(),
                       ++recorder_->ids);
     OperationRecord operation;
     operation.name = "ttnn.view";

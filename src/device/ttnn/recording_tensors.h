@@ -92,7 +92,9 @@ struct RecordedTrace : shim::Trace {
 };
 
 inline Tensor inner_of(const Tensor& tensor) {
-  return tensor ? static_cast<const RecordedBuffer&>(*tensor.buffer()).inner : Tensor();
+  if (!tensor) return {};
+  const Tensor& inner = static_cast<const RecordedBuffer&>(*tensor.buffer()).inner;
+  return Tensor(tensor.spec(), inner.buffer(), inner.id());
 }
 
 inline OperandRecord record_of(const Tensor& tensor) {

@@ -46,7 +46,8 @@ TensorSpec make_spec(const Shape4& shape, DataType dtype, Layout layout, Placeme
 // As stored: padded, bfloat8_b with an exponent for 16 values.
 std::int64_t size_in_bytes(const TensorSpec& spec);
 
-// A handle; copies and views share the memory, which is freed with the last of them.
+// A handle; copies and views share the memory, which is freed with the last of them. A view is the
+// same buffer() under another spec, so buffer().use_count() tells how many handles there are.
 class Tensor {
  public:
   struct Buffer {

@@ -63,7 +63,7 @@ KeysValues TtnnDevice::keys_values(const Tensor& x, const QkvWeights& weights,
   const int heads = projection.heads.num_kv_heads;
   const shim::Tensor projected = project(x, projection, split.sequences);
   const auto [batch, one, tokens, width] = projected.shape();
-  const Placement cache = policies_.of(TensorRole::kCache).placement();
+  const Placement cache = place(TensorRole::kCache, projected.shape());
   shim::Tensor keys = api_->slice(projected, {0, 0, 0, 0}, {batch, 1, tokens, width / 2}, cache);
   shim::Tensor values;
   if (heads == 1) {
@@ -160,9 +160,11 @@ Tensor TtnnDevice::join_tokens(const Tensor& a, const Tensor& b) {
   const Stored& first = a.as<Stored>();
   const Stored& second = b.as<Stored>();
   const shim::Tensor parts[] = {operand(a), operand(b)};
+  Shape4 rows = parts[0].shape();
+  rows[2] += parts[1].shape()[2];
   Shape shape = a.shape();
   shape[2] += b.dim(2);
-  Tensor joined = stored(shape, api_->concat(parts, 2, Placement::kDram));
+  Tensor joined = stored(shape, api_->concat(parts, 2, place(TensorRole::kCache, rows)));
   joined.as<Stored>().heads = first.heads;
   joined.as<Stored>().runs = first.runs;
   joined.as<Stored>().runs.insert(joined.as<Stored>().runs.end(), second.runs.begin(),

@@ -132,11 +132,11 @@ class TtnnDevice final : public Device {
   // ---- ttnn_weights.cc ----
 
   shim::Tensor put(std::span<const float> values, const shim::Shape4& shape, shim::DataType type);
-  shim::Tensor put_row(const HostTensor& tensor);
+  shim::Tensor put_row(const HostTensor& tensor, shim::DataType type);
   Linear put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole role);
   Linear make_linear(const HostTensor& weight, const HostTensor* bias, const Places& in,
                      const Places& out, MathRole role);
-  // How many equal parts a hidden layer is cut into, so that two of them stay in L1.
+  // How many equal parts a hidden layer is cut into, so that each stays within its L1 limit.
   std::int64_t hidden_parts(std::int64_t width) const;
 
   // ---- ttnn_layers.cc ----

@@ -2,6 +2,7 @@
 
 #include "device/ttnn/ttnn.h"
 #include "device/ttnn/ttnn_device.h"
+#include "pi0/error.h"
 
 namespace pi0 {
 
@@ -45,7 +46,7 @@ Tensor TtnnDevice::upload(const Shape& shape, std::span<const float> values, Pre
   assert(shape.size() == 2);
   const DataType type = precision == Precision::kFp32 ? DataType::kFloat32 : DataType::kBfloat16;
   return input(shape, api_->to_device(values, {1, 1, shape[0], shape[1]}, type, Layout::kTile,
-                                      policies_.of(TensorRole::kInput).placement()));
+                                      Placement::kDram));
 }
 
 Tensor TtnnDevice::upload_images(const Shape& shape, std::span<const float> values,
@@ -54,8 +55,7 @@ Tensor TtnnDevice::upload_images(const Shape& shape, std::span<const float> valu
   Tensor images = input(
       shape, api_->to_device(cut_to_patches(values, shape[0], shape[1], patch_size),
                              {shape[0], side * patch_size, side, std::int64_t{patch_size} * 3},
-                             DataType::kBfloat16, Layout::kRowMajor,
-                             policies_.of(TensorRole::kInput).placement()));
+                             DataType::kBfloat16, Layout::kRowMajor, Placement::kDram));
   images.as<Stored>().patch = patch_size;
   return images;
 }
@@ -145,7 +145,7 @@ Tensor TtnnDevice::concatenate_rows(std::span<const Tensor* const> parts) {
     const Shape4 joined{1, 1, parts[i]->dim(0), shape[1]};
     if (part.shape() != joined) {  // of several sequences: whole tiles need not move
       part = part.shape()[2] % shim::kTile == 0
-                 ? api_->view(part, joined, joined)
+                 ? api_->view(part, joined, {1, 1, joined[2], part.spec().padded[3]})
                  : api_->reshape(part, joined, part.spec().placement);
     }
     const bool last = i + 1 == parts.size();
@@ -170,21 +170,24 @@ void TtnnDevice::run(std::unique_ptr<Recording>& recording, const std::function<
     return;
   }
   if (recording == nullptr) {
-    recording = std::make_unique<TracedWork>();
     work();
+    recording = std::make_unique<TracedWork>();  // only now has all of it run once
     return;
   }
   auto& traced = static_cast<TracedWork&>(*recording);
   if (traced.trace == nullptr) {
     if (last_write_) api_->wait_for_event(0, *last_write_);
     TracedWork captured;
-    capturing_ = &captured;
     api_->begin_trace_capture();
+    capturing_ = &captured;
     try {
       work();
     } catch (...) {
       capturing_ = nullptr;
-      api_->end_trace_capture();
+      try {
+        api_->end_trace_capture();
+      } catch (const Error&) {  // what broke the work is what its caller is told
+      }
       throw;
     }
     capturing_ = nullptr;

@@ -49,8 +49,8 @@ std::unique_ptr<LinearWeights> TtnnDevice::prepare_modulation(const HostTensor& 
 std::unique_ptr<NormWeights> TtnnDevice::prepare_layer_norm(const HostTensor& weight,
                                                             const HostTensor& bias) {
   auto norm = std::make_unique<Norm>();
-  norm->weight = put_row(weight);
-  norm->bias = put_row(bias);
+  norm->weight = put_row(weight, policies_.of(MathRole::kNorm).weights);
+  norm->bias = put_row(bias, policies_.of(MathRole::kNorm).weights);
   return norm;
 }
 
@@ -58,7 +58,7 @@ std::unique_ptr<NormWeights> TtnnDevice::prepare_rms_norm(const HostTensor& weig
   auto norm = std::make_unique<Norm>();
   std::vector<float> values = values_of(weight);
   for (float& value : values) value += 1;
-  norm->weight = put(values, {1, 1, 1, weight.shape[0]}, DataType::kBfloat16);
+  norm->weight = put(values, {1, 1, 1, weight.shape[0]}, policies_.of(MathRole::kNorm).weights);
   return norm;
 }
 
@@ -71,7 +71,7 @@ std::unique_ptr<PatchEmbeddingWeights> TtnnDevice::prepare_patch_embedding(
   embedding->linear.weight =
       put(pack_patches(weight), {1, 1, weight.shape[2] * weight.shape[3] * 3, width},
           policies_.of(MathRole::kPatchEmbedding).weights);
-  embedding->linear.bias = put_row(bias);
+  embedding->linear.bias = put_row(bias, DataType::kBfloat16);
   embedding->positions =
       put(values_of(positions), {1, 1, positions.shape[0], width}, DataType::kBfloat16);
   return embedding;
@@ -136,12 +136,11 @@ std::unique_ptr<GatedMlpWeights> TtnnDevice::prepare_gated_mlp(const HostTensor&
 }
 
 shim::Tensor TtnnDevice::put(std::span<const float> values, const Shape4& shape, DataType type) {
-  return api_->to_device(values, shape, type, Layout::kTile,
-                         policies_.of(TensorRole::kWeights).placement());
+  return api_->to_device(values, shape, type, Layout::kTile, Placement::kDram);
 }
 
-shim::Tensor TtnnDevice::put_row(const HostTensor& tensor) {
-  return put(values_of(tensor), {1, 1, 1, tensor.shape[0]}, DataType::kBfloat16);
+shim::Tensor TtnnDevice::put_row(const HostTensor& tensor, DataType type) {
+  return put(values_of(tensor), {1, 1, 1, tensor.shape[0]}, type);
 }
 
 Linear TtnnDevice::put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole role) {
@@ -168,9 +167,8 @@ Linear TtnnDevice::make_linear(const HostTensor& weight, const HostTensor* bias,
 std::int64_t TtnnDevice::hidden_parts(std::int64_t width) const {
   std::int64_t parts = 1;
   while (width % (2 * parts * shim::kTile) == 0 &&
-         2 * l1_bytes_per_core({1, 1, policies_.planned_rows, width / parts}, DataType::kBfloat16,
-                               api_->card()) >
-             2 * policies_.of(TensorRole::kHidden).l1_limit) {
+         l1_bytes_per_core({1, 1, policies_.planned_rows, width / parts}, DataType::kBfloat16,
+                           api_->card()) > policies_.of(TensorRole::kHidden).l1_limit) {
     parts *= 2;
   }
   return parts;

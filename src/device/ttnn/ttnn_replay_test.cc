@@ -1,0 +1,118 @@
+// Traces of the TTNN device: what is replayed is what the same work would give.
+#include "device/ttnn/recording_shim.h"
+#include "device/ttnn/ttnn_testing.h"
+#include "pi0/error.h"
+
+namespace pi0 {
+namespace {
+
+using TtnnReplayTest = TtnnTest;
+
+// What a recording replays is what the same work would give: with new inputs, new results.
+TEST_P(TtnnReplayTest, ReplaysWithNewInputs) {
+  const HostTensor weight = random.weight(40, 33);
+  const auto weights = ttnn->prepare_linear(weight, nullptr);
+  const auto expected_weights = reference->prepare_linear(weight, nullptr);
+  Both x = upload({5, 33});
+  Tensor y;
+  std::unique_ptr<Recording> recording;
+  int times = 0;
+  for (int call = 0; call < 4; ++call) {
+    const std::vector<float> values = random.values(5 * 33);
+    ttnn->write(x.ttnn, values);
+    reference->write(x.reference, values);
+    ttnn->run(recording, [&] {
+      ++times;
+      y = ttnn->linear(x.ttnn, *weights, Activation::kSilu);
+    });
+    expect_same(y, reference->linear(x.reference, *expected_weights, Activation::kSilu),
+                "call " + std::to_string(call));
+  }
+  EXPECT_EQ(times, 2);  // once to compile, once to capture
+}
+
+// Work that fails is not replayed, neither when it first runs nor while it is captured.
+TEST_P(TtnnReplayTest, FailedWorkLeavesNothingToReplay) {
+  const auto weights = ttnn->prepare_linear(random.weight(33, 33), nullptr);
+  const Both x = upload({5, 33});
+  const std::vector<float> expected = ttnn->download(ttnn->linear(x.ttnn, *weights));
+  Tensor y;
+  std::unique_ptr<Recording> recording;
+  int times = 0;
+  for (int call = 0; call < 6; ++call) {
+    const bool fails = call == 0 || call == 2;  // the first run, and the first capture
+    const auto work = [&] {
+      ++times;
+      y = ttnn->linear(x.ttnn, *weights);
+      if (fails) throw Error(ErrorCode::kInvalidInput, "cancelled");
+    };
+    if (fails) {
+      EXPECT_THROW(ttnn->run(recording, work), Error) << call;
+    } else {
+      ttnn->run(recording, work);
+      EXPECT_EQ(ttnn->download(y), expected) << call;
+    }
+  }
+  EXPECT_EQ(times, 4);  // twice in vain, once to compile, once to capture
+}
+
+// Positions and lengths that differ from call to call: tables come and go, a trace keeps its own.
+TEST_P(TtnnReplayTest, TablesOfManyShapes) {
+  QkvSource source;
+  source.heads = {2, 1, 32, true};
+  source.q = random.weight(64, 32);
+  source.k = random.weight(32, 32);
+  source.v = random.weight(32, 32);
+  const auto weights = ttnn->prepare_qkv(source);
+  const Both x = upload({5, 32});
+  const auto attend = [&](int first) {
+    Tensor y;
+    std::unique_ptr<Recording> recording;
+    std::vector<std::vector<float>> results;
+    for (int call = 0; call < 3; ++call) {
+      ttnn->run(recording, [&] {
+        Qkv made = ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first});
+        const Qkv later =
+            ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first + 5});
+        y = ttnn->attention(std::move(made.queries), later.own, &made.own);
+      });
+      results.push_back(ttnn->download(y));
+    }
+    EXPECT_EQ(results[1], results[0]) << first;
+    EXPECT_EQ(results[2], results[0]) << first;
+    return results[0];
+  };
+  const std::vector<float> at_first = attend(0);
+  for (int first = 1; first < 80; ++first) attend(first);  // more than are kept
+  EXPECT_EQ(attend(0), at_first);
+}
+
+// Recorded calls are the calls that run: memory that somebody else has is not written to.
+TEST_P(TtnnReplayTest, ARecordedRunWritesWhereAnUnrecordedOneDoes) {
+  struct Names final : OperationLog {
+    void mark(std::string_view, int) override {}
+    void record(OperationRecord operation) override { names.push_back(operation.name); }
+    std::vector<std::string> names;
+  } log;
+  const auto device = make_ttnn_device(make_recording_shim(make_emulated_shim(card), log),
+                                       default_policies(card), "ttnn-emulated", &log);
+  // Two cameras of 64 patches: joined, they are a view of the same memory.
+  const auto patches = device->prepare_patch_embedding(
+      random.tensor({33, 3, 1, 1}, 0.5f), random.tensor({33}, 0.1f), random.tensor({64, 33}, 0.5f));
+  const Tensor x = device->patch_embedding(
+      device->upload_images({2, 8, 8, 3}, random.values(2 * 8 * 8 * 3), 1), *patches);
+  const std::vector<float> before = device->download(x);
+  const Tensor* parts[] = {&x};
+  Tensor same = device->concatenate_rows(parts);
+  ASSERT_EQ(std::count(log.names.begin(), log.names.end(), "ttnn.view"), 2);  // the patches', this
+  same = device->linear_residual(x, *device->prepare_linear(random.weight(33, 33), nullptr),
+                                 std::move(same));
+  EXPECT_EQ(device->download(x), before);
+  EXPECT_NE(device->download(same), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cards, TtnnReplayTest, testing::Values("n150", "p150"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace pi0
