@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 5
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test full-size sanitize threads fuzz style lint format install clean
+.PHONY: all demo check test full-size audit-doc sanitize threads fuzz style lint format install clean
 
 # Without tests, unless a test has been built here before: a user needs no test framework.
 all:
@@ -33,6 +33,10 @@ full-size:
 	cmake --preset release -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS) --target check_test
 	PI0_ALL_ROWS=1 build/release/check_test --gtest_filter='*FullWidth*'
+
+# docs/host-usage-audit.md, from two real calls.
+audit-doc: all
+	tools/make_audit_doc.sh build/release/pi0
 
 sanitize: build/debug/CMakeCache.txt
 	cmake --build build/debug -j $(JOBS)

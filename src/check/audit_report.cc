@@ -44,9 +44,14 @@ ReportSection memory(const AuditRun& run) {
   };
   if (run.subject.device_card) {
     const Card& card = *run.subject.device_card;
-    row("L1 per core, with circular buffers", audit.peak_l1_bytes_per_core, card.l1_bytes);
-    row("circular buffers of one operation, per core", audit.peak_circular_buffer_bytes,
-        card.l1_bytes);
+    // TTNN itself does not tell how large its circular buffers were; the emulated card does.
+    const bool told = audit.peak_circular_buffer_bytes > 0;
+    row(told ? "L1 per core, with circular buffers" : "L1 per core, tensors alone",
+        audit.peak_l1_bytes_per_core, card.l1_bytes);
+    if (told) {
+      row("circular buffers of one operation, per core", audit.peak_circular_buffer_bytes,
+          card.l1_bytes);
+    }
     row("DRAM, weights included", audit.peak_dram_bytes, card.dram_bytes());
   } else {
     section.lines.push_back("The device has the host's memory: `pi0 bench` tells its peak.");

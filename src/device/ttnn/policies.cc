@@ -94,19 +94,22 @@ Policies default_policies(const Card& card) {
   policies.placement = kPlacement;
   policies.precision = {{
       {MathRole::kPatchEmbedding, "patches", "patch embedding", DataType::kBfloat16,
-       compute(finest), "every later layer sees it; 0.3 % of the arithmetic"},
+       compute(finest), "every later layer sees it; 0.3 % of the arithmetic",
+       "bfloat8_b: PCC 0.9927"},
       {MathRole::kProjection, "projections", "projections, MLPs", DataType::kBfloat8B,
        compute(MathFidelity::kHiFi2),
        "bfp8 has 7 bits of mantissa, which HiFi2 multiplies whole; half the memory and traffic of "
-       "bfloat16"},
+       "bfloat16",
+       "bfloat16: PCC 0.9976; LoFi: 0.9770"},
       {MathRole::kSmallLinear, "linears", "state, actions, time, velocity", DataType::kBfloat16,
-       compute(finest), "x_t is a sum over all steps; their weights are few"},
+       compute(finest), "x_t is a sum over all steps; their weights are few",
+       "bfloat8_b: PCC 0.9914"},
       {MathRole::kAttention, "attention", "scaled dot product attention", DataType::kBfloat16,
-       compute(finest), "scores are exponents: an error there multiplies"},
+       compute(finest), "scores are exponents: an error there multiplies", "HiFi2: PCC 0.9954"},
       {MathRole::kNorm, "norms", "layer and RMS norms", DataType::kBfloat16, compute(finest),
-       "sums of squares over 2048 values"},
+       "sums of squares over 2048 values", "HiFi2: PCC 0.9957"},
       {MathRole::kRotary, "rotary", "rotary embedding", DataType::kBfloat16, compute(finest),
-       "a rotation must keep lengths"},
+       "a rotation must keep lengths", "HiFi2: PCC 0.9944"},
   }};
   return policies;
 }
@@ -166,7 +169,8 @@ std::vector<PolicyLine> precision_lines(const Policies& policies) {
         row.has_weights() ? std::string(name_of(row.weights)) + " weights, " : std::string();
     choice += name_of(row.compute.math_fidelity);
     if (row.compute.fp32_dest_acc_en) choice += ", fp32 sums";
-    lines.push_back({row.name, row.operations, choice, row.reason});
+    lines.push_back(
+        {row.name, row.operations, choice, std::string(row.reason) + " (" + row.effect + ")"});
   }
   return lines;
 }
