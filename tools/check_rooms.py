@@ -40,7 +40,7 @@ def main() -> int:
         if room not in ROOMS:
             wrong.append(f"src/{relative}: no such room; name it in tools/check_rooms.py")
             continue
-        allowed = {room, *ROOMS[room]} | ({"files", "device/reference"} if path.name.endswith("_test.cc") else set())
+        allowed = {room, *ROOMS[room]} | ({"files", "device/reference"} if path.name.endswith(("_test.cc", "_testing.h")) else set())
         text = path.read_text()
         if TTNN.search(text) and not relative.as_posix().startswith("device/ttnn/real_shim"):
             wrong.append(f"src/{relative}: includes TTNN, which only device/ttnn/real_shim* may")

@@ -1,6 +1,7 @@
 #include "check/audit.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "check/random_input.h"
 #include "model/random_weights.h"
@@ -63,20 +64,27 @@ AuditShare& stage_named(const std::string& name, std::vector<AuditShare>& stages
 
 std::vector<LiveTensors> live_tensors(const std::vector<OperationRecord>& operations) {
   std::vector<LiveTensors> live;
+  std::int64_t dram = 0, l1 = 0;  // the most since the present layer began
   for (std::size_t i = 0; i < operations.size(); ++i) {
     const OperationRecord& last = operations[i];
+    dram = std::max(dram, last.dram_bytes);
+    l1 = std::max(l1, last.l1_bytes_per_core + last.circular_buffer_bytes);
     const bool ends = i + 1 == operations.size() || operations[i + 1].component != last.component ||
                       operations[i + 1].index != last.index;
-    if (!ends || last.component.empty()) continue;
+    if (!ends) continue;
+    const std::int64_t layer_dram = std::exchange(dram, 0), layer_l1 = std::exchange(l1, 0);
+    if (last.component.empty()) continue;
     auto found = std::find_if(live.begin(), live.end(), [&](const LiveTensors& one) {
       return one.component == last.component;
     });
     if (found == live.end()) {
-      found = live.insert(found, {last.component, 0, last.live_tensors, last.live_tensors});
+      found = live.insert(found, {last.component, 0, last.live_tensors, last.live_tensors, 0, 0});
     }
     ++found->count;
     found->least = std::min(found->least, last.live_tensors);
     found->most = std::max(found->most, last.live_tensors);
+    found->peak_dram_bytes = std::max(found->peak_dram_bytes, layer_dram);
+    found->peak_l1_bytes_per_core = std::max(found->peak_l1_bytes_per_core, layer_l1);
   }
   return live;
 }
@@ -113,7 +121,7 @@ AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, Device
   CallLog log;
   request.log = &log;
   ChosenDevice chosen = choose_device(request);
-  if (request.arithmetic) require_memory(checkpoint, chosen.device->name(), chosen.card, 0);
+  if (request.arithmetic) require_memory(checkpoint, chosen, 0);
   AuditRun result;
   result.subject.device = chosen.description;
   result.subject.device_card = chosen.card;

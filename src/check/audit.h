@@ -30,12 +30,14 @@ struct AuditShare {
   double flops_share() const { return flops == 0 ? 1 : flops_on_device / flops; }
 };
 
-// Tensors alive after each layer or step of a part of the network.
+// Tensors alive after each layer or step of a part of the network, and its fullest moment.
 struct LiveTensors {
   std::string component;
   std::int64_t count = 0;  // layers or steps
   std::int64_t least = 0;
   std::int64_t most = 0;
+  std::int64_t peak_dram_bytes = 0;
+  std::int64_t peak_l1_bytes_per_core = 0;  // tensors and circular buffers
 };
 
 struct Audit {
@@ -57,9 +59,9 @@ Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_befor
                 const Card& card);
 
 struct AuditSubject {
-  std::string network;              // "pi0, 3 cameras, 48 tokens, 10 steps"
-  std::string device;               // which, and why
-  std::optional<Card> device_card;  // on which it ran; without one it ran on the host
+  std::string network;               // "pi0, 3 cameras, 48 tokens, 10 steps"
+  std::string device;                // which, and why
+  std::optional<Card> device_card;   // on which it ran; without one it ran on the host
   std::optional<Policies> policies;  // of that card
 };
 

@@ -64,17 +64,19 @@ ReportSection memory(const AuditRun& run) {
 
 ReportSection live(const Audit& audit) {
   constexpr std::int64_t kBar = 30;
-  ReportSection section{"Live tensors beyond those before the call, after each layer or step",
-                        {},
-                        {{"part", ">times", ">least", ">most", ""}, {}}};
+  ReportSection section{
+      "Live tensors beyond those before the call, after each layer or step, and its peaks",
+      {},
+      {{"part", ">times", ">least", ">most", ">L1 per core", ">DRAM", ""}, {}}};
   std::int64_t most = 1;
   for (const LiveTensors& one : audit.live) most = std::max(most, one.most - audit.live_before);
   for (const LiveTensors& one : audit.live) {
     const std::int64_t high = one.most - audit.live_before;
     const auto bar = static_cast<std::size_t>(std::max<std::int64_t>(0, high) * kBar / most);
-    section.table.rows.push_back({one.component, std::to_string(one.count),
-                                  std::to_string(one.least - audit.live_before),
-                                  std::to_string(high), std::string(bar, '#')});
+    section.table.rows.push_back(
+        {one.component, std::to_string(one.count), std::to_string(one.least - audit.live_before),
+         std::to_string(high), bytes_text(static_cast<double>(one.peak_l1_bytes_per_core)),
+         bytes_text(static_cast<double>(one.peak_dram_bytes)), std::string(bar, '#')});
   }
   return section;
 }
@@ -270,6 +272,7 @@ std::vector<RooflineGroup> longest_operations(const Audit& audit, std::size_t co
     group.ms += one.ms;
   }
   std::vector<RooflineGroup> longest;
+  longest.reserve(groups.size());
   for (auto& [key, group] : groups) longest.push_back(std::move(group));
   std::stable_sort(longest.begin(), longest.end(),
                    [](const RooflineGroup& a, const RooflineGroup& b) { return a.ms > b.ms; });
@@ -319,7 +322,9 @@ Json audit_json(const AuditRun& run) {
     live.push_back({{"component", one.component},
                     {"count", one.count},
                     {"least", one.least - audit.live_before},
-                    {"most", one.most - audit.live_before}});
+                    {"most", one.most - audit.live_before},
+                    {"peak_l1_bytes_per_core", one.peak_l1_bytes_per_core},
+                    {"peak_dram_bytes", one.peak_dram_bytes}});
   }
   return {{"network", run.subject.network},
           {"device", run.subject.device},

@@ -72,6 +72,7 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
   }
   BenchResult result = summarise_times(times);
   result.warmup = warmup;
+  result.peak_rss_bytes = peak_rss_bytes();
   for (const AuditShare& share : count_flops(config, call)) {
     result.flops += share.flops;
     for (BenchStage& stage : result.stages) {

@@ -31,6 +31,7 @@ struct BenchResult {
   double p95_ms = 0;
   double flops = 0;
   std::vector<BenchStage> stages;
+  std::uint64_t peak_rss_bytes = 0;  // of the process, when the last call was done
 };
 
 // A call that takes longer than this is measured a few times only.

@@ -59,7 +59,7 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
   report.sections.push_back(std::move(times));
   report.sections.push_back(
-      {"Memory", {"peak resident: " + bytes_text(static_cast<double>(peak_rss_bytes()))}, {}});
+      {"Memory", {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes))}, {}});
   return report;
 }
 
@@ -67,7 +67,7 @@ Json bench_json(const BenchSubject& subject, const BenchResult& result,
                 const std::optional<BenchOther>& other) {
   Json json{{"network", subject.network}, {"device", subject.device}};
   json.update(json_of(result));
-  json["peak_rss_bytes"] = peak_rss_bytes();
+  json["peak_rss_bytes"] = result.peak_rss_bytes;  // before the other device was there
   if (other) {
     json["against"] = {{"device", other->device}};
     json["against"].update(json_of(other->result));

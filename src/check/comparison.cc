@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "policy/memory.h"
+#include "policy/noise.h"
 
 namespace pi0 {
 namespace {
@@ -75,9 +76,9 @@ LockstepDevices compare_devices(const Checkpoint& checkpoint, const std::string&
   ChosenDevice first = choose_device({.name = device});
   ChosenDevice second = choose_device({.name = against});
   for (const ChosenDevice* chosen : {&first, &second}) {
-    require_memory(checkpoint, chosen->device->name(), chosen->card, 0);
+    require_memory(checkpoint, *chosen, 0);
   }
-  const LockstepDevices devices{first.description, second.description};
+  LockstepDevices devices{first.description, second.description};
   ChosenDevice both;
   both.description = devices.device + " against " + devices.against;
   both.device = make_lockstep_device(std::move(first.device), std::move(second.device), comparison);
@@ -85,6 +86,11 @@ LockstepDevices compare_devices(const Checkpoint& checkpoint, const std::string&
   for (const NetworkCall& call : calls) {
     SampleOptions options = call.options;
     options.progress = progress;
+    if (options.noise.empty()) {  // the same for both, and known here
+      options.noise.resize(static_cast<std::size_t>(checkpoint.model.action_horizon) *
+                           checkpoint.model.action_dim);
+      draw_noise(options.seed.value_or(fresh_seed()), options.noise);
+    }
     runner.sample_actions(call.input, options, nullptr);
     comparison.end_call(options.noise);
   }

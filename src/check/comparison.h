@@ -41,7 +41,10 @@ class Comparison final : public LockstepObserver {
   double worst_pcc() const;  // of the components' values
   double actions_pcc() const { return actions_.correlation; }
   const Difference& actions() const { return actions_; }
-  bool passed(double pcc) const { return worst_pcc() >= pcc && actions_pcc() >= pcc; }
+  // Never where nothing was compared.
+  bool passed(double pcc) const {
+    return !components_.empty() && worst_pcc() >= pcc && actions_pcc() >= pcc;
+  }
 
  private:
   ComparedComponent& component_of(const LockstepResult& result);

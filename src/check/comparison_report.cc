@@ -36,7 +36,7 @@ class RowNames {
     return name + " " + std::to_string(operation.index);
   }
   std::string with_step(const ComparedOperation& operation) const {
-    const std::string name = (*this)(operation);
+    std::string name = (*this)(operation);
     if (numbered_.count(operation.component) == 0) return name;
     const bool layer = operation.component == kExpertLayer;
     const int step = layer ? operation.index / expert_depth_ : operation.index;

@@ -64,11 +64,11 @@ void add_bench(CLI::App& command, Run& run) {
   verb.add_option("--warmup", arguments->bench.warmup,
                   "Calls before the measured ones; default: 5, or 1 where one takes more than 2 s")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   verb.add_option("--runs", arguments->bench.runs,
                   "Measured calls; default: 100, or 3 where one takes more than 2 s")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   add_json_option(verb, arguments->json);
   verb.callback([&run, arguments] { run = [arguments] { return run_bench_verb(*arguments); }; });
 }

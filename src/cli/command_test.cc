@@ -292,7 +292,20 @@ TEST_F(CommandTest, AuditOfAFullSizeNetwork) {
     EXPECT_GE(json["operations_on_device_share"].get<double>(), 0.99);
     EXPECT_EQ(json["live_tensors_after"], 0);
     EXPECT_GT(json["peak_l1_bytes_per_core"].get<double>(), 0);
-    EXPECT_LT(json["peak_l1_bytes_per_core"].get<double>(), 1464 * 1024);
+    // Room is left on an n150, whose 1395392 bytes a core the emulated card itself enforces.
+    EXPECT_LT(json["peak_l1_bytes_per_core"].get<double>(), 0.9 * 1395392);
+    // Keys and values of each prefix layer stay, and the residual stream; a step leaves its x_t.
+    std::map<std::string, Json> parts;
+    for (const Json& part : json["live_tensors"]) parts[part["component"]] = part;
+    EXPECT_EQ(parts["siglip_layer"]["most"], 1);
+    EXPECT_EQ(parts["gemma_layer"]["most"], 2 * 17 + 1);
+    EXPECT_LE(parts["expert_layer"]["most"], 2);
+    EXPECT_EQ(parts["denoising_step"]["most"], 1);
+    const double weights = parts["inputs"]["peak_dram_bytes"];
+    for (const auto& [name, part] : parts) {  // what a layer needs in DRAM beside the weights
+      EXPECT_LT(part["peak_dram_bytes"].get<double>(), weights + 50e6) << name;
+      EXPECT_GT(part["peak_dram_bytes"].get<double>(), weights / 2) << name;
+    }
     EXPECT_LT(json["peak_dram_bytes"].get<double>(), 6e9);
     EXPECT_EQ(json["roofline"]["card"], "n150");
     EXPECT_GT(json["roofline"]["total_ms"].get<double>(), 10);

@@ -4,6 +4,7 @@
 
 #include "check/comparison_report.h"
 #include "check/recording.h"
+#include "cli/inputs.h"
 #include "cli/network_arguments.h"
 #include "cli/observation_arguments.h"
 #include "cli/policy_arguments.h"
@@ -132,6 +133,10 @@ void add_compare(CLI::App& command, Run& run) {
       verb.add_option("--random-input", arguments->random_input,
                       "Random images, tokens, state and noise; with --random 0 unless said")
           ->type_name("SEED")
+          ->check([](const std::string& text) {
+            return text.starts_with('-') ? text + " is not a whole number from 0 on"
+                                         : std::string();
+          })
           ->excludes(recording);
   add_observation_options(verb, arguments->observation);
   for (const char* name : {"--image", "--state", "--prompt"}) {
@@ -143,14 +148,24 @@ void add_compare(CLI::App& command, Run& run) {
   }
   verb.add_option("--cameras", arguments->cameras, "Of a random input; default: all")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   verb.add_option("--tokens", arguments->tokens, "Of a random input; default: the most")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
+  for (const char* name : {"--cameras", "--tokens"}) {
+    verb.get_option(name)->excludes(recording);
+    for (const char* observed : {"--image", "--state", "--prompt"}) {
+      verb.get_option(name)->excludes(verb.get_option(observed));
+    }
+  }
   add_checkpoint_options(verb, arguments->policy);
   verb.add_option("--pcc", arguments->pcc, "Correlation that each part must reach")
       ->type_name("X")
-      ->check(CLI::Range(-1.0, 1.0))
+      ->check([](const std::string& text) {
+        const std::optional<float> value = parse_number(text);
+        return value && *value >= -1 && *value <= 1 ? std::string()
+                                                    : text + " is not a number from -1 to 1";
+      })
       ->capture_default_str();
   add_json_option(verb, arguments->json);
   verb.callback([&run, arguments] { run = [arguments] { return run_compare_verb(*arguments); }; });

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/output_path.h"
+#include "cli/policy_arguments.h"
 #include "files/file.h"
 #include "model/random_weights.h"
 #include "policy/options.h"
@@ -43,16 +44,16 @@ void add_network_arguments(CLI::App& verb, NetworkArguments& arguments) {
 void add_input_size_options(CLI::App& verb, InputSize& size) {
   verb.add_option("--cameras", size.cameras, "Cameras of the call; default: all of the network's")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   verb.add_option("--tokens", size.tokens,
                   "Prompt tokens of the call; default: the most that the network takes (48 of pi0, "
                   "200 of pi0.5)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   verb.add_option("--steps", size.steps,
                   "Denoising (Euler) steps; default: the checkpoint's, usually 10")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
 }
 
 void add_json_option(CLI::App& verb, std::filesystem::path& path) {

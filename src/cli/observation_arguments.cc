@@ -1,6 +1,7 @@
 #include "cli/observation_arguments.h"
 
 #include "cli/inputs.h"
+#include "cli/policy_arguments.h"
 #include "device/host_tensor.h"
 
 namespace pi0 {
@@ -21,7 +22,7 @@ void add_sample_options(CLI::App& verb, ObservationArguments& arguments, SampleO
   verb.add_option("--steps", sample.steps,
                   "Denoising (Euler) steps; default: the checkpoint's, usually 10")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   CLI::Option* seed =
       verb.add_option_function<std::uint64_t>(
               "--seed", [&sample](const std::uint64_t& value) { sample.seed = value; },

@@ -1,8 +1,21 @@
 #include "cli/policy_arguments.h"
 
+#include <charconv>
 #include <iostream>
 
 namespace pi0 {
+
+CLI::Validator whole_number(int least) {
+  return CLI::Validator(
+      [least](const std::string& text) -> std::string {
+        int value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        if (error == std::errc() && stop == end && value >= least) return {};
+        return text + " is not a whole number from " + std::to_string(least) + " on";
+      },
+      "");
+}
 
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) {
   verb.add_option("CHECKPOINT", checkpoint,
@@ -25,7 +38,7 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
       ->type_name("ID");
   verb.add_option("--action-dims", options.action_dims, "openpi: the robot's action dimensions")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
 }
 
 void add_device_option(CLI::App& verb, std::string& device) {

@@ -10,6 +10,9 @@
 
 namespace pi0 {
 
+// A whole number from `least` on; says so in a few words.
+CLI::Validator whole_number(int least);
+
 // Adds CHECKPOINT.
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 

@@ -28,6 +28,7 @@ struct DeviceName {
     std::istringstream parts(name);
     std::getline(parts, kind, ',');
     for (std::string setting; std::getline(parts, setting, ',');) settings.push_back(setting);
+    if (name.ends_with(',')) settings.emplace_back();  // which getline leaves out
     if (const std::size_t colon = kind.find(':'); colon != std::string::npos) {
       which = kind.substr(colon + 1);
       kind.resize(colon);
@@ -53,6 +54,12 @@ ChosenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& name,
   if (log != nullptr) api = make_recording_shim(std::move(api), *log);
   chosen.device = make_ttnn_device(std::move(api), *chosen.policies, name, log);
   return chosen;
+}
+
+// Before a card is opened, which takes seconds.
+void require_settings(const DeviceName& device) {
+  Policies policies = default_policies(*find_card("n150"));
+  for (const std::string& setting : device.settings) override_policy(policies, setting);
 }
 
 ChosenDevice reference(const DeviceRequest& request) {
@@ -96,6 +103,7 @@ int card_number(const DeviceRequest& request, const std::string& text, int cards
 }
 
 ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine, const DeviceName& device) {
+  require_settings(device);
   if (!machine.has_ttnn) {
     refuse(
         request.name,
@@ -111,9 +119,11 @@ ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine, const De
 }
 
 // The first of available_devices() that is there, but for those that run only when named.
-ChosenDevice best(const DeviceRequest& request, const Machine& machine) {
+ChosenDevice best(const DeviceRequest& request, const Machine& machine, const DeviceName& device) {
+  require_settings(device);
   if (machine.has_ttnn && machine.count_cards() > 0) {
-    return on_card(machine.open_card(0), "ttnn", "the best device here", {}, request.log);
+    return on_card(machine.open_card(0), "ttnn", "the best device here", device.settings,
+                   request.log);
   }
   refuse(request.name, std::string(machine.has_ttnn ? "no Tenstorrent card was found"
                                                     : "this build has no TTNN") +
@@ -137,8 +147,11 @@ std::vector<DeviceInfo> available_devices() {
 
 ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine) {
   const DeviceName name(request.name);
-  if (request.name == "auto") return best(request, machine);
-  if (request.name == "reference") return reference(request);
+  if (name.kind == "auto" && !name.which) return best(request, machine, name);
+  if (name.kind == "reference" && !name.which) {
+    if (!name.settings.empty()) refuse(request.name, "reference takes no settings");
+    return reference(request);
+  }
   if (name.kind == "ttnn") return ttnn(request, machine, name);
   if (name.kind == "ttnn-emulated") return emulated(request, name);
   std::string known;

@@ -27,8 +27,8 @@ struct DeviceRequest {
 
 struct ChosenDevice {
   std::unique_ptr<Device> device;
-  std::string description;   // its name, and why it: "reference (named)"
-  std::optional<Card> card;  // whose memory it has; without one it has the host's
+  std::string description;           // its name, and why it: "reference (named)"
+  std::optional<Card> card;          // whose memory it has; without one it has the host's
   std::optional<Policies> policies;  // of a card
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "device/ttnn/emulated_shim.h"
+#include "device/ttnn/ttnn.h"
 #include "files/test_support.h"
 #include "policy/memory.h"
 #include "policy/runner.h"
@@ -78,7 +79,12 @@ TEST(DevicesTest, NamesWhatIsNotThereAndTheWayOut) {
   expect_refused("ttnn-emulated:n300", two.machine, {"n300", "n150 or p150"});
   expect_refused("gpu", two.machine, {"gpu", "reference", "ttnn-emulated"});
   expect_refused("reference:1", two.machine, {"reference:1"});
-  expect_refused("reference,hidden=dram", two.machine, {"reference,hidden=dram"});
+  expect_refused("reference,hidden=dram", two.machine, {"takes no settings"});
+  for (const char* name : {"ttnn,hiden=dram", "auto,hiden=dram", "ttnn-emulated,", "ttnn,=dram"}) {
+    SCOPED_TRACE(name);
+    expect_error([&] { choose_device({.name = name}, one.machine); }, ErrorCode::kInvalidInput,
+                 {"policy"});
+  }
   EXPECT_EQ(one.opened + two.opened + none.opened, -3);
 }
 
@@ -142,19 +148,37 @@ TEST(DevicesTest, ABatchOnACardIsItsCallsOneByOne) {
 
 TEST(MemoryTest, ACardThatIsTooSmallIsRefused) {
   const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny");
-  require_memory(checkpoint, "ttnn", *find_card("n150"), 0);
+  const auto chosen = [](const char* device, const Card& of, const char* setting) {
+    ChosenDevice made = choose_device({.name = "ttnn-emulated"}, without_ttnn());
+    made.device = make_ttnn_device(make_emulated_shim(of), default_policies(of), device);
+    made.card = of;
+    override_policy(*made.policies, setting);
+    return made;
+  };
+  const char* const bfp8 = "projections=bfloat8_b";
+  const Card& n150 = *find_card("n150");
+  require_memory(checkpoint, chosen("ttnn", n150, bfp8), 0);
   Card tiny = *find_card("n150");
   tiny.dram_banks = 1;
   tiny.dram_bank_bytes = 1 << 16;
-  expect_error([&] { require_memory(checkpoint, "ttnn", tiny, 0); }, ErrorCode::kOutOfMemory,
-               {"pi0_tiny", "the card (n150)", "weights", "more memory"});
+  expect_error([&] { require_memory(checkpoint, chosen("ttnn", tiny, bfp8), 0); },
+               ErrorCode::kOutOfMemory,
+               {"pi0_tiny", "the card (n150)", "bfloat8_b", "more memory"});
+  // One that would do in bfloat8_b, but not in the precision that was chosen.
+  Card small = n150;
+  small.dram_banks = 1;
+  small.dram_bank_bytes =
+      static_cast<std::int64_t>(memory_needs(checkpoint).front().total()) + (1 << 16);
+  require_memory(checkpoint, chosen("ttnn", small, bfp8), 0);
+  expect_error([&] { require_memory(checkpoint, chosen("ttnn", small, "projections=float32"), 0); },
+               ErrorCode::kOutOfMemory, {"float32", "projections=bfloat8_b"});
   // A card's memory is not the host's; an emulated card's is.
   std::uint64_t little = 0;
   for (const MemoryNeed& need : memory_needs(checkpoint)) {
     if (need.device == "ttnn") little = need.host_bytes;
   }
-  require_memory(checkpoint, "ttnn", *find_card("n150"), little);
-  expect_error([&] { require_memory(checkpoint, "ttnn-emulated", *find_card("n150"), little); },
+  require_memory(checkpoint, chosen("ttnn", n150, bfp8), little);
+  expect_error([&] { require_memory(checkpoint, chosen("ttnn-emulated", n150, bfp8), little); },
                ErrorCode::kOutOfMemory, {"ttnn-emulated", "allowed"});
 }
 

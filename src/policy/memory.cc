@@ -100,8 +100,10 @@ std::uint64_t conversion_bytes(const ModelConfig& config) {
 
 }  // namespace
 
-std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint) {
-  const Policies policies = default_policies(*find_card("n150"));  // types are every card's
+std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
+                                     const std::optional<Policies>& chosen) {
+  const Policies policies =
+      chosen ? *chosen : default_policies(*find_card("n150"));  // types are every card's
   const std::uint64_t activations = fp32_activations(checkpoint.model);
   MemoryNeed reference{"reference", checkpoint.dtype, 0, activations, 0};
   // Activations are bf16 on a card.
@@ -128,8 +130,9 @@ std::uint64_t available_memory() {
   return available == kUnknown ? 0 : available;
 }
 
-void require_memory(const Checkpoint& checkpoint, const std::string& device,
-                    const std::optional<Card>& card, std::uint64_t limit) {
+void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, std::uint64_t limit) {
+  const std::string device = chosen.device->name();
+  const std::optional<Card>& card = chosen.card;
   const std::uint64_t available = limit != 0 ? limit : available_memory();
   const auto refuse = [&](const MemoryNeed& need, const std::string& who, std::uint64_t bytes,
                           const std::string& but) {
@@ -138,13 +141,15 @@ void require_memory(const Checkpoint& checkpoint, const std::string& device,
                     " (weights " + gigabytes(need.weight_bytes) + " in " + need.dtype +
                     ", activations " + gigabytes(need.activation_bytes) + "), but " + but);
   };
-  for (const MemoryNeed& need : memory_needs(checkpoint)) {
+  for (const MemoryNeed& need : memory_needs(checkpoint, chosen.policies)) {
     if (need.device != device) continue;
     if (card && need.total() > static_cast<std::uint64_t>(card->dram_bytes())) {
       refuse(need, "the network", need.total(),
              "the card (" + card->name + ") has " +
                  gigabytes(static_cast<std::uint64_t>(card->dram_bytes())) +
-                 ": take one with more memory, or a checkpoint of smaller sizes");
+                 (need.dtype == "bfloat8_b"
+                      ? ": take one with more memory, or a checkpoint of smaller sizes"
+                      : ": take projections=bfloat8_b, or a card with more memory"));
     }
     if (available != 0 && need.host_bytes > available) {
       refuse(need, "the " + device + " device", need.host_bytes,

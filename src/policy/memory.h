@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "device/ttnn/card.h"
+#include "device/ttnn/policies.h"
+#include "policy/devices.h"
 
 namespace pi0 {
 
@@ -20,15 +21,16 @@ struct MemoryNeed {
   std::uint64_t host_bytes = 0;        // of the host's memory, where the above is a card's
   std::uint64_t total() const { return weight_bytes + activation_bytes; }
 };
-std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint);
+// `policies`: of the cards, which say how weights are held there; else the default ones.
+std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
+                                     const std::optional<Policies>& policies = {});
 
 // What this process may still take: the machine's available memory, or less where a control group
 // or a limit of the process says so. 0 where the system does not tell.
 std::uint64_t available_memory();
 
-// Throws Error (kOutOfMemory) when `device` needs more of the host than `limit` bytes (0:
-// available_memory()), or more of `card` than that has.
-void require_memory(const Checkpoint& checkpoint, const std::string& device,
-                    const std::optional<Card>& card, std::uint64_t limit);
+// Throws Error (kOutOfMemory) when a device needs more of the host than `limit` bytes (0:
+// available_memory()), or more of its card than that has.
+void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, std::uint64_t limit);
 
 }  // namespace pi0

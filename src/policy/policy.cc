@@ -12,6 +12,7 @@ namespace {
 std::vector<std::string> action_names(const Checkpoint& checkpoint) {
   if (!checkpoint.action_names.empty()) return checkpoint.action_names;
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(checkpoint.action_dims));
   for (int i = 0; i < checkpoint.action_dims; ++i) names.push_back("action_" + std::to_string(i));
   return names;
 }

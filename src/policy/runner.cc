@@ -45,7 +45,7 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
 
 ChosenDevice choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
   ChosenDevice chosen = choose_device({.name = options.device});
-  require_memory(checkpoint, chosen.device->name(), chosen.card, options.memory_limit_bytes);
+  require_memory(checkpoint, chosen, options.memory_limit_bytes);
   return chosen;
 }
 

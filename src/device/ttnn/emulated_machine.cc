@@ -50,7 +50,7 @@ shim::Tensor Machine::allocate(const shim::TensorSpec& spec, const std::string& 
   return {spec, std::make_shared<EmulatedBuffer>(shared_from_this(), std::move(contents))};
 }
 
-void Machine::free(const std::shared_ptr<Contents>& contents) {
+void Machine::release(const std::shared_ptr<Contents>& contents) {
   contents->live = false;
   live_.erase(contents.get());
   memory_.free(contents->address);

@@ -78,7 +78,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   shim::MemoryUse memory() const { return memory_.use(); }
 
   shim::Tensor allocate(const shim::TensorSpec& spec, const std::string& operation);
-  void free(const std::shared_ptr<Contents>& contents);
+  void release(const std::shared_ptr<Contents>& contents);
   // Throws Error where the tensor is null or was freed.
   Operand operand(const shim::Tensor& tensor, const std::string& operation) const;
 
@@ -125,7 +125,7 @@ class EmulatedBuffer : public shim::Tensor::Buffer {
   EmulatedBuffer(std::shared_ptr<Machine> machine, std::shared_ptr<Contents> contents)
       : machine_(std::move(machine)), contents_(std::move(contents)) {}
   ~EmulatedBuffer() override {
-    if (contents_->live) machine_->free(contents_);
+    if (contents_->live) machine_->release(contents_);
   }
   EmulatedBuffer(const EmulatedBuffer&) = delete;
   EmulatedBuffer& operator=(const EmulatedBuffer&) = delete;

@@ -8,9 +8,7 @@
 namespace pi0::emulated {
 namespace {
 
-using shim::kTile;
 using shim::Layout;
-using shim::Placement;
 using shim::Shape4;
 using shim::Tensor;
 using shim::TensorSpec;

@@ -9,9 +9,6 @@ namespace pi0::emulated {
 namespace {
 
 using shim::DataType;
-using shim::kTile;
-using shim::Layout;
-using shim::Placement;
 using shim::Shape4;
 using shim::Tensor;
 using shim::TensorSpec;

@@ -100,7 +100,7 @@ std::vector<float> EmulatedApi::to_host(const Tensor& tensor) {
 }
 
 void EmulatedApi::deallocate(const Tensor& tensor) {
-  machine_->free(machine_->operand(tensor, "ttnn.deallocate").contents);
+  machine_->release(machine_->operand(tensor, "ttnn.deallocate").contents);
 }
 
 }  // namespace emulated

@@ -43,7 +43,7 @@ class RecordingShim final : public shim::Api {
 
   Tensor to_device(std::span<const float> values, const Shape4& shape, shim::DataType dtype,
                    shim::Layout layout, Placement placement) override {
-    const Tensor made = wrap(inner().to_device(values, shape, dtype, layout, placement));
+    Tensor made = wrap(inner().to_device(values, shape, dtype, layout, placement));
     transfer("ttnn.to_device", {host_record(shape)}, {record_of(made)});
     return made;
   }
@@ -70,8 +70,7 @@ class RecordingShim final : public shim::Api {
   // ---- Shape ----
 
   Tensor view(const Tensor& x, const Shape4& shape, const Shape4& padded) override {
-    const Tensor made(inner().view(inner_of(x), shape, padded).spec(), x.buffer(),
-                      ++recorder_->ids);
+    Tensor made(inner().view(inner_of(x), shape, padded).spec(), x.buffer(), ++recorder_->ids);
     OperationRecord operation;
     operation.name = "ttnn.view";
     operation.inputs = {record_of(x)};
@@ -179,8 +178,7 @@ class RecordingShim final : public shim::Api {
     const Tensor inner_kv = kv == nullptr ? Tensor() : inner_of(*kv);
     shim::Heads made = inner().nlp_create_qkv_heads(
         inner_of(x), kv == nullptr ? nullptr : &inner_kv, num_q_heads, num_kv_heads, placement);
-    const shim::Heads heads{wrap(std::move(made.q)), wrap(std::move(made.k)),
-                            wrap(std::move(made.v))};
+    shim::Heads heads{wrap(std::move(made.q)), wrap(std::move(made.k)), wrap(std::move(made.v))};
     record(
         "ttnn.experimental.nlp_create_qkv_heads", {&x, kv}, {&heads.q, &heads.k, &heads.v},
         {{"num_q_heads", std::int64_t{num_q_heads}}, {"num_kv_heads", std::int64_t{num_kv_heads}}},
@@ -296,7 +294,7 @@ class RecordingShim final : public shim::Api {
 
   Tensor computed(std::string name, const std::vector<const Tensor*>& inputs, Tensor made,
                   Attributes attributes, double flops, std::int64_t bytes = -1) {
-    const Tensor result = wrap(std::move(made));
+    Tensor result = wrap(std::move(made));
     record(std::move(name), inputs, {&result}, std::move(attributes), flops, bytes);
     return result;
   }
@@ -343,7 +341,7 @@ class RecordingShim final : public shim::Api {
       return computed(name, {&a, b}, std::move(made), std::move(attributes), flops);
     }
     attributes.emplace_back("output", options.output->id());
-    const Tensor result(options.output->spec(), options.output->buffer(), ++recorder_->ids);
+    Tensor result(options.output->spec(), options.output->buffer(), ++recorder_->ids);
     record(name, {&a, b}, {&result}, std::move(attributes), flops);
     return result;
   }

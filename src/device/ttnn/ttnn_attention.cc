@@ -6,8 +6,6 @@
 
 namespace pi0::ttnn {
 
-using shim::DataType;
-using shim::Layout;
 using shim::Placement;
 using shim::Shape4;
 using shim::Unary;

@@ -84,7 +84,8 @@ Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activat
                                                           : TensorRole::kResidual;
   shim::Tensor y = multiply(operand(x), linear, bias ? &bias : nullptr, unary(activation), role,
                             exact ? DataType::kFloat32 : DataType::kBfloat16);
-  return stored({x.dim(0), y.shape()[3]}, std::move(y));
+  const Shape shape{x.dim(0), y.shape()[3]};
+  return stored(shape, std::move(y));
 }
 
 Tensor TtnnDevice::linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,

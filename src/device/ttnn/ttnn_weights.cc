@@ -8,7 +8,6 @@ using shim::DataType;
 using shim::Layout;
 using shim::Placement;
 using shim::Shape4;
-using shim::Unary;
 
 namespace {
 
