@@ -14,13 +14,15 @@ ROOMS = {
     "files": [],
     "device": [],
     "device/reference": ["device"],
+    "device/cpu": ["device", "device/cpu/kernels"],
+    "device/cpu/kernels": [],
     "device/ttnn": ["device"],
     "model": ["device"],
     "checkpoint": ["model", "device", "files"],
     "image": ["files"],
     "prompt": ["files"],
-    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "device/ttnn", "files"],
-    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/ttnn", "files"],
+    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "device/cpu", "device/ttnn", "files"],
+    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/cpu", "device/ttnn", "files"],
     "cli": ["check", "policy", "checkpoint", "model", "device", "device/ttnn", "files"],
 }
 TTNN = re.compile(r"#include <(ttnn|tt-metalium|tt_stl)/", re.MULTILINE)

@@ -24,10 +24,13 @@ struct Progress {
 };
 
 struct NetworkOptions {
-  // "auto" (a Tenstorrent card where there is one), "ttnn" (the first card), "ttnn:1" (card 1), or
-  // another name of available_devices() (pi0/device.h): "ttnn-emulated" (an n150 on the CPU),
-  // "ttnn-emulated:p150", "reference".
+  // "auto" (a Tenstorrent card where there is one, else the CPU), "ttnn" (the first card), "ttnn:1"
+  // (card 1), "cpu", or another name of available_devices() (pi0/device.h): "ttnn-emulated" (an
+  // n150 on the CPU), "ttnn-emulated:p150", "reference".
   std::string device = "auto";
+  // Of the CPU: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's own type.
+  std::string dtype;
+  int threads = 0;  // of the CPU; 0: one a core. More than there are cores are refused.
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;

@@ -69,12 +69,12 @@ double Comparison::worst_pcc() const {
   return worst;
 }
 
-LockstepDevices compare_devices(const Checkpoint& checkpoint, const std::string& device,
-                                const std::string& against, std::span<const NetworkCall> calls,
+LockstepDevices compare_devices(const Checkpoint& checkpoint, const DeviceRequest& device,
+                                const DeviceRequest& against, std::span<const NetworkCall> calls,
                                 const std::function<void(const Progress&)>& progress,
                                 Comparison& comparison) {
-  ChosenDevice first = choose_device({.name = device});
-  ChosenDevice second = choose_device({.name = against});
+  ChosenDevice first = choose_device(device);
+  ChosenDevice second = choose_device(against);
   for (const ChosenDevice* chosen : {&first, &second}) {
     require_memory(checkpoint, *chosen, 0);
   }

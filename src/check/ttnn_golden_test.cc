@@ -144,7 +144,8 @@ TEST_P(TtnnFullWidth, CorrelatesWithTheReference) {
   checkpoint.dtype = "bf16";
   const std::vector<NetworkCall> calls{random_call(model, {}, 11)};
   Comparison comparison;
-  compare_devices(checkpoint, "ttnn-emulated", "reference", calls, {}, comparison);
+  compare_devices(checkpoint, {.name = "ttnn-emulated"}, {.name = "reference"}, calls, {},
+                  comparison);
   EXPECT_GE(comparison.components().size(), 10u);
   for (const ComparedComponent& component : comparison.components()) {
     EXPECT_GE(component.worst.difference.correlation, kPcc)

@@ -13,7 +13,7 @@ namespace {
 
 struct AuditArguments {
   NetworkArguments network;
-  std::string device = "auto";
+  NetworkOptions device;
   std::string card;
   InputSize size;
   std::filesystem::path json, markdown;
@@ -23,8 +23,7 @@ int run_audit_verb(const AuditArguments& arguments) {
   require_report_paths(arguments.json, arguments.markdown);
   std::optional<Card> card;
   if (!arguments.card.empty()) card = *find_card(arguments.card);
-  DeviceRequest request;
-  request.name = arguments.device;
+  DeviceRequest request = device_request(arguments.device);
   // The card that is asked about is also the one that is emulated.
   const std::string emulated = "ttnn-emulated";
   if (card && request.name.starts_with(emulated) && request.name.find(':') == std::string::npos) {
@@ -50,7 +49,7 @@ void add_audit(CLI::App& command, Run& run) {
       "What runs where: each operation of a call, its shape, placement, bytes and FLOPs, memory, "
       "and what a card could do at best");
   add_network_arguments(verb, arguments->network);
-  add_device_option(verb, arguments->device);
+  add_device_options(verb, arguments->device);
   add_input_size_options(verb, arguments->size);
   verb.add_option("--card", arguments->card,
                   "Whose roofline, and with --device ttnn-emulated which card; default: the "

@@ -12,7 +12,7 @@ namespace {
 
 struct BenchArguments {
   NetworkArguments network;
-  std::string device = "auto";
+  NetworkOptions device;
   std::string against;
   InputSize size;
   BenchOptions bench;
@@ -20,10 +20,8 @@ struct BenchArguments {
 };
 
 // On one device, which goes before the next comes: weights are never held twice.
-BenchOther measure(const Checkpoint& checkpoint, const std::string& device, const NetworkCall& call,
+BenchOther measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
                    const BenchOptions& options) {
-  NetworkOptions network;
-  network.device = device;
   network.progress = options.progress;
   Runner runner(checkpoint, network);
   return {runner.device(), bench(runner, checkpoint.model, call, options)};
@@ -40,7 +38,9 @@ int run_bench_verb(BenchArguments arguments) {
   const BenchOther measured = measure(checkpoint, arguments.device, call, arguments.bench);
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
-    other = measure(checkpoint, arguments.against, call, arguments.bench);
+    NetworkOptions against;
+    against.device = arguments.against;
+    other = measure(checkpoint, against, call, arguments.bench);
   }
   line.finish();
   const BenchSubject subject{
@@ -57,7 +57,7 @@ void add_bench(CLI::App& command, Run& run) {
   CLI::App& verb = *command.add_subcommand(
       "bench", "How long a call takes: mean, P50 and P95 after warming up, and each stage");
   add_network_arguments(verb, arguments->network);
-  add_device_option(verb, arguments->device);
+  add_device_options(verb, arguments->device);
   verb.add_option("--against", arguments->against, "Another device, to say how many times faster")
       ->type_name("NAME");
   add_input_size_options(verb, arguments->size);

@@ -102,8 +102,9 @@ int run_compare_verb(CompareArguments arguments) {
   subject.network =
       network_name(checkpoint.model) + ", " + describe(checkpoint.model, calls.front()) +
       (calls.size() > 1 ? ", worst of " + std::to_string(calls.size()) + " calls" : "");
-  subject.devices = compare_devices(checkpoint, arguments.policy.device, arguments.against, calls,
-                                    line.callback(), comparison);
+  subject.devices =
+      compare_devices(checkpoint, device_request(arguments.policy), {.name = arguments.against},
+                      calls, line.callback(), comparison);
   line.finish();
   give_report(comparison_report(subject, checkpoint.model, comparison),
               comparison_json(subject, comparison), arguments.json);

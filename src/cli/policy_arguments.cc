@@ -41,14 +41,22 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
       ->check(whole_number(1));
 }
 
-void add_device_option(CLI::App& verb, std::string& device) {
-  verb.add_option("--device", device, "auto, or one of those that `pi0 --help` lists")
+void add_device_options(CLI::App& verb, NetworkOptions& options) {
+  verb.add_option("--device", options.device, "auto, or one of those that `pi0 --help` lists")
       ->type_name("NAME")
       ->capture_default_str();
+  verb.add_option(
+          "--dtype", options.dtype,
+          "Of the CPU: what it multiplies in; bf16 unless said, whatever the checkpoint has")
+      ->type_name("bf16|int8|fp32")
+      ->check(CLI::IsMember({"bf16", "int8", "fp32"}));
+  verb.add_option("--threads", options.threads, "Of the CPU; default: one a core")
+      ->type_name("N")
+      ->check(whole_number(1));
 }
 
 void add_policy_options(CLI::App& verb, PolicyOptions& options) {
-  add_device_option(verb, options.device);
+  add_device_options(verb, options);
   verb.add_option("--tokenizer", options.tokenizer,
                   "tokenizer.model or tokenizer.json; default: beside the checkpoint, then "
                   "PI0_TOKENIZER")

@@ -20,10 +20,10 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 // --action-dims.
 void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
 
-// Adds --device.
-void add_device_option(CLI::App& verb, std::string& device);
+// Adds --device, --dtype, --threads.
+void add_device_options(CLI::App& verb, NetworkOptions& options);
 
-// Adds --device, --tokenizer, --resize, --raw.
+// Adds the options of devices, --tokenizer, --resize, --raw.
 void add_policy_options(CLI::App& verb, PolicyOptions& options);
 
 // Prints each on stderr as a line of its own.

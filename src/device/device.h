@@ -148,10 +148,11 @@ class Device {
   // without data has a shape alone: for a device that is only asked what it would do.
 
   // weight [out, in], bias [out]. `joined`: where the input is attention()'s, the heads that it
-  // joined, which a device may have padded; else null.
-  virtual std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight,
-                                                        const HostTensor* bias,
-                                                        const HeadShape* joined = nullptr) = 0;
+  // joined, which a device may have padded; else null. `precision`: kFp32 for one of the few small
+  // matrices at the network's ends, which are not to be kept in a device's narrowest type.
+  virtual std::unique_ptr<LinearWeights> prepare_linear(
+      const HostTensor& weight, const HostTensor* bias, const HeadShape* joined = nullptr,
+      Precision precision = Precision::kActivation) = 0;
   // For modulation(): weight [3 * width, in], bias [3 * width].
   virtual std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                             const HostTensor& bias) {

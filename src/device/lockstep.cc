@@ -69,9 +69,10 @@ class Lockstep final : public Device {
   }
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
-                                                const HeadShape* joined) override {
-    return join(first_->prepare_linear(weight, bias, joined),
-                second_->prepare_linear(weight, bias, joined));
+                                                const HeadShape* joined,
+                                                Precision precision) override {
+    return join(first_->prepare_linear(weight, bias, joined, precision),
+                second_->prepare_linear(weight, bias, joined, precision));
   }
   std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                     const HostTensor& bias) override {

@@ -95,9 +95,10 @@ class RecordingDevice final : public Device {
   }
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
-                                                const HeadShape* joined) override {
+                                                const HeadShape* joined,
+                                                Precision precision) override {
     auto weights = record_linear(weight, bias);
-    if (inner_) weights->inner = inner_->prepare_linear(weight, bias, joined);
+    if (inner_) weights->inner = inner_->prepare_linear(weight, bias, joined, precision);
     return weights;
   }
   std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,

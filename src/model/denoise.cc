@@ -24,7 +24,7 @@ Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(co
   } else {
     norm_ = loader.rms_norm(model + "norm");
   }
-  action_out_ = loader.linear("action_out_proj", true);
+  action_out_ = loader.end_linear("action_out_proj");
 }
 
 std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) const {

@@ -11,11 +11,11 @@ HostTensor Loader::tensor(const std::string& name) const {
 }
 
 std::unique_ptr<LinearWeights> Loader::linear(const std::string& name, bool bias,
-                                              const HeadShape* joined) const {
+                                              const HeadShape* joined, Precision precision) const {
   const HostTensor weight = tensor(name + ".weight");
-  if (!bias) return device_.prepare_linear(weight, nullptr, joined);
+  if (!bias) return device_.prepare_linear(weight, nullptr, joined, precision);
   const HostTensor bias_tensor = tensor(name + ".bias");
-  return device_.prepare_linear(weight, &bias_tensor, joined);
+  return device_.prepare_linear(weight, &bias_tensor, joined, precision);
 }
 
 std::unique_ptr<LinearWeights> Loader::modulation(const std::string& name) const {

@@ -21,9 +21,14 @@ class Loader {
   // Throws Error naming the tensor when a value is not finite.
   HostTensor tensor(const std::string& name) const;
 
-  // `name`.weight and, where asked for, `name`.bias; `joined` as Device::prepare_linear().
+  // `name`.weight and, where asked for, `name`.bias; the rest as Device::prepare_linear().
   std::unique_ptr<LinearWeights> linear(const std::string& name, bool bias,
-                                        const HeadShape* joined = nullptr) const;
+                                        const HeadShape* joined = nullptr,
+                                        Precision precision = Precision::kActivation) const;
+  // One at the network's ends, with a bias.
+  std::unique_ptr<LinearWeights> end_linear(const std::string& name) const {
+    return linear(name, true, nullptr, Precision::kFp32);
+  }
   std::unique_ptr<LinearWeights> modulation(const std::string& name) const;
   std::unique_ptr<NormWeights> layer_norm(const std::string& name) const;
   std::unique_ptr<NormWeights> rms_norm(const std::string& name) const;

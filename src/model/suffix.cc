@@ -42,19 +42,21 @@ Suffix::Suffix(const ModelConfig& config, const Loader& loader)
       width_(config.expert.width),
       min_period_(config.min_period),
       max_period_(config.max_period) {
-  action_in_ = loader.linear("action_in_proj", true);
+  action_in_ = loader.end_linear("action_in_proj");
   if (kind_ == ModelKind::kPi05) {
-    time_in_ = loader.linear("time_mlp_in", true);
-    mlp_out_ = loader.linear("time_mlp_out", true);
+    time_in_ = loader.end_linear("time_mlp_in");
+    mlp_out_ = loader.end_linear("time_mlp_out");
     return;
   }
-  state_ = loader.linear("state_proj", true);
+  state_ = loader.end_linear("state_proj");
   // action_time_mlp_in reads [action, time]: the time's half is the same for every action.
   const HostTensor weight = loader.tensor("action_time_mlp_in.weight");
   const HostTensor bias = loader.tensor("action_time_mlp_in.bias");
-  mlp_actions_ = loader.device().prepare_linear(columns(weight, 0, width_), nullptr);
-  time_in_ = loader.device().prepare_linear(columns(weight, width_, width_), &bias);
-  mlp_out_ = loader.linear("action_time_mlp_out", true);
+  mlp_actions_ = loader.device().prepare_linear(columns(weight, 0, width_), nullptr, nullptr,
+                                                Precision::kFp32);
+  time_in_ = loader.device().prepare_linear(columns(weight, width_, width_), &bias, nullptr,
+                                            Precision::kFp32);
+  mlp_out_ = loader.end_linear("action_time_mlp_out");
 }
 
 TimeConstants Suffix::time_constants(Device& device, float t) const {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "device/cpu/thread_pool.h"
 #include "device/recording.h"
 #include "device/reference/reference.h"
 #include "device/ttnn/emulated_shim.h"
@@ -15,8 +16,7 @@
 namespace pi0 {
 namespace {
 
-constexpr const char* kOtherDevices =
-    "name --device reference (plain fp32 loops, slow on a full-size network) or ttnn-emulated";
+constexpr const char* kOtherDevices = "name --device cpu, or ttnn-emulated to see a card's calls";
 
 [[noreturn]] void refuse(const std::string& name, const std::string& sentence) {
   throw Error(ErrorCode::kUnsupported, "device " + name + ": " + sentence);
@@ -87,6 +87,47 @@ ChosenDevice emulated(const DeviceRequest& request, const DeviceName& device) {
                  device.settings, request.log);
 }
 
+CpuType cpu_type(const DeviceRequest& request, const DeviceName& device) {
+  const std::string name = device.which.value_or(request.dtype);
+  if (device.which && !request.dtype.empty() && name != request.dtype) {
+    refuse(request.name, "but the dtype asked for is " + request.dtype);
+  }
+  if (name.empty()) return CpuType::kBf16;
+  for (const CpuType type : {CpuType::kBf16, CpuType::kInt8, CpuType::kFp32}) {
+    if (name == name_of(type)) return type;
+  }
+  refuse(request.name,
+         "\"" + name + "\" is no type of the CPU device, expected bf16, int8 or fp32");
+}
+
+ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
+                    const std::string& reason) {
+  if (!device.settings.empty()) refuse(request.name, "cpu takes a type alone: cpu:int8");
+  CpuOptions options;
+  options.type = cpu_type(request, device);
+  options.isa = cpu::choose_isa();
+  const int cores = cpu::usable_cores();
+  options.threads = request.threads == 0 ? cores : request.threads;
+  if (options.threads < 1 || options.threads > cores) {
+    refuse(request.name, std::to_string(options.threads) + " threads, expected 1 to " +
+                             std::to_string(cores) + ", the cores that this process may use");
+  }
+  options.memory = request.memory;
+  ChosenDevice chosen;
+  chosen.description = std::string("cpu (") + name_of(options.type) + " on " +
+                       cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +
+                       (options.threads == 1 ? " thread; " : " threads; ") + reason + ")";
+  chosen.cpu = options;
+  if (request.log == nullptr) {
+    chosen.device = make_cpu_device(options);
+  } else if (request.arithmetic) {
+    chosen.device = make_recording_device(make_cpu_device(options), *request.log);
+  } else {
+    chosen.device = make_recording_device("cpu", *request.log);
+  }
+  return chosen;
+}
+
 int card_number(const DeviceRequest& request, const std::string& text, int cards) {
   int number = -1;
   const char* const end = text.data() + text.size();
@@ -121,22 +162,33 @@ ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine, const De
 // The first of available_devices() that is there, but for those that run only when named.
 ChosenDevice best(const DeviceRequest& request, const Machine& machine, const DeviceName& device) {
   require_settings(device);
+  if (!request.dtype.empty() || request.threads != 0) {
+    return on_cpu(request, device, "dtype and threads are the CPU's");
+  }
   if (machine.has_ttnn && machine.count_cards() > 0) {
     return on_card(machine.open_card(0), "ttnn", "the best device here", device.settings,
                    request.log);
   }
-  refuse(request.name, std::string(machine.has_ttnn ? "no Tenstorrent card was found"
-                                                    : "this build has no TTNN") +
-                           ", and there is no other fast device yet; " + kOtherDevices);
+  return on_cpu(request, device,
+                machine.has_ttnn ? "no Tenstorrent card was found" : "this build has no TTNN");
 }
 
 }  // namespace
+
+DeviceRequest device_request(const NetworkOptions& options) {
+  DeviceRequest request;
+  request.name = options.device;
+  request.dtype = options.dtype;
+  request.threads = options.threads;
+  return request;
+}
 
 std::vector<DeviceInfo> available_devices() {
   std::vector<DeviceInfo> devices;
   if (ttnn_is_built()) {
     devices.push_back({"ttnn", "TTNN on a Tenstorrent card; ttnn:1 for the second"});
   }
+  devices.push_back({"cpu", "this machine's processor; cpu:int8 or cpu:fp32 for another type"});
   devices.push_back({"ttnn-emulated",
                      "the same calls on a card emulated by the CPU, n150 unless said "
                      "(ttnn-emulated:p150): to develop and to check, slow"});
@@ -148,6 +200,10 @@ std::vector<DeviceInfo> available_devices() {
 ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine) {
   const DeviceName name(request.name);
   if (name.kind == "auto" && !name.which) return best(request, machine, name);
+  if (name.kind == "cpu") return on_cpu(request, name, "named");
+  if (!request.dtype.empty() || request.threads != 0) {
+    refuse(request.name, "dtype and threads are the CPU's: expected --device cpu with them");
+  }
   if (name.kind == "reference" && !name.which) {
     if (!name.settings.empty()) refuse(request.name, "reference takes no settings");
     return reference(request);

@@ -6,30 +6,41 @@
 #include <optional>
 #include <string>
 
+#include "device/cpu/cpu.h"
 #include "device/device.h"
 #include "device/operations.h"
 #include "device/ttnn/policies.h"
 #include "device/ttnn/shim.h"
 #include "pi0/device.h"
+#include "pi0/network.h"
 
 namespace pi0 {
 
 struct DeviceRequest {
-  // "auto", "reference", "ttnn" (the first card), "ttnn:1" (card 1), "ttnn-emulated" (an n150),
-  // "ttnn-emulated:p150". A card's policies are changed by what follows a comma, as
-  // override_policy() takes it: "ttnn:1,projections=bfloat16,hidden=dram".
+  // "auto", "reference", "cpu", "cpu:int8" (its type; else as `dtype` says), "ttnn" (the first
+  // card), "ttnn:1" (card 1), "ttnn-emulated" (an n150), "ttnn-emulated:p150". A card's policies
+  // are changed by what follows a comma, as override_policy() takes it:
+  // "ttnn:1,projections=bfloat16,hidden=dram".
   std::string name = "auto";
+  // Of the CPU device: "bf16", "int8", "fp32" (empty: bf16); threads, 0 for one a core; where the
+  // weights go, null for memory of its own.
+  std::string dtype = {};
+  int threads = 0;
+  std::shared_ptr<PreparedMemory> memory = nullptr;
   // False: nothing is computed where the device can be asked so (emulated, reference), and weights
   // may be shapes alone; to look at what a call does.
   bool arithmetic = true;
   OperationLog* log = nullptr;  // told of each operation; must outlive the device
 };
 
+DeviceRequest device_request(const NetworkOptions& options);
+
 struct ChosenDevice {
   std::unique_ptr<Device> device;
   std::string description;           // its name, and why it: "reference (named)"
   std::optional<Card> card;          // whose memory it has; without one it has the host's
   std::optional<Policies> policies;  // of a card
+  std::optional<CpuOptions> cpu;     // of the CPU device
 };
 
 // What a choice depends on: this build, and this machine.
@@ -40,7 +51,8 @@ struct Machine {
 };
 
 // Throws Error (kUnsupported), one sentence with the way out, when there is no such device in this
-// build, no such card in this machine, or the card cannot be opened.
+// build, no such card in this machine, the card cannot be opened, or the CPU has fewer cores than
+// threads are asked for.
 ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine);
 // On this machine.
 ChosenDevice choose_device(const DeviceRequest& request);

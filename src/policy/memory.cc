@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "device/cpu/cpu.h"
 #include "device/ttnn/policies.h"
 #include "pi0/error.h"
 
@@ -88,6 +89,18 @@ std::uint64_t bytes_on_card(const TensorSpec& spec, const Policies& policies) {
       shim::make_spec({1, 1, rows, columns}, type, shim::Layout::kTile, shim::Placement::kDram)));
 }
 
+// Of the CPU device, as its kernels keep the weights; vectors, and what int8 is too coarse for,
+// take more. A hundredth for what pads a panel.
+std::uint64_t bytes_on_cpu(const TensorSpec& spec, CpuType type) {
+  const auto elements = static_cast<std::uint64_t>(element_count(spec.shape));
+  if (spec.shape.size() < 2) return 4 * elements;
+  const bool layer = spec.name.find("self_attn.") != std::string::npos ||
+                     spec.name.find("mlp.") != std::string::npos ||
+                     spec.name.find("projector") != std::string::npos;
+  const std::uint64_t size = type == CpuType::kFp32 ? 4 : type == CpuType::kInt8 && layer ? 1 : 2;
+  return size * (elements + elements / 100);
+}
+
 // A tensor on its way: as the file has it, packed in fp32, and converted once more by TTNN.
 std::uint64_t conversion_bytes(const ModelConfig& config) {
   std::int64_t largest = 0;
@@ -101,7 +114,7 @@ std::uint64_t conversion_bytes(const ModelConfig& config) {
 }  // namespace
 
 std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
-                                     const std::optional<Policies>& chosen) {
+                                     const std::optional<Policies>& chosen, CpuType cpu_type) {
   const Policies policies =
       chosen ? *chosen : default_policies(*find_card("n150"));  // types are every card's
   const std::uint64_t activations = fp32_activations(checkpoint.model);
@@ -109,8 +122,10 @@ std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
   // Activations are bf16 on a card.
   MemoryNeed ttnn{"ttnn", name_of(policies.of(MathRole::kProjection).weights), 0, activations / 2,
                   conversion_bytes(checkpoint.model)};
+  MemoryNeed cpu{"cpu", name_of(cpu_type), 0, activations, 0};
   for (const TensorSpec& spec : architecture(checkpoint.model)) {
     if (spec.optional || spec.name == kEmbedTokens) continue;
+    cpu.weight_bytes += bytes_on_cpu(spec, cpu_type);
     ttnn.weight_bytes += bytes_on_card(spec, policies);
     if (checkpoint.weights == nullptr) continue;
     reference.weight_bytes += static_cast<std::uint64_t>(element_count(spec.shape)) *
@@ -121,7 +136,8 @@ std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
   emulated.device = "ttnn-emulated";
   emulated.host_bytes += emulated.total();
   reference.host_bytes = reference.total();
-  return {ttnn, emulated, reference};
+  cpu.host_bytes = cpu.total() + conversion_bytes(checkpoint.model) / 3;
+  return {ttnn, cpu, emulated, reference};
 }
 
 std::uint64_t available_memory() {
@@ -141,7 +157,8 @@ void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, st
                     " (weights " + gigabytes(need.weight_bytes) + " in " + need.dtype +
                     ", activations " + gigabytes(need.activation_bytes) + "), but " + but);
   };
-  for (const MemoryNeed& need : memory_needs(checkpoint, chosen.policies)) {
+  const CpuType cpu_type = chosen.cpu ? chosen.cpu->type : CpuType::kBf16;
+  for (const MemoryNeed& need : memory_needs(checkpoint, chosen.policies, cpu_type)) {
     if (need.device != device) continue;
     if (card && need.total() > static_cast<std::uint64_t>(card->dram_bytes())) {
       refuse(need, "the network", need.total(),

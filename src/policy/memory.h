@@ -22,8 +22,10 @@ struct MemoryNeed {
   std::uint64_t total() const { return weight_bytes + activation_bytes; }
 };
 // `policies`: of the cards, which say how weights are held there; else the default ones.
+// `cpu_type`: the same of the CPU device.
 std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
-                                     const std::optional<Policies>& policies = {});
+                                     const std::optional<Policies>& policies = {},
+                                     CpuType cpu_type = CpuType::kBf16);
 
 // What this process may still take: the machine's available memory, or less where a control group
 // or a limit of the process says so. 0 where the system does not tell.

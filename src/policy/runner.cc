@@ -44,7 +44,7 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
 }
 
 ChosenDevice choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  ChosenDevice chosen = choose_device({.name = options.device});
+  ChosenDevice chosen = choose_device(device_request(options));
   require_memory(checkpoint, chosen, options.memory_limit_bytes);
   return chosen;
 }

@@ -80,7 +80,8 @@ class TtnnDevice final : public Device {
   void synchronize() override { api_->synchronize(); }
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
-                                                const HeadShape* joined) override;
+                                                const HeadShape* joined,
+                                                Precision precision) override;
   std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                     const HostTensor& bias) override;
   std::unique_ptr<NormWeights> prepare_layer_norm(const HostTensor& weight,

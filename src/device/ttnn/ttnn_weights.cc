@@ -19,7 +19,7 @@ std::vector<float> values_of(const HostTensor& tensor) {
 
 std::unique_ptr<LinearWeights> TtnnDevice::prepare_linear(const HostTensor& weight,
                                                           const HostTensor* bias,
-                                                          const HeadShape* joined) {
+                                                          const HeadShape* joined, Precision) {
   const std::int64_t outputs = weight.shape[0];
   const std::int64_t inputs = weight.shape[1];
   const bool large = joined != nullptr || outputs * inputs >= policies_.large_linear;

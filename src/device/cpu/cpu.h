@@ -1,0 +1,34 @@
+// The CPU device: as fast as the machine's instructions allow, on as many threads as asked for.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "device/cpu/isa.h"
+#include "device/cpu/prepared_memory.h"
+#include "device/device.h"
+
+namespace pi0 {
+
+enum class CpuType {
+  kBf16,  // weights in bf16, sums in fp32; activations in bf16 where the machine multiplies it
+  kInt8,  // weights by output channel, activations by token, exact 32-bit sums; see kernel_table.h
+  kFp32,
+};
+const char* name_of(CpuType type);  // "bf16", "int8", "fp32"
+
+struct CpuOptions {
+  CpuType type = CpuType::kBf16;
+  cpu::Isa isa = cpu::Isa::kPortable;
+  int threads = 1;
+  std::shared_ptr<PreparedMemory> memory;  // of the weights; null: its own
+};
+
+// Results do not depend on the number of threads.
+std::unique_ptr<Device> make_cpu_device(const CpuOptions& options);
+
+// How the weights that a device prepares lie in memory: a later device whose text is the same can
+// use them as they are.
+std::string prepared_form(CpuType type, cpu::Isa isa);
+
+}  // namespace pi0

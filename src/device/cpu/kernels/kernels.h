@@ -1,0 +1,128 @@
+// What is compiled once for each instruction set: plain functions over plain memory, found through
+// tables, so that nothing else is compiled with instructions that the machine may lack.
+//
+// Their sources include no header with inline functions but the compiler's intrinsics and this one:
+// of a function that several files define inline, the linker keeps one copy, which might be theirs.
+#pragma once
+
+#include <cstdint>
+
+namespace pi0::cpu {
+
+enum class Number : std::uint8_t { kF32, kBf16, kInt8, kInt16 };
+
+constexpr int size_of(Number number) {
+  return number == Number::kF32 ? 4 : number == Number::kInt8 ? 1 : 2;
+}
+
+// One inner kernel: a tile of rows x columns of a product, all of its depth (or a part of it).
+//
+// Packed, both operands lie so that the kernel reads on and on. Values of depth are grouped:
+//   activations, a tile   [depth / activation_group][rows of the tile][activation_group]
+//   weights, a panel      [depth / weight_group][columns][weight_group]
+// with zeros up to a whole number of groups; activation_group is a multiple of weight_group.
+struct MultiplyKernel {
+  const char* name;    // its instruction
+  Number activations;  // as the kernel reads them
+  Number stored;       // weights as they are kept in memory
+  Number weights;      // as the kernel reads them: `expand` makes them of what is stored
+  int rows;            // of a tile, at most
+  int columns;         // of a tile; a multiple of 16, or 16
+  int activation_group;
+  int weight_group;
+  int offset;  // that int8 activations are stored with, for instructions that take them unsigned
+
+  // tile (fp32, or int32 where activations are integers) [rows][columns] = or += the product of
+  // `depth` values, a multiple of activation_group.
+  void (*multiply)(const void* activations, const void* weights, void* tile, std::int64_t depth,
+                   int rows, bool add);
+  // Around the tiles of one piece of work on one thread; null where nothing has to be set up.
+  void (*begin)();
+  void (*end)();
+  // Null where weights == stored.
+  void (*expand)(const void* stored, void* weights, std::int64_t count);
+  // The instruction on registers alone, and how many operations (two a multiply-add) one time is.
+  void (*peak)(std::int64_t times);
+  double peak_operations;
+};
+
+// What becomes of a finished tile.
+enum class Finish : std::uint8_t {
+  kStore,  // out = f(y)
+  kAdd,    // out += gate * y
+  kGate,   // out = gelu(y of the first half of the columns) * y of the second, half as wide
+};
+enum class Function : std::uint8_t { kNone, kGelu, kSilu };
+
+struct FinishWork {
+  Finish finish = Finish::kStore;
+  Function function = Function::kNone;
+  Number out_type = Number::kF32;  // or kBf16, of kGate
+  void* out = nullptr;             // [rows][stride]
+  std::int64_t stride = 0;         // in values
+  std::int64_t columns = 0;        // of `out`
+  // By column, each up to a whole number of panels, or null.
+  const float* bias = nullptr;
+  const float* row = nullptr;  // up to `columns`
+  const float* gate = nullptr;
+  // Integers: y = (tile - offset * sum) * column_scale * row_scale.
+  const float* row_scales = nullptr;
+  const float* column_scales = nullptr;
+  const std::int32_t* column_sums = nullptr;
+  int offset = 0;
+};
+
+// Work on whole rows; all but the matrices. Lengths are any from 1 on.
+struct RowKernels {
+  void (*to_bf16)(const float* in, std::uint16_t* out, std::int64_t count);
+  void (*from_bf16)(const std::uint16_t* in, float* out, std::int64_t count);
+  float (*largest)(const float* in, std::int64_t count);  // magnitude
+  // round(in * factor) + offset; |in * factor| is at most 127.
+  void (*to_int8)(const float* in, float factor, int offset, std::uint8_t* out, std::int64_t count);
+  void (*to_int16)(const float* in, float factor, std::int16_t* out, std::int64_t count);
+  // Units of 4 or 64 bytes to places `stride` units apart.
+  void (*scatter)(const void* in, void* out, std::int64_t units, std::int64_t stride,
+                  int unit_bytes);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, float* out,
+                     std::int64_t count);
+  // x / sqrt(mean(x²) + eps) * (1 + scale) + shift; shift may be null.
+  void (*rms_norm)(const float* x, const float* scale, const float* shift, float eps, float* out,
+                   std::int64_t count);
+  // Halves of x: x1 cos - x2 sin, x2 cos + x1 sin.
+  void (*rotate)(float* x, const float* cosines, const float* sines, std::int64_t half);
+  // exp(scale * (x - largest x)) in place; the sum.
+  float (*exponentials)(float* x, float scale, std::int64_t count);
+  void (*multiply_by)(float* x, float factor, std::int64_t count);
+  // A tile of `rows` x (16 or 32) columns whose first is `column`; its row r is row `first_row` + r
+  // of what is finished.
+  void (*finish_tile)(const void* tile, int rows, int tile_columns, bool integers,
+                      std::int64_t first_row, std::int64_t column, const FinishWork& work);
+};
+
+// The tables, one of rows for each level of compilation.
+namespace portable {
+extern const RowKernels kRows;
+extern const MultiplyKernel kF32, kBf16, kInt8;
+}  // namespace portable
+
+#if defined(__x86_64__)
+namespace avx2 {
+extern const RowKernels kRows;
+extern const MultiplyKernel kF32, kBf16, kInt8;
+}  // namespace avx2
+namespace avx512 {
+extern const RowKernels kRows;
+extern const MultiplyKernel kF32, kBf16, kInt8;
+}  // namespace avx512
+namespace avx512_vnni {
+extern const MultiplyKernel kInt8;
+}
+namespace avx512_bf16 {
+extern const MultiplyKernel kBf16;
+}
+namespace amx {
+extern const MultiplyKernel kBf16, kInt8;
+}
+#endif
+
+}  // namespace pi0::cpu

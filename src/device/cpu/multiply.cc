@@ -1,0 +1,162 @@
+#include "device/cpu/multiply.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pi0::cpu {
+namespace {
+
+// A step of depth: with it a tile of activations stays in the first-level cache while it meets the
+// panels of a block, and those stay in the second-level cache while all tiles meet them.
+constexpr std::int64_t kDepthBytes = 2048;  // of one row of activations
+constexpr std::int64_t kPanelsOfBlock = 8;
+// Sums of a block lie in memory between two steps; so many rows of them at once.
+constexpr std::int64_t kRowsOfBlock = 1024;
+
+PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& kernel,
+                     std::byte* data, float* scales) {
+  PackedRows packed{.tiles = RowTiles(rows.rows, kernel.rows),
+                    .padded_depth = round_up(rows.width, kernel.activation_group),
+                    .value_bytes = size_of(kernel.activations),
+                    .data = data,
+                    .scales = scales};
+  const std::int64_t padded = packed.padded_depth;
+  shop.pool->run(packed.tiles.count, [&](std::int64_t tile, int thread) {
+    ThreadScratch& scratch = shop.scratch[static_cast<std::size_t>(thread)];
+    const std::int64_t converted = row_scratch_bytes(kernel, rows.width);
+    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(padded) * 4) +
+                  ThreadScratch::rounded(static_cast<std::size_t>(converted)));
+    auto* const row = scratch.take<float>(padded);
+    auto* const values = scratch.take<std::byte>(converted);
+    const std::int64_t begin = packed.tiles.begin(tile);
+    std::byte* const out = data + begin * padded * packed.value_bytes;
+    for (int i = 0; i < packed.tiles.size(tile); ++i) {
+      const void* const source = rows.row(begin + i);
+      if (rows.type == Number::kBf16) {
+        shop.kernels->from_bf16(static_cast<const std::uint16_t*>(source), row, rows.width);
+      } else {
+        std::memcpy(row, source, static_cast<std::size_t>(rows.width) * 4);
+      }
+      scales[begin + i] = pack_row(kernel, *shop.kernels, row, rows.width, padded, i,
+                                   packed.tiles.size(tile), out, values);
+    }
+  });
+  return packed;
+}
+
+// A part of the product that one thread computes on its own.
+struct Block {
+  std::int64_t first_panel, end_panel;
+  std::int64_t first_tile, end_tile;
+};
+
+class Product {
+ public:
+  Product(Workshop& shop, const PackedRows& rows, const PackedWeights& weights,
+          const FinishWork& finish)
+      : shop_(shop), rows_(rows), weights_(weights), kernel_(*weights.kernel), finish_(finish) {
+    const std::int64_t group = kernel_.activation_group;
+    depth_step_ =
+        std::min(round_up(kDepthBytes / size_of(kernel_.activations), group), rows.padded_depth);
+    divide();
+  }
+
+  void run() {
+    const std::int64_t across = divide_up(weights_.panel_count(), panels_);
+    const std::int64_t down = divide_up(rows_.tiles.count, tiles_);
+    shop_.pool->run(across * down, [&](std::int64_t item, int thread) {
+      const std::int64_t panel = item % across * panels_, tile = item / across * tiles_;
+      compute({panel, std::min(panel + panels_, weights_.panel_count()), tile,
+               std::min(tile + tiles_, rows_.tiles.count)},
+              shop_.scratch[static_cast<std::size_t>(thread)]);
+    });
+  }
+
+ private:
+  // Blocks of about equal size, a multiple of the threads.
+  void divide() {
+    const std::int64_t threads = shop_.pool->size(), panels = weights_.panel_count();
+    const std::int64_t rounds = divide_up(panels, threads * kPanelsOfBlock);
+    panels_ = divide_up(panels, threads * rounds);
+    tiles_ = std::max<std::int64_t>(1, kRowsOfBlock / rows_.tiles.full);
+    const std::int64_t across = divide_up(panels, panels_);
+    if (across < threads) {  // too few columns: share the rows as well
+      tiles_ = std::min(tiles_, divide_up(rows_.tiles.count, divide_up(threads, across)));
+    }
+  }
+
+  void compute(const Block& block, ThreadScratch& scratch) const {
+    const std::int64_t columns = kernel_.columns, full = rows_.tiles.full;
+    const std::int64_t tiles = block.end_tile - block.first_tile;
+    const std::int64_t panels = block.end_panel - block.first_panel;
+    const std::int64_t sums_count = tiles * full * panels * columns;
+    const std::int64_t expanded_count = kernel_.expand ? panels * depth_step_ * columns : 0;
+    const auto expanded_bytes = static_cast<std::size_t>(expanded_count * size_of(kernel_.weights));
+    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(sums_count) * 4) +
+                  ThreadScratch::rounded(expanded_bytes));
+    auto* const sums = scratch.take<float>(sums_count);  // or int32
+    auto* const expanded = scratch.take<std::byte>(static_cast<std::int64_t>(expanded_bytes));
+    if (kernel_.begin != nullptr) kernel_.begin();
+    for (std::int64_t k = 0; k < rows_.padded_depth; k += depth_step_) {
+      const std::int64_t depth = std::min(depth_step_, rows_.padded_depth - k);
+      const bool last = k + depth == rows_.padded_depth;
+      for (std::int64_t p = 0; p < panels && kernel_.expand != nullptr; ++p) {
+        kernel_.expand(stored(block.first_panel + p, k),
+                       expanded + p * depth * columns * size_of(kernel_.weights), depth * columns);
+      }
+      for (std::int64_t t = 0; t < tiles; ++t) {
+        const std::int64_t tile = block.first_tile + t;
+        const int rows = rows_.tiles.size(tile);
+        const std::byte* const activations = rows_.tile(tile) + k * rows * rows_.value_bytes;
+        for (std::int64_t p = 0; p < panels; ++p) {
+          const std::int64_t panel = block.first_panel + p;
+          const std::byte* const weights =
+              kernel_.expand != nullptr ? expanded + p * depth * columns * size_of(kernel_.weights)
+                                        : stored(panel, k);
+          float* const tile_sums = sums + (t * panels + p) * full * columns;
+          kernel_.multiply(activations, weights, tile_sums, depth, rows, k != 0);
+          if (last) {
+            shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers(),
+                                       rows_.tiles.begin(tile), panel * columns, finish_);
+          }
+        }
+      }
+    }
+    if (kernel_.end != nullptr) kernel_.end();
+  }
+
+  bool integers() const { return kernel_.stored == Number::kInt8; }
+  const std::byte* stored(std::int64_t panel, std::int64_t k) const {
+    return weights_.panels + panel * weights_.panel_bytes() +
+           k * kernel_.columns * size_of(kernel_.stored);
+  }
+
+  Workshop& shop_;
+  const PackedRows& rows_;
+  const PackedWeights& weights_;
+  const MultiplyKernel& kernel_;
+  const FinishWork& finish_;
+  std::int64_t depth_step_ = 0;
+  std::int64_t panels_ = 0, tiles_ = 0;  // of a block
+};
+
+}  // namespace
+
+void multiply(Workshop& shop, const RowView& rows, const PackedWeights& weights,
+              FinishWork finish) {
+  const MultiplyKernel& kernel = *weights.kernel;
+  const std::int64_t bytes =
+      rows.rows * round_up(rows.width, kernel.activation_group) * size_of(kernel.activations);
+  const std::int64_t scales_at = round_up(bytes, 64);
+  const Buffer buffer(shop.buffers, static_cast<std::size_t>(scales_at + rows.rows * 4));
+  const PackedRows packed = pack_rows(shop, rows, kernel, buffer.as<std::byte>(),
+                                      reinterpret_cast<float*>(buffer.as<std::byte>() + scales_at));
+  finish.bias = weights.bias;
+  finish.row_scales = packed.scales;
+  finish.column_scales = weights.scales;
+  finish.column_sums = weights.sums;
+  finish.offset = kernel.offset;
+  Product(shop, packed, weights, finish).run();
+}
+
+}  // namespace pi0::cpu

@@ -1,0 +1,176 @@
+#include "device/cpu/packed.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace pi0::cpu {
+namespace {
+
+std::uint16_t bf16_of(float x) {  // to nearest, ties to even; finite
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// A row of the weights' source, as it is stored: contiguous values of `kernel.stored`.
+class RowConverter {
+ public:
+  RowConverter(const MultiplyKernel& kernel, std::int64_t depth)
+      : kernel_(kernel),
+        floats_(static_cast<std::size_t>(depth)),
+        stored_(static_cast<std::size_t>(depth) * size_of(kernel.stored)) {}
+
+  // Returns the scale of integers.
+  float convert(const WeightRow& row) {
+    const HostTensor& tensor = *row.tensor;
+    const auto depth = static_cast<std::int64_t>(floats_.size());
+    if (kernel_.stored == Number::kBf16 && tensor.dtype == DType::kBF16) {
+      std::memcpy(stored_.data(), tensor.data + row.index * depth * 2, stored_.size());
+      return 1;
+    }
+    tensor.copy_to(row.index * depth, floats_);
+    if (kernel_.stored == Number::kF32) {
+      std::memcpy(stored_.data(), floats_.data(), stored_.size());
+      return 1;
+    }
+    if (kernel_.stored == Number::kBf16) {
+      auto* const out = reinterpret_cast<std::uint16_t*>(stored_.data());
+      for (std::int64_t i = 0; i < depth; ++i) out[i] = bf16_of(floats_[i]);
+      return 1;
+    }
+    float largest = 0;
+    for (const float x : floats_) largest = std::max(largest, std::abs(x));
+    const float scale = largest / 127.0f;
+    const float factor = largest == 0 ? 0 : 127.0f / largest;
+    auto* const out = reinterpret_cast<std::int8_t*>(stored_.data());
+    for (std::int64_t i = 0; i < depth; ++i) {
+      out[i] = static_cast<std::int8_t>(std::lrint(floats_[i] * factor));
+    }
+    return scale;
+  }
+  const std::byte* stored() const { return stored_.data(); }
+  std::int32_t sum() const {  // of integers
+    std::int32_t sum = 0;
+    for (const std::byte value : stored_) sum += std::to_integer<std::int8_t>(value);
+    return sum;
+  }
+
+ private:
+  const MultiplyKernel& kernel_;
+  std::vector<float> floats_;
+  std::vector<std::byte> stored_;
+};
+
+// Units of kBytes to every `stride`-th place.
+template <int kBytes>
+void spread(const std::byte* in, std::int64_t units, std::byte* out, std::int64_t stride) {
+  for (std::int64_t i = 0; i < units; ++i) {
+    std::memcpy(out + i * stride * kBytes, in + i * kBytes, kBytes);
+  }
+}
+
+// Values of depth to column `column` of a panel of zeros.
+void place_column(const MultiplyKernel& kernel, const std::byte* values, std::int64_t depth,
+                  int column, std::byte* panel) {
+  const int size = size_of(kernel.stored);
+  const int unit = kernel.weight_group * size;
+  const std::int64_t whole = depth / kernel.weight_group;
+  std::byte* const out = panel + column * unit;
+  if (unit == 4) {
+    spread<4>(values, whole, out, kernel.columns);
+  } else {
+    spread<2>(values, whole, out, kernel.columns);
+  }
+  std::memcpy(out + whole * unit * kernel.columns, values + whole * unit,
+              static_cast<std::size_t>((depth % kernel.weight_group) * size));
+}
+
+}  // namespace
+
+PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
+                           const std::function<WeightRow(std::int64_t)>& row,
+                           const std::function<float(std::int64_t)>& bias, PreparedMemory& memory,
+                           ThreadPool& pool) {
+  PackedWeights packed{.kernel = &kernel, .depth = depth, .columns = columns};
+  const std::int64_t panels = packed.panel_count(), panel_bytes = packed.panel_bytes();
+  const std::int64_t padded = packed.padded_columns();
+  const PreparedMemory::Block block = memory.take(static_cast<std::size_t>(panels * panel_bytes));
+  packed.panels = block.data;
+  // bias, scales, sums: one block
+  const bool integers = kernel.stored == Number::kInt8;
+  const PreparedMemory::Block rest =
+      memory.take(static_cast<std::size_t>(padded) * 4 * ((bias ? 1 : 0) + (integers ? 2 : 0)));
+  auto* next = reinterpret_cast<float*>(rest.data);
+  float* const biases = bias ? next : nullptr;
+  if (bias) next += padded;
+  float* const scales = integers ? next : nullptr;
+  auto* const sums = integers ? reinterpret_cast<std::int32_t*>(next + padded) : nullptr;
+  packed.bias = biases;
+  packed.scales = scales;
+  packed.sums = sums;
+  if (block.ready) return packed;
+
+  pool.run(panels, [&](std::int64_t panel, int) {
+    RowConverter converter(kernel, depth);
+    std::byte* const out = block.data + panel * panel_bytes;
+    std::memset(out, 0, static_cast<std::size_t>(panel_bytes));
+    for (int j = 0; j < kernel.columns; ++j) {
+      const std::int64_t column = panel * kernel.columns + j;
+      const WeightRow source = column < columns ? row(column) : WeightRow();
+      const bool there = source.tensor != nullptr && source.tensor->data != nullptr;
+      float scale = 0;
+      if (there) {
+        scale = converter.convert(source);
+        place_column(kernel, converter.stored(), depth, j, out);
+      }
+      if (biases != nullptr) biases[column] = column < columns ? bias(column) : 0.0f;
+      if (integers) {
+        scales[column] = scale;
+        sums[column] = there ? converter.sum() : 0;
+      }
+    }
+  });
+  return packed;
+}
+
+const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory) {
+  const auto count = static_cast<std::size_t>(tensor.size());
+  const PreparedMemory::Block block = memory.take(count * 4);
+  auto* const values = reinterpret_cast<float*>(block.data);
+  if (!block.ready && tensor.data != nullptr) tensor.copy_to(0, std::span(values, count));
+  return values;
+}
+
+std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth) {
+  return round_up(depth, kernel.activation_group) * size_of(kernel.activations);
+}
+
+float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, float* row,
+               std::int64_t depth, std::int64_t padded_depth, int index, int rows, void* tile,
+               void* scratch) {
+  std::fill(row + depth, row + padded_depth, 0.0f);
+  const void* values = scratch;
+  float step = 1;
+  if (kernel.activations == Number::kF32) {
+    values = row;
+  } else if (kernel.activations == Number::kBf16) {
+    kernels.to_bf16(row, static_cast<std::uint16_t*>(scratch), padded_depth);
+  } else {
+    const float largest = kernels.largest(row, depth);
+    step = largest / 127.0f;
+    const float factor = largest == 0 ? 0 : 127.0f / largest;
+    if (kernel.activations == Number::kInt8) {
+      kernels.to_int8(row, factor, kernel.offset, static_cast<std::uint8_t*>(scratch),
+                      padded_depth);
+    } else {
+      kernels.to_int16(row, factor, static_cast<std::int16_t*>(scratch), padded_depth);
+    }
+  }
+  const int unit = kernel.activation_group * size_of(kernel.activations);
+  kernels.scatter(values, static_cast<std::byte*>(tile) + index * unit,
+                  padded_depth / kernel.activation_group, rows, unit);
+  return step;
+}
+
+}  // namespace pi0::cpu

@@ -1,0 +1,100 @@
+// Both operands of a multiplication, packed as a kernel reads them (kernels/kernels.h has the
+// layouts).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "device/cpu/kernels/kernels.h"
+#include "device/cpu/prepared_memory.h"
+#include "device/cpu/scratch.h"
+#include "device/cpu/thread_pool.h"
+#include "device/host_tensor.h"
+
+namespace pi0::cpu {
+
+constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+
+// Weights [columns, depth] (out, in), transposed into panels.
+struct PackedWeights {
+  const MultiplyKernel* kernel = nullptr;
+  std::int64_t depth = 0;
+  std::int64_t columns = 0;
+  const std::byte* panels = nullptr;
+  const float* bias = nullptr;  // [padded_columns()], or null
+  // int8: what a weight is a multiple of, and the sum of a column's weights.
+  const float* scales = nullptr;       // [padded_columns()]
+  const std::int32_t* sums = nullptr;  // [padded_columns()]
+
+  std::int64_t padded_depth() const { return round_up(depth, kernel->activation_group); }
+  std::int64_t panel_count() const { return divide_up(columns, kernel->columns); }
+  std::int64_t padded_columns() const { return panel_count() * kernel->columns; }
+  std::int64_t panel_bytes() const {  // as stored
+    return padded_depth() * kernel->columns * size_of(kernel->stored);
+  }
+};
+
+// Row `column` of the weights is `row(column)`: of a tensor, at an index; without data, zeros.
+struct WeightRow {
+  const HostTensor* tensor = nullptr;
+  std::int64_t index = 0;
+};
+// Packs into `memory` (or takes what is there already). `bias(column)` may be empty.
+PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
+                           const std::function<WeightRow(std::int64_t)>& row,
+                           const std::function<float(std::int64_t)>& bias, PreparedMemory& memory,
+                           ThreadPool& pool);
+
+// A float vector in `memory`: what a norm or a position embedding keeps.
+const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory);
+
+// Rows of activations in tiles of equally many, as far as that goes.
+struct RowTiles {
+  RowTiles(std::int64_t rows, int most)
+      : rows(rows), count(divide_up(rows, most)), full(divide_up(rows, count)) {}
+  std::int64_t rows;
+  std::int64_t count;
+  std::int64_t full;  // of each but the last
+  std::int64_t begin(std::int64_t tile) const { return std::min(tile * full, rows); }
+  int size(std::int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
+};
+
+// Rows of fp32 or bf16 to read.
+struct RowView {
+  const void* data = nullptr;
+  Number type = Number::kF32;  // or kBf16
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  std::int64_t stride = 0;  // in values
+
+  const void* row(std::int64_t index) const {
+    return static_cast<const std::byte*>(data) + index * stride * size_of(type);
+  }
+};
+
+// Activations, packed.
+struct PackedRows {
+  RowTiles tiles;
+  std::int64_t padded_depth = 0;
+  int value_bytes = 0;
+  std::byte* data = nullptr;
+  float* scales = nullptr;  // a row's, of integers
+
+  const std::byte* tile(std::int64_t index) const {
+    return data + tiles.begin(index) * padded_depth * value_bytes;
+  }
+};
+
+// Bytes that pack_row() needs for a row of `depth`.
+std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth);
+
+// Packs `row` (fp32, `depth` values, zeros follow up to padded_depth) as row `index` of a tile of
+// `rows`. Integers are rounded to 127 steps of the row's largest value; returns that step.
+// `scratch` has row_scratch_bytes(); `row` must have room for padded_depth values.
+float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, float* row,
+               std::int64_t depth, std::int64_t padded_depth, int index, int rows, void* tile,
+               void* scratch);
+
+}  // namespace pi0::cpu

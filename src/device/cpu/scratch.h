@@ -1,0 +1,125 @@
+// Memory for activations that is kept and handed out again: after the first call of a shape, a call
+// allocates none.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace pi0::cpu {
+
+struct AlignedFree {
+  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
+
+inline AlignedBytes allocate_aligned(std::size_t bytes) {
+  return AlignedBytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
+}
+
+// Buffers given back are handed out again to whoever asks for about as much.
+class BufferPool {
+ public:
+  // At least `bytes`; what it has says capacity(bytes).
+  AlignedBytes take(std::size_t bytes) {
+    bytes = capacity(bytes);
+    in_use_ += bytes;
+    most_in_use_ = std::max(most_in_use_, in_use_);
+    if (auto& free = free_[bytes]; !free.empty()) {
+      AlignedBytes buffer = std::move(free.back());
+      free.pop_back();
+      free_bytes_ -= bytes;
+      return buffer;
+    }
+    // Other shapes than before: what they left is not kept for ever.
+    if (in_use_ + free_bytes_ > most_in_use_ + most_in_use_ / 4) drop_free();
+    ++allocations_;
+    return allocate_aligned(bytes);
+  }
+  void give_back(std::size_t bytes, AlignedBytes buffer) {
+    bytes = capacity(bytes);
+    in_use_ -= bytes;
+    free_bytes_ += bytes;
+    free_[bytes].push_back(std::move(buffer));
+  }
+  // How often it has asked the system for memory.
+  std::int64_t allocations() const { return allocations_; }
+  std::size_t held_bytes() const { return in_use_ + free_bytes_; }
+
+ private:
+  // An eighth of a power of two apart, so that a prompt of one token more takes the same buffers.
+  static std::size_t capacity(std::size_t bytes) {
+    const std::size_t step = std::max<std::size_t>(std::bit_floor(bytes) / 8, 64);
+    return (bytes + step - 1) / step * step;
+  }
+  void drop_free() {
+    free_.clear();
+    free_bytes_ = 0;
+  }
+
+  std::map<std::size_t, std::vector<AlignedBytes>> free_;
+  std::size_t in_use_ = 0, most_in_use_ = 0, free_bytes_ = 0;
+  std::int64_t allocations_ = 0;
+};
+
+// A buffer of a pool, which it returns to. The pool must outlive it.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(std::shared_ptr<BufferPool> pool, std::size_t bytes)
+      : pool_(std::move(pool)), bytes_(bytes), data_(pool_->take(bytes)) {}
+  Buffer(Buffer&& other) noexcept = default;
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(data_, other.data_);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_ != nullptr) pool_->give_back(bytes_, std::move(data_));
+  }
+
+  explicit operator bool() const { return data_ != nullptr; }
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_.get());
+  }
+
+ private:
+  std::shared_ptr<BufferPool> pool_;
+  std::size_t bytes_ = 0;
+  AlignedBytes data_;
+};
+
+// One thread's memory within a piece of work: bump allocation, forgotten at the next start().
+class ThreadScratch {
+ public:
+  // Room for `bytes` in all.
+  void start(std::size_t bytes) {
+    if (bytes > size_) {
+      data_ = allocate_aligned(bytes);
+      size_ = bytes;
+    }
+    used_ = 0;
+  }
+  template <typename T>
+  T* take(std::int64_t count) {
+    T* const data = reinterpret_cast<T*>(data_.get() + used_);
+    used_ += rounded(static_cast<std::size_t>(count) * sizeof(T));
+    return data;
+  }
+  static constexpr std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+ private:
+  AlignedBytes data_;
+  std::size_t size_ = 0;
+  std::size_t used_ = 0;
+};
+
+}  // namespace pi0::cpu
