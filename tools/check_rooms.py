@@ -23,7 +23,7 @@ ROOMS = {
     "prompt": ["files"],
     "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "device/cpu", "device/ttnn", "files"],
     "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/cpu", "device/ttnn", "files"],
-    "cli": ["check", "policy", "checkpoint", "model", "device", "device/ttnn", "files"],
+    "cli": ["check", "policy", "checkpoint", "model", "device", "device/cpu", "device/ttnn", "files"],
 }
 TTNN = re.compile(r"#include <(ttnn|tt-metalium|tt_stl)/", re.MULTILINE)
 THIRD_PARTY = re.compile(r"#include <(nlohmann|CLI|png|jpeg|sentencepiece|ttnn)", re.MULTILINE)

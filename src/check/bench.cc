@@ -55,6 +55,7 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
   int warmup = options.warmup.value_or(kWarmup);
   int runs = options.runs.value_or(kRuns);
   std::vector<Timing> times;
+  double peak = options.peak ? options.peak() : 0;
   for (int done = 0; done < warmup + runs; ++done) {
     const bool warm = done >= warmup;
     if (options.progress) {
@@ -69,9 +70,11 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
       runs = options.runs.value_or(kLongRuns);
     }
     if (warm) times.push_back(time);
+    if (warm && options.peak) peak = std::max(peak, options.peak());
   }
   BenchResult result = summarise_times(times);
   result.warmup = warmup;
+  result.peak_flops = peak;
   result.peak_rss_bytes = peak_rss_bytes();
   for (const AuditShare& share : count_flops(config, call)) {
     result.flops += share.flops;
@@ -80,6 +83,10 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
     }
   }
   return result;
+}
+
+double share_of_peak(const BenchResult& result, double flops, double ms) {
+  return result.peak_flops == 0 || ms == 0 ? 0 : flops / (ms / 1e3) / result.peak_flops;
 }
 
 std::uint64_t peak_rss_bytes() {

@@ -15,6 +15,9 @@ struct BenchOptions {
   std::optional<int> warmup;  // calls before the measured ones; else 5, or 1 where a call is long
   std::optional<int> runs;    // measured calls; else 100, or 3 where a call is long
   std::function<void(const Progress&)> progress;  // may be empty
+  // Measures what the machine could do at most, in operations a second; asked before, between and
+  // after the calls, since machines are shared. May be empty.
+  std::function<double()> peak;
 };
 
 struct BenchStage {
@@ -30,12 +33,17 @@ struct BenchResult {
   double p50_ms = 0;
   double p95_ms = 0;
   double flops = 0;
+  double peak_flops = 0;  // a second; the best reading, or 0 where none was asked for
+  double load_ms = 0;     // before the first call, where the caller measured it
   std::vector<BenchStage> stages;
   std::uint64_t peak_rss_bytes = 0;  // of the process, when the last call was done
 };
 
 // A call that takes longer than this is measured a few times only.
 inline constexpr double kLongCallMs = 2000;
+
+// FLOPs in so many milliseconds as a fraction of what the machine could do; 0 without a peak.
+double share_of_peak(const BenchResult& result, double flops, double ms);
 
 // `config` is the runner's network's.
 BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,

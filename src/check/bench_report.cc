@@ -14,10 +14,18 @@ Json json_of(const BenchResult& result) {
   Json stages = Json::array();
   for (const BenchStage& stage : result.stages) {
     stages.push_back({{"name", stage.name}, {"ms", stage.ms}, {"flops", stage.flops}});
+    if (result.peak_flops != 0) {
+      stages.back()["share_of_peak"] = share_of_peak(result, stage.flops, stage.ms);
+    }
   }
-  return {{"warmup", result.warmup},    {"runs", result.runs},     {"mean_ms", result.mean_ms},
-          {"p50_ms", result.p50_ms},    {"p95_ms", result.p95_ms}, {"flops", result.flops},
-          {"stages", std::move(stages)}};
+  Json json{{"warmup", result.warmup},    {"runs", result.runs},       {"mean_ms", result.mean_ms},
+            {"p50_ms", result.p50_ms},    {"p95_ms", result.p95_ms},   {"flops", result.flops},
+            {"load_ms", result.load_ms},  {"stages", std::move(stages)}};
+  if (result.peak_flops != 0) {
+    json["peak_flops"] = result.peak_flops;
+    json["share_of_peak"] = share_of_peak(result, result.flops, result.mean_ms);
+  }
+  return json;
 }
 
 double stage_ms(const BenchResult& result, const std::string& name) {
@@ -41,10 +49,13 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   }
   ReportSection times{"Milliseconds of a call", {}, {}};
   times.table.columns = {"", ">ms", ">FLOPs", ">rate"};
+  const bool peak = result.peak_flops != 0;
+  if (peak) times.table.columns.push_back(">of peak");
   if (other) times.table.columns.insert(times.table.columns.end(), {">other ms", ">times faster"});
   const auto add = [&](const std::string& name, double ms, double flops, double other_ms) {
     std::vector<std::string> row{name, ms_text(ms), flops == 0 ? "" : flops_text(flops),
                                  rate_text(flops, ms)};
+    if (peak) row.push_back(flops == 0 ? "" : share_text(share_of_peak(result, flops, ms)));
     if (other) {
       row.push_back(ms_text(other_ms));
       row.push_back(ms == 0 ? "" : number_text(other_ms / ms, 2));
@@ -58,8 +69,17 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("P50", result.p50_ms, 0, other ? other->result.p50_ms : 0);
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
   report.sections.push_back(std::move(times));
-  report.sections.push_back(
-      {"Memory", {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes))}, {}});
+  if (peak && subject.cpu) {
+    report.lines.push_back("peak: " + flops_text(result.peak_flops) + "/s, " +
+                           subject.cpu->instruction + " on registers alone, " +
+                           std::to_string(subject.cpu->threads) +
+                           " threads; the best of readings before, between and after the calls");
+  }
+  report.sections.push_back({"Memory and loading",
+                             {"peak resident: " +
+                                  bytes_text(static_cast<double>(result.peak_rss_bytes)),
+                              "loading: " + ms_text(result.load_ms) + " ms"},
+                             {}});
   return report;
 }
 
@@ -67,6 +87,11 @@ Json bench_json(const BenchSubject& subject, const BenchResult& result,
                 const std::optional<BenchOther>& other) {
   Json json{{"network", subject.network}, {"device", subject.device}};
   json.update(json_of(result));
+  if (subject.cpu) {
+    json["isa"] = subject.cpu->isa;
+    json["dtype"] = subject.cpu->dtype;
+    json["threads"] = subject.cpu->threads;
+  }
   json["peak_rss_bytes"] = result.peak_rss_bytes;  // before the other device was there
   if (other) {
     json["against"] = {{"device", other->device}};

@@ -10,9 +10,18 @@
 
 namespace pi0 {
 
+// What the CPU device runs with.
+struct BenchCpu {
+  std::string isa;          // "avx512_bf16"
+  std::string dtype;        // "bf16"
+  int threads = 0;
+  std::string instruction;  // whose peak was measured: "vdpbf16ps"
+};
+
 struct BenchSubject {
   std::string network;  // "pi0, 3 cameras, 48 tokens, 10 steps"
   std::string device;   // which, and why
+  std::optional<BenchCpu> cpu;
 };
 
 // `other`: another device's times for the same calls.
@@ -24,7 +33,8 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
                     const std::optional<BenchOther>& other);
 
 // Keys that scripts rely on: mean_ms, p50_ms, p95_ms, flops, stages (each name, ms, flops),
-// peak_rss_bytes.
+// peak_rss_bytes, load_ms; of the CPU also isa, dtype, threads, peak_flops (a second), and
+// share_of_peak, in all and in each stage.
 Json bench_json(const BenchSubject& subject, const BenchResult& result,
                 const std::optional<BenchOther>& other);
 

@@ -1,4 +1,5 @@
 // pi0 bench: how long does a call take?
+#include <chrono>
 #include <memory>
 
 #include "check/bench_report.h"
@@ -6,6 +7,8 @@
 #include "cli/policy_arguments.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "device/cpu/peak.h"
+#include "policy/memory.h"
 
 namespace pi0 {
 namespace {
@@ -19,12 +22,30 @@ struct BenchArguments {
   std::filesystem::path json;
 };
 
+struct Measured {
+  BenchOther bench;
+  std::optional<BenchCpu> cpu;
+};
+
 // On one device, which goes before the next comes: weights are never held twice.
-BenchOther measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
-                   const BenchOptions& options) {
-  network.progress = options.progress;
-  Runner runner(checkpoint, network);
-  return {runner.device(), bench(runner, checkpoint.model, call, options)};
+Measured measure(const Checkpoint& checkpoint, const NetworkOptions& network,
+                 const NetworkCall& call, BenchOptions options) {
+  ChosenDevice chosen = choose_device(device_request(network));
+  require_memory(checkpoint, chosen, 0);
+  Measured measured;
+  if (chosen.cpu) {
+    options.peak = [&measured, cpu = *chosen.cpu] {
+      const CpuPeak peak = measure_peak(cpu);
+      measured.cpu = {cpu::name_of(cpu.isa), name_of(cpu.type), cpu.threads, peak.instruction};
+      return peak.operations_per_second;
+    };
+  }
+  const auto start = std::chrono::steady_clock::now();
+  Runner runner(checkpoint, std::move(chosen), options.progress);
+  const std::chrono::duration<double, std::milli> load = std::chrono::steady_clock::now() - start;
+  measured.bench = {runner.device(), bench(runner, checkpoint.model, call, options)};
+  measured.bench.result.load_ms = load.count();
+  return measured;
 }
 
 int run_bench_verb(BenchArguments arguments) {
@@ -35,18 +56,19 @@ int run_bench_verb(BenchArguments arguments) {
   arguments.bench.progress = line.callback();
   // A device that is not there is refused before the other is measured.
   if (!arguments.against.empty()) choose_device({.name = arguments.against});
-  const BenchOther measured = measure(checkpoint, arguments.device, call, arguments.bench);
+  const Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
     NetworkOptions against;
     against.device = arguments.against;
-    other = measure(checkpoint, against, call, arguments.bench);
+    other = measure(checkpoint, against, call, arguments.bench).bench;
   }
   line.finish();
   const BenchSubject subject{
-      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.device};
-  give_report(bench_report(subject, measured.result, other),
-              bench_json(subject, measured.result, other), arguments.json);
+      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.bench.device,
+      measured.cpu};
+  give_report(bench_report(subject, measured.bench.result, other),
+              bench_json(subject, measured.bench.result, other), arguments.json);
   return kExitOk;
 }
 

@@ -21,7 +21,7 @@ struct F32 {
   static Sum multiply_add(Sum sum, __m256 unit, __m256 weights) {
     return _mm256_fmadd_ps(unit, weights, sum);
   }
-  static void keep(__m256& unit) { asm volatile("" : "+x"(unit)); }
+  static void keep(__m256& value) { asm volatile("" : "+x"(value)); }
 };
 
 struct Int16 {
@@ -39,7 +39,7 @@ struct Int16 {
   static Sum multiply_add(Sum sum, __m256i unit, __m256i weights) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(unit, weights));
   }
-  static void keep(__m256i& unit) { asm volatile("" : "+x"(unit)); }
+  static void keep(__m256i& value) { asm volatile("" : "+x"(value)); }
 };
 
 void expand_bf16(const void* stored, void* weights, std::int64_t count) {

@@ -63,19 +63,25 @@ void multiply_tile(const void* activations, const void* weights, void* tile, std
 }
 
 // The instruction on registers alone: as many sums as a full tile has, none waiting for another.
+// keep() hides from the compiler that all of them, and all times, come to the same.
 template <typename Vector>
 void peak(std::int64_t times) {
   constexpr int kSums = Vector::kRows * kTileVectors;
   alignas(64) static const char zeros[64] = {};
   typename Vector::Sum sums[kSums];
 #pragma GCC unroll 32
-  for (int i = 0; i < kSums; ++i) sums[i] = Vector::zero();
+  for (int i = 0; i < kSums; ++i) {
+    sums[i] = Vector::zero();
+    Vector::keep(sums[i]);
+  }
   auto unit = Vector::unit(zeros);
   auto weights = Vector::weights(zeros);
   for (std::int64_t time = 0; time < times; ++time) {
-    Vector::keep(unit);  // so that the loop is not done once for all
 #pragma GCC unroll 32
-    for (int i = 0; i < kSums; ++i) sums[i] = Vector::multiply_add(sums[i], unit, weights);
+    for (int i = 0; i < kSums; ++i) {
+      Vector::keep(unit);
+      sums[i] = Vector::multiply_add(sums[i], unit, weights);
+    }
   }
   alignas(64) char result[64];
 #pragma GCC unroll 32

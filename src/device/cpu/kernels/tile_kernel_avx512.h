@@ -14,9 +14,9 @@ struct Avx512F32Sums {
   static Sum zero() { return _mm512_setzero_ps(); }
   static Sum load(const void* from) { return _mm512_loadu_ps(from); }
   static void store(void* to, Sum sum) { _mm512_storeu_ps(to, sum); }
-  template <typename Unit>
-  static void keep(Unit& unit) {
-    asm volatile("" : "+v"(unit));
+  template <typename Register>
+  static void keep(Register& value) {
+    asm volatile("" : "+v"(value));
   }
 };
 
@@ -30,7 +30,7 @@ struct Avx512IntegerSums {
   static __m512i unit(const void* from) {
     return _mm512_set1_epi32(*static_cast<const std::int32_t*>(from));
   }
-  static void keep(__m512i& unit) { asm volatile("" : "+v"(unit)); }
+  static void keep(__m512i& value) { asm volatile("" : "+v"(value)); }
 };
 
 }  // namespace
