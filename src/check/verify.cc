@@ -19,11 +19,42 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
   throw Error(ErrorCode::kInvalidInput, where + ": " + sentence);
 }
 
+// How a stage is judged.
+struct Rule {
+  double tolerance = 0;
+  double least_correlation = 0;               // see StageResult
+  const std::vector<float>* noise = nullptr;  // [rows, width], of what started from it
+  std::int64_t noise_width = 0;
+};
+
+// `values` [rows, columns] less the noise's columns of the same number.
+std::vector<float> without_noise(std::span<const float> values, std::int64_t columns,
+                                 const Rule& rule) {
+  std::vector<float> moved(values.begin(), values.end());
+  for (std::size_t i = 0; i < moved.size(); ++i) {
+    const auto row = static_cast<std::int64_t>(i) / columns;
+    const auto column = static_cast<std::int64_t>(i) % columns;
+    moved[i] -= (*rule.noise)[static_cast<std::size_t>(row * rule.noise_width + column)];
+  }
+  return moved;
+}
+
 StageResult judge(const std::string& name, const Shape& shape, std::span<const float> expected,
-                  std::span<const float> actual, double tolerance) {
+                  std::span<const float> actual, const Rule& rule) {
   const Difference difference = compare(expected, actual);
-  return {name, shape, difference.largest, tolerance * std::max(1.0, difference.magnitude),
-          difference.correlation};
+  StageResult result{name,
+                     shape,
+                     difference.largest,
+                     rule.tolerance * std::max(1.0, difference.magnitude),
+                     difference.correlation,
+                     rule.least_correlation};
+  if (rule.noise != nullptr && rule.least_correlation > 0) {
+    const std::int64_t columns = shape.back();
+    result.correlation =
+        compare(without_noise(expected, columns, rule), without_noise(actual, columns, rule))
+            .correlation;
+  }
+  return result;
 }
 
 // Keeps what the network shows, under the name and index of each stage.
@@ -135,7 +166,7 @@ std::vector<float> derived(const std::string& stage, const Collector& collector,
 
 // Rows of results: one a layer or a step where the first dimension counts those.
 void add_results(const std::string& stage, const Shape& shape, const std::vector<float>& expected,
-                 const std::vector<float>& actual, const std::vector<bool>& valid, double tolerance,
+                 const std::vector<float>& actual, const std::vector<bool>& valid, const Rule& rule,
                  std::vector<StageResult>& results) {
   const bool each =
       stage == "prefix_keys" || stage == "prefix_values" || stage == "x_t" || stage == "v_t";
@@ -152,7 +183,7 @@ void add_results(const std::string& stage, const Shape& shape, const std::vector
       kept_actual.push_back(actual[static_cast<std::size_t>(part) * size + i]);
     }
     results.push_back(judge(each ? stage + " " + std::to_string(part) : stage, part_shape,
-                            kept_expected, kept_actual, tolerance));
+                            kept_expected, kept_actual, rule));
   }
 }
 
@@ -163,6 +194,23 @@ SampleOptions sample_options(int steps, const std::vector<float>& noise,
   sample.noise = noise;
   sample.progress = options.progress;
   return sample;
+}
+
+// Of a stage by its plain name. What is not the device's work is as exact as ever.
+Rule network_rule(std::string_view stage, const Runner& runner, const std::vector<float>& noise,
+                  const VerifyOptions& options) {
+  Rule rule{.tolerance = options.tolerance};
+  if (runner.least_correlation() == 0 || stage == "prefix_mask" || stage == "prefix_positions" ||
+      stage == "time") {
+    return rule;
+  }
+  rule.least_correlation = kStageCorrelation;
+  if (stage.ends_with("actions")) rule.least_correlation = runner.least_correlation();
+  if (stage == "x_t" || stage == "actions" || stage == "model_actions") {
+    rule.noise = &noise;
+    rule.noise_width = runner.info().action_dim;
+  }
+  return rule;
 }
 
 // In the order in which the network computes them.
@@ -214,8 +262,8 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
     computed.shape = shape;
     computed.values =
         Layout::spread(packed, valid, width, static_cast<std::size_t>(element_count(shape)));
-    add_results(stage, shape, recorded->second.values, computed.values, valid, options.tolerance,
-                verification.stages);
+    add_results(stage, shape, recorded->second.values, computed.values, valid,
+                network_rule(stage, runner, recording.noise, options), verification.stages);
   }
   if (verification.stages.empty()) {
     refuse(where, "holds inputs but no stage to compare with; see docs/recordings.md");
@@ -237,14 +285,15 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   Verification verification;
   verification.warnings = prepared.warnings;
   const auto add = [&](const std::string& name, const Shape& shape, std::vector<float> values,
-                       double tolerance, const std::vector<bool>& valid = {}) {
+                       const Rule& rule, const std::vector<bool>& valid = {}) {
     const auto found = recorded.results.find(name);
     if (found == recorded.results.end()) return;
     const std::string full = recorded.name + "." + name;
     if (found->second.shape == shape) {
-      add_results(full, shape, found->second.values, values, valid, tolerance, verification.stages);
+      add_results(full, shape, found->second.values, values, valid, rule, verification.stages);
     } else {  // another number of tokens, say: a verdict, not a fault of the recording
-      verification.stages.push_back({full, shape, kInfinity, tolerance, 0});
+      verification.stages.push_back(
+          {full, shape, kInfinity, rule.tolerance, 0, rule.least_correlation});
     }
     verification.computed[full] = {shape, std::move(values)};
   };
@@ -262,9 +311,9 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
     }
   }
   const Shape token_shape{static_cast<std::int64_t>(tokens.size())};
-  add("tokens", token_shape, std::move(tokens), 0, valid);
+  add("tokens", token_shape, std::move(tokens), {}, valid);
   add("normalised_state", {static_cast<std::int64_t>(prepared.normalised_state.size())},
-      prepared.normalised_state, kNormalisationTolerance);
+      prepared.normalised_state, {.tolerance = kNormalisationTolerance});
   // lerobot cuts to the robot's dimensions before it un-normalises, openpi after.
   const auto recorded_model = recorded.results.find("model_actions");
   if (recorded_model != recorded.results.end() && recorded_model->second.shape.size() == 2) {
@@ -275,9 +324,13 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
       const auto begin = model_actions.begin() + row * width;
       cut.insert(cut.end(), begin, begin + columns);
     }
-    add("model_actions", {horizon, columns}, std::move(cut), options.tolerance);
+    add("model_actions", {horizon, columns}, std::move(cut),
+        network_rule("model_actions", runner, recorded.noise, options));
   }
-  add("actions", {horizon, dims}, actions, options.tolerance);
+  // In the robot's units, in which the noise is not known.
+  Rule rule = network_rule("actions", runner, recorded.noise, options);
+  rule.noise = nullptr;
+  add("actions", {horizon, dims}, actions, rule);
   if (verification.stages.empty()) {
     refuse(where, "case " + recorded.name + " holds no result to compare with");
   }

@@ -45,6 +45,7 @@ ChosenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& name,
   ChosenDevice chosen;
   chosen.description = name + " (" + api->description() + "; " + reason;
   chosen.card = api->card();
+  chosen.least_correlation = 0.99;
   chosen.policies = default_policies(*chosen.card);
   for (const std::string& setting : settings) {
     override_policy(*chosen.policies, setting);
@@ -118,6 +119,9 @@ ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
                        cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +
                        (options.threads == 1 ? " thread; " : " threads; ") + reason + ")";
   chosen.cpu = options;
+  chosen.least_correlation = options.type == CpuType::kFp32   ? 0
+                             : options.type == CpuType::kBf16 ? 0.999
+                                                              : 0.995;
   if (request.log == nullptr) {
     chosen.device = make_cpu_device(options);
   } else if (request.arithmetic) {

@@ -41,6 +41,9 @@ struct ChosenDevice {
   std::optional<Card> card;          // whose memory it has; without one it has the host's
   std::optional<Policies> policies;  // of a card
   std::optional<CpuOptions> cpu;     // of the CPU device
+  // How well what it adds to the noise has to correlate with fp32, where it computes in less; 0: it
+  // is fp32 itself.
+  double least_correlation = 0;
 };
 
 // What a choice depends on: this build, and this machine.

@@ -56,7 +56,7 @@ Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options)
 
 Runner::Runner(const Checkpoint& checkpoint, ChosenDevice device,
                const std::function<void(const Progress&)>& progress)
-    : device_(std::move(device.description)) {
+    : device_(std::move(device.description)), least_correlation_(device.least_correlation) {
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
   const auto prepared = [&](int done) {

@@ -30,6 +30,8 @@ class Runner {
 
   const NetworkInfo& info() const { return info_; }
   const std::string& device() const { return device_; }
+  // As ChosenDevice::least_correlation.
+  double least_correlation() const { return least_correlation_; }
 
   // See Network::sample_actions. Calls are serialised.
   std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options,
@@ -49,6 +51,7 @@ class Runner {
 
   NetworkInfo info_;
   std::string device_;
+  double least_correlation_ = 0;
   std::mutex mutex_;
   std::unique_ptr<Pi0> model_;
   // Whose images may be on the device already: kept until the call after, so that no other input
