@@ -29,43 +29,54 @@ class BufferPool {
   // At least `bytes`; what it has says capacity(bytes).
   AlignedBytes take(std::size_t bytes) {
     bytes = capacity(bytes);
-    in_use_ += bytes;
-    most_in_use_ = std::max(most_in_use_, in_use_);
+    ++takes_;
+    held_bytes_ += bytes;
     if (auto& free = free_[bytes]; !free.empty()) {
-      AlignedBytes buffer = std::move(free.back());
+      AlignedBytes buffer = std::move(free.back().data);
       free.pop_back();
-      free_bytes_ -= bytes;
+      held_bytes_ -= bytes;
       return buffer;
     }
-    // Other shapes than before: what they left is not kept for ever.
-    if (in_use_ + free_bytes_ > most_in_use_ + most_in_use_ / 4) drop_free();
+    drop_idle();
     ++allocations_;
     return allocate_aligned(bytes);
   }
   void give_back(std::size_t bytes, AlignedBytes buffer) {
-    bytes = capacity(bytes);
-    in_use_ -= bytes;
-    free_bytes_ += bytes;
-    free_[bytes].push_back(std::move(buffer));
+    free_[capacity(bytes)].push_back({std::move(buffer), takes_});
   }
   // How often it has asked the system for memory.
   std::int64_t allocations() const { return allocations_; }
-  std::size_t held_bytes() const { return in_use_ + free_bytes_; }
+  std::size_t held_bytes() const { return held_bytes_; }
 
  private:
+  struct Free {
+    AlignedBytes data;
+    std::int64_t since;  // takes_ when it was given back
+  };
+
+  // About as many takes as a call of π0 has. A call that allocates none drops none, so what its
+  // parts left for one another stays, however large all of it is together.
+  static constexpr std::int64_t kIdleTakes = 4096;
+
   // An eighth of a power of two apart, so that a prompt of one token more takes the same buffers.
   static std::size_t capacity(std::size_t bytes) {
     const std::size_t step = std::max<std::size_t>(std::bit_floor(bytes) / 8, 64);
     return (bytes + step - 1) / step * step;
   }
-  void drop_free() {
-    free_.clear();
-    free_bytes_ = 0;
+  // Other shapes than before are asked for: what those left is not kept for ever.
+  void drop_idle() {
+    for (auto& [bytes, free] : free_) {  // each with what was given back first in front
+      const auto kept = std::find_if(free.begin(), free.end(), [this](const Free& one) {
+        return takes_ - one.since <= kIdleTakes;
+      });
+      held_bytes_ -= bytes * static_cast<std::size_t>(kept - free.begin());
+      free.erase(free.begin(), kept);
+    }
   }
 
-  std::map<std::size_t, std::vector<AlignedBytes>> free_;
-  std::size_t in_use_ = 0, most_in_use_ = 0, free_bytes_ = 0;
-  std::int64_t allocations_ = 0;
+  std::map<std::size_t, std::vector<Free>> free_;
+  std::size_t held_bytes_ = 0;  // in use and free
+  std::int64_t takes_ = 0, allocations_ = 0;
 };
 
 // A buffer of a pool, which it returns to. The pool must outlive it.
