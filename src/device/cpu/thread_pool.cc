@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -58,8 +59,7 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
-  std::unique_lock lock(busy_, std::defer_lock);
-  if (count < 2 || workers_.empty() || !lock.try_lock()) {
+  if (count < 2 || workers_.empty() || busy_.test_and_set(std::memory_order_acquire)) {
     for (std::int64_t item = 0; item < count; ++item) call(work, item, 0);
     return;
   }
@@ -75,6 +75,7 @@ void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
        left = working_.load(std::memory_order_acquire)) {
     await_change(working_, left);
   }
+  busy_.clear(std::memory_order_release);
 }
 
 void ThreadPool::take_items(int thread) {

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -45,7 +44,7 @@ class ThreadPool {
   void take_items(int thread);
   void serve(int thread);
 
-  std::mutex busy_;  // held by the thread whose work the pool has
+  std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   // The present work, written before `round_` is raised and read after.
   Call call_ = nullptr;
   const void* work_ = nullptr;
