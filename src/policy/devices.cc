@@ -113,7 +113,7 @@ ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
     refuse(request.name, std::to_string(options.threads) + " threads, expected 1 to " +
                              std::to_string(cores) + ", the cores that this process may use");
   }
-  options.memory = request.memory;
+  if (request.memory) options.memory = request.memory(options);
   ChosenDevice chosen;
   chosen.description = std::string("cpu (") + name_of(options.type) + " on " +
                        cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +

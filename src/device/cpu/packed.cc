@@ -99,8 +99,9 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   packed.panels = block.data;
   // bias, scales, sums: one block
   const bool integers = kernel.stored == Number::kInt8;
-  const PreparedMemory::Block rest =
-      memory.take(static_cast<std::size_t>(padded) * 4 * ((bias ? 1 : 0) + (integers ? 2 : 0)));
+  const std::size_t vectors = (bias ? 1 : 0) + (integers ? 2 : 0);
+  PreparedMemory::Block rest;
+  if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);
   auto* next = reinterpret_cast<float*>(rest.data);
   float* const biases = bias ? next : nullptr;
   if (bias) next += padded;
