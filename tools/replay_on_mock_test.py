@@ -238,6 +238,28 @@ class ReplayTest(unittest.TestCase):
         self.refuse(recording, "no call of TTNN is known")
 
 
+class RootTest(unittest.TestCase):
+    def lay_out(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, TOOL.parent / "ttnn_mock/runtime.py", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_lays_out_a_root_and_keeps_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder, "new/root")
+            done = self.lay_out(root)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, f"export TT_METAL_RUNTIME_ROOT={root}\n")
+            for name in ("tt_metal", "runtime/hw", "runtime/sfpi/compiler/bin/riscv-tt-elf-g++"):
+                self.assertTrue((root / name).exists(), name)
+            again = self.lay_out(root)
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("is not empty", again.stderr)
+
+
 if __name__ == "__main__":
     try:
         find_package()
