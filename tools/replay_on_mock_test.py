@@ -155,8 +155,21 @@ class ReplayTest(unittest.TestCase):
         recording = Recording()
         recording.linear(recording.tensor([1, 1, 50, 1024]))
         recording.operations[0]["circular_buffer_bytes"] -= 1000
-        _, output, report = self.replay(recording)
-        self.assertEqual(report["recorded_less"]["value"], 1000, output)
+        self.refuse(recording, "operations[0] (linear", "1000 bytes of its circular buffers")
+        recording.operations[0]["circular_buffer_bytes"] += 3000
+        status, output, report = self.replay(recording)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(report["recorded_more"]["value"], 2000, output)
+
+    def test_refuses_tensors_in_l1_that_nobody_reads(self) -> None:
+        recording = Recording()
+        recording.linear(recording.tensor([1, 1, 50, 1024]))
+        # The result's tiles, two a core, and a tile that no call reads.
+        for recorded, expected in ((2 * 2048, 0), (3 * 2048, 1)):
+            recording.operations[0]["l1_bytes_per_core"] = recorded
+            status, output, _ = self.replay(recording)
+            self.assertEqual(status, expected, output)
+        self.refuse(recording, "operations[0] (linear", "off by 2048 bytes a core")
 
     def test_knows_a_view_that_was_recorded_as_a_copy(self) -> None:
         recording = Recording()
