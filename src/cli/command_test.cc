@@ -289,6 +289,19 @@ TEST_F(CommandTest, AuditOfAFullSizeNetwork) {
     ASSERT_EQ(result.status, 0) << result.err;
     const Json json = read_json(path("a.json"));
     EXPECT_EQ(json["flops_on_device_share"], 1.0);
+    // Of what the network asks for: nothing is left out, and padding adds little.
+    const Result asked = pi0(std::string("audit --random ") + kind + " --device reference --json " +
+                             path("asked.json"));
+    ASSERT_EQ(asked.status, 0) << asked.err;
+    const Json stages = read_json(path("asked.json"))["stages"];
+    ASSERT_EQ(stages.size(), 3u);
+    ASSERT_EQ(json["stages"].size(), 3u);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(json["stages"][i]["name"], stages[i]["name"]);
+      const double flops = stages[i]["flops"];
+      EXPECT_GE(json["stages"][i]["flops"].get<double>(), flops) << stages[i]["name"];
+      EXPECT_LE(json["stages"][i]["flops"].get<double>(), 1.2 * flops) << stages[i]["name"];
+    }
     EXPECT_GE(json["operations_on_device_share"].get<double>(), 0.99);
     EXPECT_EQ(json["live_tensors_after"], 0);
     EXPECT_GT(json["peak_l1_bytes_per_core"].get<double>(), 0);
