@@ -1,9 +1,12 @@
-// What tests of devices share: weights from a formula, and every operation once. For tests only.
+// What tests of devices share: weights from a formula and random ones, and every operation once.
+// For tests only.
 #pragma once
 
 #include <cmath>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,34 @@ inline HostTensor test_weight(const Shape& shape, int seed) {
   auto values = std::make_shared<std::vector<float>>(test_values(shape, seed));
   return {"weight " + std::to_string(seed), DType::kF32, shape,
           reinterpret_cast<const std::byte*>(values->data()), values};
+}
+
+// A random tensor in host memory.
+class Random {
+ public:
+  std::vector<float> values(std::int64_t count, float size = 1) {
+    std::normal_distribution<float> normal(0, size);
+    std::vector<float> result(static_cast<std::size_t>(count));
+    for (float& value : result) value = normal(generator_);
+    return result;
+  }
+  HostTensor tensor(const Shape& shape, float size) {
+    auto data = std::make_shared<std::vector<float>>(values(element_count(shape), size));
+    return {"random", DType::kF32, shape, reinterpret_cast<const std::byte*>(data->data()), data};
+  }
+  // A weight [out, in] that keeps the size of what it multiplies.
+  HostTensor weight(std::int64_t out, std::int64_t in) {
+    return tensor({out, in}, 1.0f / std::sqrt(static_cast<float>(in)));
+  }
+
+ private:
+  std::mt19937 generator_{7};
+};
+
+inline std::string name(std::initializer_list<std::int64_t> numbers) {
+  std::string text;
+  for (const std::int64_t number : numbers) text.append(" ").append(std::to_string(number));
+  return text;
 }
 
 // Asks `device` for every operation that device.h has, and gives what came out, by name. Sizes are

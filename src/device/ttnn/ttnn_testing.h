@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "device/reference/reference.h"
+#include "device/test_support.h"
 #include "device/ttnn/emulated_shim.h"
 #include "device/ttnn/ttnn.h"
 
@@ -49,28 +49,6 @@ inline void expect_close(const std::vector<float>& actual, const std::vector<flo
   }
 }
 
-// A random tensor in host memory.
-class Random {
- public:
-  std::vector<float> values(std::int64_t count, float size = 1) {
-    std::normal_distribution<float> normal(0, size);
-    std::vector<float> result(static_cast<std::size_t>(count));
-    for (float& value : result) value = normal(generator_);
-    return result;
-  }
-  HostTensor tensor(const Shape& shape, float size) {
-    auto data = std::make_shared<std::vector<float>>(values(element_count(shape), size));
-    return {"random", DType::kF32, shape, reinterpret_cast<const std::byte*>(data->data()), data};
-  }
-  // A weight [out, in] that keeps the size of what it multiplies.
-  HostTensor weight(std::int64_t out, std::int64_t in) {
-    return tensor({out, in}, 1.0f / std::sqrt(static_cast<float>(in)));
-  }
-
- private:
-  std::mt19937 generator_{7};
-};
-
 class TtnnTest : public testing::TestWithParam<std::string> {
  protected:
   TtnnTest()
@@ -94,11 +72,5 @@ class TtnnTest : public testing::TestWithParam<std::string> {
   const Card& card;
   std::unique_ptr<Device> ttnn, reference;
 };
-
-inline std::string name(std::initializer_list<std::int64_t> numbers) {
-  std::string text;
-  for (const std::int64_t number : numbers) text.append(" ").append(std::to_string(number));
-  return text;
-}
 
 }  // namespace pi0
