@@ -71,7 +71,7 @@ TEST(BenchTest, TheRatioIsHowManyTimesFaster) {
   BenchResult fast = summarise_times({timing(1, 1, 1, 4)});
   fast.peak_rss_bytes = 7;  // its own, whatever the other device took since
   const BenchResult slow = summarise_times({timing(9, 9, 9, 40)});
-  const Json json = bench_json({"pi0", "a"}, fast, BenchOther{"b", slow});
+  const Json json = bench_json({"pi0", "a", {}}, fast, BenchOther{"b", slow});
   EXPECT_DOUBLE_EQ(json["times_faster"].get<double>(), 10);
   EXPECT_DOUBLE_EQ(json["against"]["mean_ms"].get<double>(), 40);
   EXPECT_EQ(json["peak_rss_bytes"], 7);
