@@ -104,8 +104,11 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
                    "/config.json --state 0,0,0,0 --prompt x"),
                {"config.json", "PNG"});
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
-  expect_error(pi0("run " + kPolicy + " --device cpu --image base_0_rgb=" + kFrame),
-               {"cpu", "reference"});
+  expect_error(pi0("run " + kPolicy + " --device gpu --image base_0_rgb=" + kFrame),
+               {"gpu", "cpu", "reference"});
+  expect_error(pi0(run("--dtype fp16")), {"fp16", "bf16"});
+  expect_error(pi0(run("--dtype int8")), {"reference", "--device cpu"});
+  expect_error(pi0(run("--threads 0")), {"0", "whole number"});
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});
   EXPECT_EQ(files_left(), 0u);
 }

@@ -93,7 +93,7 @@ CpuType cpu_type(const DeviceRequest& request, const DeviceName& device) {
   if (device.which && !request.dtype.empty() && name != request.dtype) {
     refuse(request.name, "but the dtype asked for is " + request.dtype);
   }
-  if (name.empty()) return CpuType::kBf16;
+  if (name.empty() && !device.which) return CpuType::kBf16;
   for (const CpuType type : {CpuType::kBf16, CpuType::kInt8, CpuType::kFp32}) {
     if (name == name_of(type)) return type;
   }
