@@ -8,7 +8,7 @@
 set -euo pipefail
 
 packages=(g++ make cmake pkg-config nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev
-          libsentencepiece-dev)
+          libsentencepiece-dev libxxhash-dev)
 case "${1:-}" in
   "") ;;
   check) packages+=(libgtest-dev clang python3 python3-venv) ;;

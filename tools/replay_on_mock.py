@@ -7,8 +7,9 @@
 
 TTNN refuses what a card would refuse: shapes, layouts, masks, program configurations, memory. The
 circular buffers of each call, which it does not hold against anything on the mock, this tool holds
-against the card's L1. No card, no torch. Exit status: 0 all accepted, 1 refused, 77 skipped
-because this Python has no such TTNN.
+against the card's L1. What was recorded of L1 must be TTNN's, or an audit would promise what a card
+has no room for. No card, no torch. Exit status: 0 all accepted, 1 refused, 77 skipped because this
+Python has no such TTNN.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> int:
         replay.run(operations)
     except ReplayError as error:
         refusal = str(error)
+    refusal = refusal or misjudged(replay.findings)
     seconds = time.monotonic() - start
     if arguments.json:
         report = {"ttnn": TTNN_VERSION, "card": card.name, "seconds": round(seconds, 2)}
@@ -76,6 +78,16 @@ def read_operations(path: Path) -> list[dict[str, Any]]:
     if not any(operation.get("inputs") for operation in recording["operations"]):
         raise ValueError(f"{path}: its operations have no 'inputs', so they cannot be replayed")
     return recording["operations"]
+
+
+def misjudged(findings: Findings) -> str | None:
+    """What the recording says of L1 that TTNN does not. More circular buffers are caution."""
+    less, off = findings.recorded_less, findings.recorded_tensors_off
+    if less.value:
+        return f"{less.where}: {less.value} bytes of its circular buffers were not recorded"
+    if off.value:
+        return f"{off.where}: the recorded tensors in L1 are off by {off.value} bytes a core"
+    return None
 
 
 def print_summary(findings: Findings, card: Card, seconds: float) -> None:

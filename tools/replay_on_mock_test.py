@@ -155,8 +155,21 @@ class ReplayTest(unittest.TestCase):
         recording = Recording()
         recording.linear(recording.tensor([1, 1, 50, 1024]))
         recording.operations[0]["circular_buffer_bytes"] -= 1000
-        _, output, report = self.replay(recording)
-        self.assertEqual(report["recorded_less"]["value"], 1000, output)
+        self.refuse(recording, "operations[0] (linear", "1000 bytes of its circular buffers")
+        recording.operations[0]["circular_buffer_bytes"] += 3000
+        status, output, report = self.replay(recording)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(report["recorded_more"]["value"], 2000, output)
+
+    def test_refuses_tensors_in_l1_that_nobody_reads(self) -> None:
+        recording = Recording()
+        recording.linear(recording.tensor([1, 1, 50, 1024]))
+        # The result's tiles, two a core, and a tile that no call reads.
+        for recorded, expected in ((2 * 2048, 0), (3 * 2048, 1)):
+            recording.operations[0]["l1_bytes_per_core"] = recorded
+            status, output, _ = self.replay(recording)
+            self.assertEqual(status, expected, output)
+        self.refuse(recording, "operations[0] (linear", "off by 2048 bytes a core")
 
     def test_knows_a_view_that_was_recorded_as_a_copy(self) -> None:
         recording = Recording()
@@ -236,6 +249,28 @@ class ReplayTest(unittest.TestCase):
         x = recording.tensor([1, 1, 50, 1024])
         recording.call("ttnn.softmax", [x], [x])
         self.refuse(recording, "no call of TTNN is known")
+
+
+class RootTest(unittest.TestCase):
+    def lay_out(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, TOOL.parent / "ttnn_mock/runtime.py", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_lays_out_a_root_and_keeps_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder, "new/root")
+            done = self.lay_out(root)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, f"export TT_METAL_RUNTIME_ROOT={root}\n")
+            for name in ("tt_metal", "runtime/hw", "runtime/sfpi/compiler/bin/riscv-tt-elf-g++"):
+                self.assertTrue((root / name).exists(), name)
+            again = self.lay_out(root)
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("is not empty", again.stderr)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ struct NetworkOptions {
   // Of the CPU: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's own type.
   std::string dtype;
   int threads = 0;  // of the CPU; 0: one a core. More than there are cores are refused.
+  // Of the CPU: a directory where the weights are kept as they are prepared, so that the next load
+  // takes seconds; empty: not kept. A file there that is damaged, or made from other weights, is
+  // made anew, and NetworkInfo::warnings says so.
+  std::filesystem::path cache;
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
@@ -54,6 +58,7 @@ struct NetworkInfo {
   int action_dim = 0;      // as padded
   int action_horizon = 0;  // rows of a chunk
   int num_steps = 0;
+  std::vector<std::string> warnings;  // a cache that could not be used, and why
 };
 
 struct NetworkInput {

@@ -50,30 +50,33 @@ BenchResult summarise_times(const std::vector<Timing>& times) {
   return result;
 }
 
+BenchPlan bench_plan(const BenchOptions& options, const std::vector<double>& total_ms) {
+  const bool is_long = total_ms.size() > 1 && total_ms[1] > kLongCallMs;
+  return {options.warmup.value_or(is_long ? kLongWarmup : kWarmup),
+          options.runs.value_or(is_long ? kLongRuns : kRuns)};
+}
+
 BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
                   const BenchOptions& options) {
-  int warmup = options.warmup.value_or(kWarmup);
-  int runs = options.runs.value_or(kRuns);
   std::vector<Timing> times;
   double peak = options.peak ? options.peak() : 0;
-  for (int done = 0; done < warmup + runs; ++done) {
-    const bool warm = done >= warmup;
+  std::vector<double> totals;
+  BenchPlan plan = bench_plan(options, totals);
+  for (int done = 0; done < plan.warmup + plan.runs; ++done) {
     if (options.progress) {
+      const bool warm = done >= plan.warmup;
       options.progress({warm ? "measuring" : "warming up",
-                        static_cast<std::size_t>(warm ? done - warmup : done),
-                        static_cast<std::size_t>(warm ? runs : warmup)});
+                        static_cast<std::size_t>(warm ? done - plan.warmup : done),
+                        static_cast<std::size_t>(warm ? plan.runs : plan.warmup)});
     }
-    Timing time;
-    runner.sample_actions(call.input, call.options, &time);
-    if (done == 0 && time.total_ms > kLongCallMs) {
-      warmup = options.warmup.value_or(kLongWarmup);
-      runs = options.runs.value_or(kLongRuns);
-    }
-    if (warm) times.push_back(time);
-    if (warm && options.peak) peak = std::max(peak, options.peak());
+    runner.sample_actions(call.input, call.options, &times.emplace_back());
+    totals.push_back(times.back().total_ms);
+    plan = bench_plan(options, totals);
+    if (done >= plan.warmup && options.peak) peak = std::max(peak, options.peak());
   }
+  times.erase(times.begin(), times.begin() + plan.warmup);
   BenchResult result = summarise_times(times);
-  result.warmup = warmup;
+  result.warmup = plan.warmup;
   result.peak_flops = peak;
   result.peak_rss_bytes = peak_rss_bytes();
   for (const AuditShare& share : count_flops(config, call)) {

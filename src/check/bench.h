@@ -45,6 +45,15 @@ inline constexpr double kLongCallMs = 2000;
 // FLOPs in so many milliseconds as a fraction of what the machine could do; 0 without a peak.
 double share_of_peak(const BenchResult& result, double flops, double ms);
 
+// How many calls, as far as `total_ms`, those of the calls made so far, tell. The second decides:
+// the first may compile kernels, for longer than thousands of calls take. A long second call is the
+// first measured one, unless more warm-up is asked for.
+struct BenchPlan {
+  int warmup = 0;
+  int runs = 0;
+};
+BenchPlan bench_plan(const BenchOptions& options, const std::vector<double>& total_ms);
+
 // `config` is the runner's network's.
 BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
                   const BenchOptions& options);

@@ -39,11 +39,39 @@ TEST(BenchTest, StagesAndWhatSurroundsThemAddUpToTheMean) {
   }
 }
 
+// How the plan ends for calls of these times, of which the last repeats.
+BenchPlan plan_of(const BenchOptions& options, const std::vector<double>& times) {
+  std::vector<double> made;
+  BenchPlan plan = bench_plan(options, made);
+  while (static_cast<int>(made.size()) < plan.warmup + plan.runs) {
+    made.push_back(times[std::min(made.size(), times.size() - 1)]);
+    plan = bench_plan(options, made);
+  }
+  EXPECT_EQ(static_cast<int>(made.size()), plan.warmup + plan.runs);
+  return plan;
+}
+
+TEST(BenchTest, TheSecondCallSaysHowManyThereAre) {
+  const auto expect_plan = [](const BenchOptions& options, const std::vector<double>& times,
+                              int warmup, int runs) {
+    const BenchPlan plan = plan_of(options, times);
+    EXPECT_EQ(plan.warmup, warmup);
+    EXPECT_EQ(plan.runs, runs);
+  };
+  expect_plan({}, {9000, 50}, 5, 100);  // the first compiles
+  expect_plan({}, {9000, 9000}, 1, 3);
+  expect_plan({}, {50, 50, 9000}, 5, 100);  // too late
+  expect_plan({.warmup = 4, .runs = 7, .progress = {}, .peak = {}}, {9000, 9000}, 4, 7);
+  expect_plan({.warmup = {}, .runs = 1, .progress = {}, .peak = {}}, {9000, 9000}, 1, 1);
+  expect_plan({.warmup = 0, .runs = {}, .progress = {}, .peak = {}}, {9000, 9000}, 0, 3);
+  expect_plan({.warmup = 0, .runs = 1, .progress = {}, .peak = {}}, {9000}, 0, 1);
+}
+
 TEST(BenchTest, TheRatioIsHowManyTimesFaster) {
   BenchResult fast = summarise_times({timing(1, 1, 1, 4)});
   fast.peak_rss_bytes = 7;  // its own, whatever the other device took since
   const BenchResult slow = summarise_times({timing(9, 9, 9, 40)});
-  const Json json = bench_json({"pi0", "a"}, fast, BenchOther{"b", slow});
+  const Json json = bench_json({"pi0", "a", {}}, fast, BenchOther{"b", slow});
   EXPECT_DOUBLE_EQ(json["times_faster"].get<double>(), 10);
   EXPECT_DOUBLE_EQ(json["against"]["mean_ms"].get<double>(), 40);
   EXPECT_EQ(json["peak_rss_bytes"], 7);

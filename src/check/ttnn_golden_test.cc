@@ -122,6 +122,42 @@ INSTANTIATE_TEST_SUITE_P(All, TtnnGolden, testing::ValuesIn(golden_files()), [](
   return letters(directory.filename().string() + "_" + info.param.file + "_" + info.param.card);
 });
 
+// Calls whose shape changes (cameras, tokens): each of the others' traces is gone by then, and what
+// a call keeps on the card is its own.
+TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
+  for (const char* kind : {"pi0_tiny", "pi05_tiny"}) {
+    const std::filesystem::path directory = kSource / "testdata/golden" / kind;
+    const Checkpoint checkpoint = open_checkpoint(directory);
+    PolicyOptions options;
+    options.device = "ttnn-emulated";
+    struct Call {
+      NetworkInput input;
+      SampleOptions options;
+      std::vector<float> expected;
+    };
+    std::vector<Call> calls;
+    for (const char* file : {"full.safetensors", "one_camera_short.safetensors"}) {
+      const NetworkRecording network = *read_recording(directory / file, checkpoint).network;
+      Call call;
+      call.input = network.input;
+      call.options.noise = network.noise;
+      call.options.steps = network.steps;
+      Runner fresh(checkpoint, options);
+      call.expected = fresh.sample_actions(call.input, call.options, nullptr);
+      calls.push_back(std::move(call));
+    }
+    ASSERT_NE(calls[0].expected, calls[1].expected);
+    Runner runner(checkpoint, options);
+    int number = 0;
+    for (const int which : {0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0}) {
+      const Call& call = calls[which];
+      EXPECT_EQ(runner.sample_actions(call.input, call.options, nullptr), call.expected)
+          << kind << " call " << number;
+      ++number;
+    }
+  }
+}
+
 // A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
 // published. PI0_ALL_ROWS=1 (`make full-size`): with all rows of a call; else 33.
 class TtnnFullWidth : public testing::TestWithParam<ModelKind> {};

@@ -37,7 +37,7 @@ class MappedWeights : public WeightSource {
     const std::string full_name = found->name + " in " + found->file->where();
     if (!dtype) fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
     return {full_name, *dtype, found->tensor->shape, found->tensor->bytes.data(),
-            found->file->owner()};
+            lend(found->tensor->bytes, found->file->owner())};
   }
 
  private:

@@ -8,7 +8,6 @@
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "device/cpu/peak.h"
-#include "policy/memory.h"
 
 namespace pi0 {
 namespace {
@@ -28,21 +27,19 @@ struct Measured {
 };
 
 // On one device, which goes before the next comes: weights are never held twice.
-Measured measure(const Checkpoint& checkpoint, const NetworkOptions& network,
-                 const NetworkCall& call, BenchOptions options) {
-  ChosenDevice chosen = choose_device(device_request(network));
-  require_memory(checkpoint, chosen, 0);
-  Measured measured;
-  if (chosen.cpu) {
-    options.peak = [&measured, cpu = *chosen.cpu] {
-      const CpuPeak peak = measure_peak(cpu);
-      measured.cpu = {cpu::name_of(cpu.isa), name_of(cpu.type), cpu.threads, peak.instruction};
-      return peak.operations_per_second;
-    };
-  }
+Measured measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
+                 BenchOptions options) {
+  network.progress = options.progress;
   const auto start = std::chrono::steady_clock::now();
-  Runner runner(checkpoint, std::move(chosen), options.progress);
+  Runner runner(checkpoint, network);
   const std::chrono::duration<double, std::milli> load = std::chrono::steady_clock::now() - start;
+  print_warnings(runner.info().warnings);
+  Measured measured;
+  if (const std::optional<CpuOptions>& cpu = runner.cpu()) {
+    measured.cpu = {cpu::name_of(cpu->isa), name_of(cpu->type), cpu->threads,
+                    measure_peak(*cpu).instruction};
+    options.peak = [cpu] { return measure_peak(*cpu).operations_per_second; };
+  }
   measured.bench = {runner.device(), bench(runner, checkpoint.model, call, options)};
   measured.bench.result.load_ms = load.count();
   return measured;
@@ -50,6 +47,9 @@ Measured measure(const Checkpoint& checkpoint, const NetworkOptions& network,
 
 int run_bench_verb(BenchArguments arguments) {
   require_report_paths(arguments.json);
+  if (arguments.network.is_random() && !arguments.device.cache.empty()) {
+    throw Error(ErrorCode::kInvalidInput, "--cache: random weights have no files to keep it for");
+  }
   const Checkpoint checkpoint = open_network(arguments.network);
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;
@@ -65,8 +65,8 @@ int run_bench_verb(BenchArguments arguments) {
   }
   line.finish();
   const BenchSubject subject{
-      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.bench.device,
-      measured.cpu};
+      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call),
+      measured.bench.device, measured.cpu};
   give_report(bench_report(subject, measured.bench.result, other),
               bench_json(subject, measured.bench.result, other), arguments.json);
   return kExitOk;

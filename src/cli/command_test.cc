@@ -104,8 +104,11 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
                    "/config.json --state 0,0,0,0 --prompt x"),
                {"config.json", "PNG"});
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
-  expect_error(pi0("run " + kPolicy + " --device cpu --image base_0_rgb=" + kFrame),
-               {"cpu", "reference"});
+  expect_error(pi0("run " + kPolicy + " --device gpu --image base_0_rgb=" + kFrame),
+               {"gpu", "cpu", "reference"});
+  expect_error(pi0(run("--dtype fp16")), {"fp16", "bf16"});
+  expect_error(pi0(run("--dtype int8")), {"reference", "--device cpu"});
+  expect_error(pi0(run("--threads 0")), {"0", "whole number"});
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});
   EXPECT_EQ(files_left(), 0u);
 }
@@ -289,6 +292,19 @@ TEST_F(CommandTest, AuditOfAFullSizeNetwork) {
     ASSERT_EQ(result.status, 0) << result.err;
     const Json json = read_json(path("a.json"));
     EXPECT_EQ(json["flops_on_device_share"], 1.0);
+    // Of what the network asks for: nothing is left out, and padding adds little.
+    const Result asked = pi0(std::string("audit --random ") + kind + " --device reference --json " +
+                             path("asked.json"));
+    ASSERT_EQ(asked.status, 0) << asked.err;
+    const Json stages = read_json(path("asked.json"))["stages"];
+    ASSERT_EQ(stages.size(), 3u);
+    ASSERT_EQ(json["stages"].size(), 3u);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(json["stages"][i]["name"], stages[i]["name"]);
+      const double flops = stages[i]["flops"];
+      EXPECT_GE(json["stages"][i]["flops"].get<double>(), flops) << stages[i]["name"];
+      EXPECT_LE(json["stages"][i]["flops"].get<double>(), 1.2 * flops) << stages[i]["name"];
+    }
     EXPECT_GE(json["operations_on_device_share"].get<double>(), 0.99);
     EXPECT_EQ(json["live_tensors_after"], 0);
     EXPECT_GT(json["peak_l1_bytes_per_core"].get<double>(), 0);

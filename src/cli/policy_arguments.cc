@@ -53,6 +53,11 @@ void add_device_options(CLI::App& verb, NetworkOptions& options) {
   verb.add_option("--threads", options.threads, "Of the CPU; default: one a core")
       ->type_name("N")
       ->check(whole_number(1));
+  verb.add_option(
+          "--cache", options.cache,
+          "Of the CPU: keep the prepared weights there, for the next start to map; as large "
+          "as the network")
+      ->type_name("DIR");
 }
 
 void add_policy_options(CLI::App& verb, PolicyOptions& options) {

@@ -20,7 +20,7 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 // --action-dims.
 void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
 
-// Adds --device, --dtype, --threads.
+// Adds --device, --dtype, --threads, --cache.
 void add_device_options(CLI::App& verb, NetworkOptions& options);
 
 // Adds the options of devices, --tokenizer, --resize, --raw.

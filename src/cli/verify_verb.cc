@@ -70,6 +70,7 @@ int run_verify(VerifyArguments arguments) {
   ProgressLine line;
   arguments.policy.progress = arguments.verify.progress = line.callback();
   Runner runner(checkpoint, arguments.policy);
+  print_warnings(runner.info().warnings);
 
   std::size_t failed = 0, total = 0;
   for (const PyTorchRecording& recording : recordings) {

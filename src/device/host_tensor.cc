@@ -16,10 +16,6 @@ std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
-float bf16_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
 float f16_to_float(std::uint16_t bits) {
   const std::uint32_t sign = (bits & 0x8000u) << 16;
   const int exponent = (bits >> 10) & 0x1f;
@@ -38,11 +34,17 @@ void HostTensor::copy_to(std::int64_t begin, std::span<float> out) const {
     std::memcpy(out.data(), source, out.size_bytes());
     return;
   }
-  for (float& value : out) {  // memcpy: a file need not align its tensors
-    std::uint16_t bits;
-    std::memcpy(&bits, source, sizeof bits);
-    source += sizeof bits;
-    value = dtype == DType::kBF16 ? bf16_to_float(bits) : f16_to_float(bits);
+  const auto widen = [&](auto to_float) {  // a loop for each type, of which one becomes vectors
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      std::uint16_t bits;  // memcpy: a file need not align its tensors
+      std::memcpy(&bits, source + i * sizeof bits, sizeof bits);
+      out[i] = to_float(bits);
+    }
+  };
+  if (dtype == DType::kBF16) {
+    widen([](std::uint16_t bits) { return bf16_to_float(bits); });
+  } else {
+    widen([](std::uint16_t bits) { return f16_to_float(bits); });
   }
 }
 
@@ -60,6 +62,12 @@ void require_finite(const HostTensor& tensor) {
     const auto count = static_cast<std::size_t>(std::min(kBlock, tensor.size() - begin));
     const std::span values(block.data(), count);
     tensor.copy_to(begin, values);
+    // All bits of the exponent: infinite, or not a number. Sums of comparisons become vectors.
+    int wrong = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      wrong += (std::bit_cast<std::uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u ? 1 : 0;
+    }
+    if (wrong == 0) continue;
     for (std::size_t i = 0; i < count; ++i) {
       if (!std::isfinite(values[i])) {
         throw Error(ErrorCode::kInvalidCheckpoint,

@@ -1,6 +1,7 @@
 // A tensor in host memory, in the type that its file has: what weights are prepared from.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,7 +28,9 @@ inline std::int64_t element_count(const Shape& shape) {
 // "[16, 64]"
 std::string to_string(const Shape& shape);
 
-float bf16_to_float(std::uint16_t bits);
+inline float bf16_to_float(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 float f16_to_float(std::uint16_t bits);
 
 // A view, row-major and dense; `owner` keeps the memory alive (a mapping, a buffer). Without data

@@ -146,6 +146,20 @@ MappedFile::MappedFile(const fs::path& path) {
   bytes_ = {static_cast<const std::byte*>(address), size};
 }
 
+std::shared_ptr<const void> lend(std::span<const std::byte> part,
+                                 std::shared_ptr<const void> owner) {
+  // Whole pages only: those at its ends are its neighbours' as well.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t end = (begin + part.size()) / page * page;
+  return {part.data(), [owner = std::move(owner), first, end](const void*) {
+            if (owner != nullptr && first < end) {
+              ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+            }
+          }};
+}
+
 void write_file(const fs::path& path, std::string_view contents) {
   fs::path target = path;
   mode_t mode = 0666;

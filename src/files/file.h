@@ -27,6 +27,11 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// A handle to a part of a mapping, which `owner` keeps. When the last copy goes, the part's pages
+// leave this process's memory; they are read again from the file when they are next looked at.
+std::shared_ptr<const void> lend(std::span<const std::byte> part,
+                                 std::shared_ptr<const void> owner);
+
 // Writes `contents` beside `path` and renames it into place. Throws Error (kIo) naming `path`; no
 // half-written file is left, and what was there before stays.
 void write_file(const std::filesystem::path& path, std::string_view contents);

@@ -34,9 +34,13 @@ std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) c
     device.mark("step_constants", k);
     StepConstants& step = constants[k];
     step.t = static_cast<float>(1.0 + k * dt);
-    step.time = suffix_.time_constants(device, step.t);
+    if (dense_.empty()) {
+      step.time_row = suffix_.time_row(device, step.t);
+      continue;
+    }
+    const Tensor condition = suffix_.condition(device, step.t);
     for (const auto& dense : dense_) {
-      step.modulations.push_back(device.modulation(step.time.condition, *dense));
+      step.modulations.push_back(device.modulation(condition, *dense));
     }
   }
   return constants;
@@ -89,9 +93,12 @@ Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cach
   const auto modulation = [&](std::size_t which) {
     return adaptive ? &step.modulations[which] : nullptr;
   };
-  if (adaptive) stages("conditioning", index, step.time.condition);
+  if (adaptive && stages.observed()) {  // it has become modulations, so is not kept
+    device.mark("step_constants", index);
+    stages("conditioning", index, suffix_.condition(device, step.t));
+  }
   device.mark("suffix_embedding", index);
-  Tensor x = suffix_.embed_actions(device, x_t, step.time);
+  Tensor x = suffix_.embed_actions(device, x_t, step.time_row);
   if (index == 0) stages("action_embeddings", 0, x);
   const int position = tokens_in(cache);
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -9,10 +9,10 @@
 
 namespace pi0 {
 
-// All that a step needs of its time; see TimeConstants.
+// All that a step needs of its time.
 struct StepConstants {
   float t = 0;
-  TimeConstants time;
+  Tensor time_row;                      // π0
   std::vector<Modulation> modulations;  // π0.5: two a layer, then the final norm's
 };
 

@@ -59,27 +59,27 @@ Suffix::Suffix(const ModelConfig& config, const Loader& loader)
   mlp_out_ = loader.end_linear("action_time_mlp_out");
 }
 
-TimeConstants Suffix::time_constants(Device& device, float t) const {
-  const Tensor time =
-      device.upload({1, width_}, time_embedding(t, width_, min_period_, max_period_));
-  TimeConstants constants;
-  if (kind_ == ModelKind::kPi0) {
-    constants.row = device.linear(time, *time_in_);
-  } else {
-    constants.condition = device.linear(device.linear(time, *time_in_, Activation::kSilu),
-                                        *mlp_out_, Activation::kSilu);
-  }
-  return constants;
+Tensor Suffix::time(Device& device, float t) const {
+  return device.upload({1, width_}, time_embedding(t, width_, min_period_, max_period_));
+}
+
+Tensor Suffix::time_row(Device& device, float t) const {
+  return device.linear(time(device, t), *time_in_);
+}
+
+Tensor Suffix::condition(Device& device, float t) const {
+  return device.linear(device.linear(time(device, t), *time_in_, Activation::kSilu), *mlp_out_,
+                       Activation::kSilu);
 }
 
 Tensor Suffix::embed_state(Device& device, const Tensor& state) const {
   return device.linear(state, *state_);
 }
 
-Tensor Suffix::embed_actions(Device& device, const Tensor& x_t, const TimeConstants& time) const {
+Tensor Suffix::embed_actions(Device& device, const Tensor& x_t, const Tensor& time_row) const {
   Tensor actions = device.linear(x_t, *action_in_);
   if (kind_ == ModelKind::kPi05) return actions;
-  return device.linear(device.linear(actions, *mlp_actions_, Activation::kSilu, &time.row),
+  return device.linear(device.linear(actions, *mlp_actions_, Activation::kSilu, &time_row),
                        *mlp_out_);
 }
 

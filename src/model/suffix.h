@@ -13,25 +13,25 @@ namespace pi0 {
 // in fp64 as openpi's create_sinusoidal_pos_embedding.
 std::vector<float> time_embedding(float t, int width, double min_period, double max_period);
 
-// What a step needs of its time t. It depends on t alone, so it is made once per model.
-struct TimeConstants {
-  Tensor row;        // π0: the time half of action_time_mlp_in with its bias, [1, width]
-  Tensor condition;  // π0.5: silu(time_mlp_out(silu(time_mlp_in(time)))), [1, width]
-};
-
 class Suffix {
  public:
   Suffix(const ModelConfig& config, const Loader& loader);
 
-  TimeConstants time_constants(Device& device, float t) const;
+  // What a step needs of its time t, [1, width]. It depends on t alone, so it is made once.
+  // π0: the time half of action_time_mlp_in with its bias.
+  Tensor time_row(Device& device, float t) const;
+  // π0.5: silu(time_mlp_out(silu(time_mlp_in(time)))), from which the modulations are made.
+  Tensor condition(Device& device, float t) const;
 
   // π0: state [1, state_dim] -> [1, width].
   Tensor embed_state(Device& device, const Tensor& state) const;
 
-  // x_t [action_horizon, action_dim] -> [action_horizon, width].
-  Tensor embed_actions(Device& device, const Tensor& x_t, const TimeConstants& time) const;
+  // x_t [action_horizon, action_dim] -> [action_horizon, width]. `time_row` is π0's.
+  Tensor embed_actions(Device& device, const Tensor& x_t, const Tensor& time_row) const;
 
  private:
+  Tensor time(Device& device, float t) const;
+
   ModelKind kind_;
   int width_;
   double min_period_;

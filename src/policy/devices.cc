@@ -93,7 +93,7 @@ CpuType cpu_type(const DeviceRequest& request, const DeviceName& device) {
   if (device.which && !request.dtype.empty() && name != request.dtype) {
     refuse(request.name, "but the dtype asked for is " + request.dtype);
   }
-  if (name.empty()) return CpuType::kBf16;
+  if (name.empty() && !device.which) return CpuType::kBf16;
   for (const CpuType type : {CpuType::kBf16, CpuType::kInt8, CpuType::kFp32}) {
     if (name == name_of(type)) return type;
   }
@@ -113,7 +113,7 @@ ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
     refuse(request.name, std::to_string(options.threads) + " threads, expected 1 to " +
                              std::to_string(cores) + ", the cores that this process may use");
   }
-  options.memory = request.memory;
+  if (request.memory) options.memory = request.memory(options);
   ChosenDevice chosen;
   chosen.description = std::string("cpu (") + name_of(options.type) + " on " +
                        cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +

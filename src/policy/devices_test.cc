@@ -50,11 +50,57 @@ TEST(DevicesTest, AutoTakesTheFirstCardAndSaysSo) {
   }
 }
 
-TEST(DevicesTest, AutoNeverTakesTheReferenceOrAnEmulatedCard) {
+TEST(DevicesTest, AutoTakesTheProcessorWhereNoCardIsAndSaysWhy) {
   StandIn none(0);
-  expect_refused("auto", none.machine, {"no Tenstorrent card", "--device reference"});
+  const ChosenDevice no_card = choose_device({.name = "auto"}, none.machine);
   EXPECT_EQ(none.opened, -1);
-  expect_refused("auto", without_ttnn(), {"no TTNN", "--device reference", "ttnn-emulated"});
+  EXPECT_EQ(no_card.device->name(), "cpu");
+  EXPECT_NE(no_card.description.find("no Tenstorrent card"), std::string::npos);
+  const ChosenDevice no_ttnn = choose_device({.name = "auto"}, without_ttnn());
+  EXPECT_EQ(no_ttnn.device->name(), "cpu");
+  EXPECT_NE(no_ttnn.description.find("no TTNN"), std::string::npos) << no_ttnn.description;
+}
+
+TEST(DevicesTest, TheProcessorTakesATypeAndThreads) {
+  StandIn one(1);
+  DeviceRequest request;
+  request.name = "cpu";
+  EXPECT_EQ(choose_device(request, one.machine).cpu->type, CpuType::kBf16);
+  request.dtype = "int8";
+  request.threads = 1;
+  const ChosenDevice chosen = choose_device(request, one.machine);
+  EXPECT_EQ(chosen.cpu->type, CpuType::kInt8);
+  EXPECT_EQ(chosen.cpu->threads, 1);
+  for (const char* words : {"cpu (int8 on ", "1 thread;", "named"}) {
+    EXPECT_NE(chosen.description.find(words), std::string::npos) << chosen.description;
+  }
+  // What only the processor has, auto takes there, even beside a card.
+  request.name = "auto";
+  EXPECT_EQ(choose_device(request, one.machine).device->name(), "cpu");
+  EXPECT_EQ(one.opened, -1);
+  EXPECT_EQ(choose_device({.name = "cpu:fp32"}, one.machine).cpu->type, CpuType::kFp32);
+}
+
+TEST(DevicesTest, RefusesWhatTheProcessorCannotDo) {
+  StandIn one(1);
+  const auto refused = [&](const std::string& name, const std::string& dtype, int threads,
+                           const std::vector<std::string>& words) {
+    DeviceRequest request;
+    request.name = name;
+    request.dtype = dtype;
+    request.threads = threads;
+    expect_error([&] { choose_device(request, one.machine); }, ErrorCode::kUnsupported, words);
+  };
+  refused("cpu", "fp16", 0, {"fp16", "bf16, int8 or fp32"});
+  refused("cpu:", "", 0, {"expected bf16, int8 or fp32"});
+  refused("cpu:int8", "bf16", 0, {"cpu:int8", "bf16"});
+  refused("cpu,threads=2", "", 0, {"a type alone"});
+  refused("cpu", "", 100000, {"100000 threads", "cores"});
+  refused("reference", "int8", 0, {"reference", "--device cpu"});
+  refused("ttnn", "", 1, {"ttnn", "--device cpu"});
+  setenv("PI0_CPU_ISA", "sse9", 1);
+  refused("cpu", "", 0, {"PI0_CPU_ISA", "sse9", "portable"});
+  unsetenv("PI0_CPU_ISA");
 }
 
 TEST(DevicesTest, ACardIsNamedByItsNumber) {
@@ -74,8 +120,8 @@ TEST(DevicesTest, NamesWhatIsNotThereAndTheWayOut) {
   expect_refused("ttnn:-1", two.machine, {"\"-1\"", "ttnn:0"});
   expect_refused("ttnn:", two.machine, {"no card's number"});
   expect_refused("ttnn:1x", two.machine, {"\"1x\""});
-  expect_refused("ttnn", none.machine, {"no Tenstorrent card", "tt-smi", "reference"});
-  expect_refused("ttnn", without_ttnn(), {"no TTNN", "PI0_TTNN=ON", "reference"});
+  expect_refused("ttnn", none.machine, {"no Tenstorrent card", "tt-smi", "--device cpu"});
+  expect_refused("ttnn", without_ttnn(), {"no TTNN", "PI0_TTNN=ON", "--device cpu"});
   expect_refused("ttnn-emulated:n300", two.machine, {"n300", "n150 or p150"});
   expect_refused("gpu", two.machine, {"gpu", "reference", "ttnn-emulated"});
   expect_refused("reference:1", two.machine, {"reference:1"});

@@ -41,7 +41,10 @@ struct Policy::Impl {
   Impl(const std::filesystem::path& directory, const PolicyOptions& options)
       : pipeline(open_checkpoint(directory, checkpoint_options(options)), options),
         info(describe(pipeline.checkpoint())),
-        network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {}
+        network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {
+    const std::vector<std::string>& of_network = network.info().warnings;
+    info.warnings.insert(info.warnings.end(), of_network.begin(), of_network.end());
+  }
 
   std::vector<ActionChunk> infer(std::span<const Observation> observations,
                                  const std::function<SampleOptions(std::size_t)>& options) const {

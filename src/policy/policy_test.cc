@@ -242,13 +242,22 @@ TEST_F(PolicyTest, LegalButWorthSaying) {
   EXPECT_NE(cut.warnings[0].find("12"), std::string::npos) << cut.warnings[0];
 }
 
+TEST(PolicyLoadTest, AutoIsTheProcessorWhereNoCardIs) {
+  const Policy policy = Policy::load(kPolicy);
+  const std::string& device = policy.network().device();
+  EXPECT_TRUE(device.starts_with("cpu (bf16 on ") || device.starts_with("ttnn ")) << device;
+}
+
 TEST(PolicyLoadTest, DevicesThatAreNotThere) {
-  PolicyOptions options;  // auto
-  expect_error(ErrorCode::kUnsupported, {"auto", "--device reference"},
-               [&] { Policy::load(kPolicy, options); });
+  PolicyOptions options;
   options.device = "ttnn";
-  expect_error(ErrorCode::kUnsupported, {"ttnn", "reference"},
+  expect_error(ErrorCode::kUnsupported, {"ttnn", "--device cpu"},
                [&] { Policy::load(kPolicy, options); });
+  options.device = "reference";
+  options.cache = "cache";
+  expect_error(ErrorCode::kUnsupported, {"cache", "--device cpu"},
+               [&] { Policy::load(kPolicy, options); });
+  EXPECT_FALSE(std::filesystem::exists("cache"));
 }
 
 TEST(PolicyLoadTest, StopsBeforeItTakesMoreThanThereIs) {

@@ -43,27 +43,46 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
   return mask.empty() || mask[i] != 0;
 }
 
-ChosenDevice choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  ChosenDevice chosen = choose_device(device_request(options));
-  require_memory(checkpoint, chosen, options.memory_limit_bytes);
-  return chosen;
-}
-
 }  // namespace
 
+Runner::Choice Runner::choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
+  Choice choice;
+  DeviceRequest request = device_request(options);
+  if (!options.cache.empty()) {
+    request.memory = [&](const CpuOptions& cpu) {
+      choice.cache = WeightCache::open(options.cache, checkpoint, prepared_form(cpu.type, cpu.isa));
+      return choice.cache;
+    };
+  }
+  choice.device = choose_device(request);
+  if (!options.cache.empty() && choice.cache == nullptr) {
+    throw Error(ErrorCode::kUnsupported,
+                "a cache of prepared weights is the CPU's: expected --device cpu with it");
+  }
+  require_memory(checkpoint, choice.device, options.memory_limit_bytes);
+  return choice;
+}
+
 Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options)
-    : Runner(checkpoint, choose(checkpoint, options), options.progress) {}
+    : Runner(checkpoint, choose(checkpoint, options), options) {}
+
+Runner::Runner(const Checkpoint& checkpoint, Choice choice, const NetworkOptions& options)
+    : Runner(checkpoint, std::move(choice.device), options.progress, choice.cache) {}
 
 Runner::Runner(const Checkpoint& checkpoint, ChosenDevice device,
-               const std::function<void(const Progress&)>& progress)
-    : device_(std::move(device.description)), least_correlation_(device.least_correlation) {
+               const std::function<void(const Progress&)>& progress,
+               const std::shared_ptr<WeightCache>& cache)
+    : device_(std::move(device.description)),
+      cpu_(device.cpu),
+      least_correlation_(device.least_correlation) {
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
   const auto prepared = [&](int done) {
     if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
   };
-  model_ = std::make_unique<Pi0>(checkpoint.model, checkpoint.weights, std::move(device.device),
-                                 prepared);
+  model_ = std::make_unique<Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
+                                 std::move(device.device), prepared);
+  if (cache) cache->finish();
   if (progress) progress({"preparing weights", total, total});
   const ModelConfig& config = checkpoint.model;
   info_ = {.num_cameras = config.num_cameras,
@@ -73,7 +92,8 @@ Runner::Runner(const Checkpoint& checkpoint, ChosenDevice device,
            .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
            .action_dim = config.action_dim,
            .action_horizon = config.action_horizon,
-           .num_steps = config.num_steps};
+           .num_steps = config.num_steps,
+           .warnings = cache ? cache->warnings() : std::vector<std::string>()};
 }
 
 Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options) const {

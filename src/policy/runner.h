@@ -12,6 +12,7 @@
 #include "model/pi0.h"
 #include "pi0/network.h"
 #include "policy/devices.h"
+#include "policy/weight_cache.h"
 
 namespace pi0 {
 
@@ -26,10 +27,13 @@ class Runner {
   Runner(const Checkpoint& checkpoint, const NetworkOptions& options);
   // On a device that has been chosen, whose memory suffices.
   Runner(const Checkpoint& checkpoint, ChosenDevice device,
-         const std::function<void(const Progress&)>& progress);
+         const std::function<void(const Progress&)>& progress,
+         const std::shared_ptr<WeightCache>& cache = nullptr);
 
   const NetworkInfo& info() const { return info_; }
   const std::string& device() const { return device_; }
+  // Of the CPU device, where it is that.
+  const std::optional<CpuOptions>& cpu() const { return cpu_; }
   // As ChosenDevice::least_correlation.
   double least_correlation() const { return least_correlation_; }
 
@@ -45,12 +49,20 @@ class Runner {
                     const Done& done);
 
  private:
+  struct Choice {
+    ChosenDevice device;
+    std::shared_ptr<WeightCache> cache;
+  };
+  static Choice choose(const Checkpoint& checkpoint, const NetworkOptions& options);
+  Runner(const Checkpoint& checkpoint, Choice choice, const NetworkOptions& options);
+
   Pi0Input prepare(const NetworkInput& input, const SampleOptions& options) const;
   std::vector<float> sample(const std::shared_ptr<const Pi0Input>& input, Timing* timing,
                             StageObserver* observer, std::shared_ptr<const Pi0Input> next);
 
   NetworkInfo info_;
   std::string device_;
+  std::optional<CpuOptions> cpu_;
   double least_correlation_ = 0;
   std::mutex mutex_;
   std::unique_ptr<Pi0> model_;

@@ -2,6 +2,10 @@
 
 The wheel's Python side imports torch, pandas and more; its bindings, `ttnn._ttnn`, need nothing.
 So `ttnn` becomes an empty package here, and the bindings are imported from it.
+
+    python3.10 tools/ttnn_mock/runtime.py FOLDER
+
+makes FOLDER the TT_METAL_RUNTIME_ROOT of that Python's wheel, for programs that link its libraries.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import shlex
 import sys
 import tempfile
 import types
@@ -56,7 +61,7 @@ class Runtime:
         self.card = card
         # Held until the process ends: the runtime reads kernels' sources and writes logs there.
         self._root = tempfile.TemporaryDirectory(prefix="ttnn_mock_")
-        _lay_out_root(Path(self._root.name), package)
+        lay_out_root(Path(self._root.name), package)
         _set_environment(Path(self._root.name), card)
         self.ttnn = _import_bindings(package)
         self.tensor = self.ttnn.tensor
@@ -109,8 +114,11 @@ def find_package() -> Path:
     return package
 
 
-def _lay_out_root(root: Path, package: Path) -> None:
-    """Links to all of the wheel, and a compiler that can only tell its version: none is needed."""
+def lay_out_root(root: Path, package: Path) -> None:
+    """Links to all of the wheel, and a compiler that can only tell its version: none is needed.
+
+    `root` is there, and empty.
+    """
     for entry in package.iterdir():
         if entry.name != "runtime":
             (root / entry.name).symlink_to(entry)
@@ -156,3 +164,28 @@ def _operations(ttnn: Any) -> dict[str, Any]:
                 if isinstance(full_name, str):  # a class gives a property
                     found[full_name] = value
     return found
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    root = Path(sys.argv[1]).absolute()
+    try:
+        package = find_package()
+        root.mkdir(parents=True, exist_ok=True)
+        if any(root.iterdir()):
+            raise FileExistsError(f"{root} is not empty")
+        lay_out_root(root, package)
+    except TtnnMissing as missing:
+        print(f"runtime: needs {WHAT_IT_NEEDS}; {missing}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"runtime: {error}", file=sys.stderr)
+        return 1
+    print(f"export TT_METAL_RUNTIME_ROOT={shlex.quote(str(root))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

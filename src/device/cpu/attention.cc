@@ -87,9 +87,13 @@ class Block {
         work_.queries + ((sequence_ * work_.heads + head_) * work_.tokens + first_) * work_.dim;
     for (std::int64_t tile = 0; tile < tiles_.count; ++tile) {
       for (int i = 0; i < tiles_.size(tile); ++i) {
-        std::memcpy(row_, queries + (tiles_.begin(tile) + i) * work_.dim,
-                    static_cast<std::size_t>(work_.dim) * 4);
-        pack_row(kernel_, kernels_, row_, work_.dim, padded_dim_, i, tiles_.size(tile),
+        const float* row = queries + (tiles_.begin(tile) + i) * work_.dim;
+        if (padded_dim_ != work_.dim) {
+          std::memcpy(row_, row, static_cast<std::size_t>(work_.dim) * 4);
+          std::fill(row_ + work_.dim, row_ + padded_dim_, 0.0f);
+          row = row_;
+        }
+        pack_row(kernel_, kernels_, row, padded_dim_, i, tiles_.size(tile),
                  packed_tile(queries_, tile, padded_dim_), converted_);
       }
     }
@@ -125,13 +129,13 @@ class Block {
     const float scale = 1.0f / std::sqrt(static_cast<float>(work_.dim));
     const float sum = kernels_.exponentials(row_, scale, tokens_);
     inverse_sums_[tiles_.begin(tile) + i] = 1.0f / sum;
-    // The last run first: packing pads a row with zeros, over what follows it.
+    // The last run first: its padding with zeros goes over what follows it.
     float* end = row_ + tokens_;
     for (std::size_t r = runs_.size(); r-- > 0;) {
       const Run& run = runs_[r];
       end -= run.heads->tokens;
-      pack_row(kernel_, kernels_, end, run.heads->tokens, run.padded_tokens, i, rows,
-               weights_of(tile, r), converted_);
+      std::fill(end + run.heads->tokens, end + run.padded_tokens, 0.0f);
+      pack_row(kernel_, kernels_, end, run.padded_tokens, i, rows, weights_of(tile, r), converted_);
     }
   }
 

@@ -99,8 +99,9 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   packed.panels = block.data;
   // bias, scales, sums: one block
   const bool integers = kernel.stored == Number::kInt8;
-  const PreparedMemory::Block rest =
-      memory.take(static_cast<std::size_t>(padded) * 4 * ((bias ? 1 : 0) + (integers ? 2 : 0)));
+  const std::size_t vectors = (bias ? 1 : 0) + (integers ? 2 : 0);
+  PreparedMemory::Block rest;
+  if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);
   auto* next = reinterpret_cast<float*>(rest.data);
   float* const biases = bias ? next : nullptr;
   if (bias) next += padded;
@@ -146,18 +147,24 @@ std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth)
   return round_up(depth, kernel.activation_group) * size_of(kernel.activations);
 }
 
-float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, float* row,
-               std::int64_t depth, std::int64_t padded_depth, int index, int rows, void* tile,
-               void* scratch) {
-  std::fill(row + depth, row + padded_depth, 0.0f);
-  const void* values = scratch;
-  float step = 1;
+void place_row(const MultiplyKernel& kernel, const RowKernels& kernels, const void* values,
+               std::int64_t padded_depth, int index, int rows, void* tile) {
+  const int unit = kernel.activation_group * size_of(kernel.activations);
+  kernels.scatter(values, static_cast<std::byte*>(tile) + index * unit,
+                  padded_depth / kernel.activation_group, rows, unit);
+}
+
+float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, const float* row,
+               std::int64_t padded_depth, int index, int rows, void* tile, void* scratch) {
   if (kernel.activations == Number::kF32) {
-    values = row;
-  } else if (kernel.activations == Number::kBf16) {
+    place_row(kernel, kernels, row, padded_depth, index, rows, tile);
+    return 1;
+  }
+  float step = 1;
+  if (kernel.activations == Number::kBf16) {
     kernels.to_bf16(row, static_cast<std::uint16_t*>(scratch), padded_depth);
   } else {
-    const float largest = kernels.largest(row, depth);
+    const float largest = kernels.largest(row, padded_depth);
     step = largest / 127.0f;
     const float factor = largest == 0 ? 0 : 127.0f / largest;
     if (kernel.activations == Number::kInt8) {
@@ -167,9 +174,7 @@ float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, float* r
       kernels.to_int16(row, factor, static_cast<std::int16_t*>(scratch), padded_depth);
     }
   }
-  const int unit = kernel.activation_group * size_of(kernel.activations);
-  kernels.scatter(values, static_cast<std::byte*>(tile) + index * unit,
-                  padded_depth / kernel.activation_group, rows, unit);
+  place_row(kernel, kernels, scratch, padded_depth, index, rows, tile);
   return step;
 }
 

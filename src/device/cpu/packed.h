@@ -90,11 +90,14 @@ struct PackedRows {
 // Bytes that pack_row() needs for a row of `depth`.
 std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth);
 
-// Packs `row` (fp32, `depth` values, zeros follow up to padded_depth) as row `index` of a tile of
-// `rows`. Integers are rounded to 127 steps of the row's largest value; returns that step.
-// `scratch` has row_scratch_bytes(); `row` must have room for padded_depth values.
-float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, float* row,
-               std::int64_t depth, std::int64_t padded_depth, int index, int rows, void* tile,
-               void* scratch);
+// Packs `row` (fp32, padded_depth values, zeros at its end) as row `index` of a tile of `rows`.
+// Integers are rounded to 127 steps of the row's largest value; returns that step. `scratch` has
+// row_scratch_bytes().
+float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, const float* row,
+               std::int64_t padded_depth, int index, int rows, void* tile, void* scratch);
+
+// Values of the kernel's own type as row `index` of a tile of `rows`.
+void place_row(const MultiplyKernel& kernel, const RowKernels& kernels, const void* values,
+               std::int64_t padded_depth, int index, int rows, void* tile);
 
 }  // namespace pi0::cpu

@@ -29,8 +29,7 @@ CpuPeak measure_peak(const CpuOptions& options) {
   while (seconds(*pool, kernel, times) < kReading / 2) times *= 2;
   double best = seconds(*pool, kernel, times);
   for (int i = 1; i < kReadings; ++i) best = std::min(best, seconds(*pool, kernel, times));
-  const double operations =
-      static_cast<double>(times) * pool->size() * kernel.peak_operations;
+  const double operations = static_cast<double>(times) * pool->size() * kernel.peak_operations;
   return {kernel.name, operations / best};
 }
 

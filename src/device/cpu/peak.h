@@ -6,7 +6,7 @@
 namespace pi0 {
 
 struct CpuPeak {
-  std::string instruction;          // "vdpbf16ps"
+  std::string instruction;           // "vdpbf16ps"
   double operations_per_second = 0;  // a multiply-add is two; all threads at once
 };
 

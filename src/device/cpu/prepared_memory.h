@@ -16,7 +16,7 @@ class PreparedMemory {
   };
 
   virtual ~PreparedMemory() = default;
-  virtual Block take(std::size_t bytes) = 0;
+  virtual Block take(std::size_t bytes) = 0;  // more than 0
 };
 
 // Plain memory, in huge pages where the system has them. Throws Error (kOutOfMemory).

@@ -6,22 +6,22 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
 namespace pi0::cpu {
 
-struct AlignedFree {
-  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
+struct FreeBytes {
+  void operator()(std::byte* data) const { std::free(data); }
 };
-using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
+using AlignedBytes = std::unique_ptr<std::byte[], FreeBytes>;
 
-inline AlignedBytes allocate_aligned(std::size_t bytes) {
-  return AlignedBytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
-}
+// At a multiple of 64 bytes; large ones in huge pages where the system has them. Throws
+// std::bad_alloc.
+AlignedBytes allocate_aligned(std::size_t bytes);
 
 // Buffers given back are handed out again to whoever asks for about as much.
 class BufferPool {

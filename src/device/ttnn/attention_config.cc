@@ -50,7 +50,7 @@ AttentionChunks attention_chunks(const AttentionShape& shape, const Card& card,
                 "ttnn attention: heads of " + std::to_string(shape.head_dim) +
                     " need more than the " + std::to_string(budget) +
                     " bytes of circular buffers a core that are planned for them on card " +
-                    card.name);
+                    card.name + "; --device cpu has no such limit");
   }
   return chunks;
 }

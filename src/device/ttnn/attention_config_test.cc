@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "pi0/error.h"
+
 namespace pi0 {
 namespace {
 
@@ -35,6 +37,18 @@ TEST(AttentionConfigTest, LeavesNoCoreIdleForLongerChunks) {
   const Card& card = *find_card("n150");
   const AttentionShape expert{8, 50, 928, 256, true};
   EXPECT_EQ(attention_chunks(expert, card, 600 * 1024).queries, 32);  // 16 cores, not 8
+}
+
+TEST(AttentionConfigTest, SaysWhatDoesNotFit) {
+  try {
+    attention_chunks({8, 50, 928, 2048, true}, *find_card("n150"), 600 * 1024);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
+    for (const char* words : {"heads of 2048", "n150", "--device cpu"}) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
 }
 
 }  // namespace

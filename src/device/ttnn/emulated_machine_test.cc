@@ -1,5 +1,6 @@
 // Memory, traces and command queues: the ways in which a card fails, and the ones in which it would
 // silently give wrong numbers.
+#include "device/ttnn/emulated_memory.h"
 #include "device/ttnn/emulated_testing.h"
 
 namespace pi0::emulated_testing {
@@ -50,6 +51,7 @@ TEST(EmulatedMemory, RunsOutOfL1) {
   const std::int64_t all = api->card().l1_bytes / 2048;
   Tensor most = in_l1(*api, all);
   expect_error([&] { in_l1(*api, 1); }, kFull, "L1 of card n150");
+  expect_error([&] { in_l1(*api, 1); }, kFull, "--device ttnn,hidden=dram");
   most = Tensor();
   EXPECT_NO_THROW(in_l1(*api, all));
 }
@@ -91,6 +93,10 @@ TEST(EmulatedMemory, CircularBuffersMeetTensors) {
   const Tensor most = in_l1(*api, api->card().l1_bytes / 2048 - free_tiles + 1);
   expect_error([&] { api->rms_norm(x, weight, nullptr, options); }, kFull,
                "ttnn.rms_norm: its circular buffers need 622592 bytes");
+  expect_error([&] { api->rms_norm(x, weight, nullptr, options); }, kFull, "hidden=dram");
+  // Where no core could hold them, no placement helps.
+  pi0::emulated::Memory memory(api->card());
+  expect_error([&] { memory.use_circular_buffers(1 << 21, "ttnn.linear"); }, kFull, "--device cpu");
 }
 
 TEST(EmulatedMemory, IsNotUsedAfterBeingFreed) {

@@ -94,7 +94,8 @@ Address Memory::allocate(const shim::TensorSpec& spec, const std::string& operat
                     (dram ? "DRAM bank" : "core's L1") + " of card " + card_.name + ", where " +
                     std::to_string(bank.largest_hole()) + " are free in one piece and " +
                     std::to_string(bank.used()) + " of " +
-                    std::to_string(dram ? card_.dram_bank_bytes : card_.l1_bytes) + " in use");
+                    std::to_string(dram ? card_.dram_bank_bytes : card_.l1_bytes) + " in use" +
+                    (dram ? "" : shim::kMoreInDram));
   }
   ++tensors_;
   peak_dram_ = std::max(peak_dram_, dram_.used());
@@ -109,11 +110,12 @@ void Memory::free(const Address& address) {
 
 void Memory::use_circular_buffers(std::int64_t bytes, const std::string& operation) {
   if (bytes > l1_.lowest()) {
-    throw Error(ErrorCode::kOutOfMemory,
-                operation + ": its circular buffers need " + std::to_string(bytes) +
-                    " bytes of each core's L1, but tensors begin at " +
-                    std::to_string(l1_.lowest()) + " of " + std::to_string(card_.l1_bytes) +
-                    " on card " + card_.name);
+    throw Error(
+        ErrorCode::kOutOfMemory,
+        operation + ": its circular buffers need " + std::to_string(bytes) +
+            " bytes of each core's L1, but tensors begin at " + std::to_string(l1_.lowest()) +
+            " of " + std::to_string(card_.l1_bytes) + " on card " + card_.name +
+            (bytes > card_.l1_bytes ? "; --device cpu has no such limit" : shim::kMoreInDram));
   }
   circular_buffers_ = bytes;
   peak_l1_ = std::max(peak_l1_, l1_.used() + bytes);

@@ -92,7 +92,8 @@ shim::MatmulProgramConfig matmul_config(const MatmulShape& shape, const Card& ca
                   " x " + std::to_string(shape.columns) + " tiles need " +
                   std::to_string(circular_buffer_bytes(shape, config)) +
                   " bytes of circular buffers a core, but " + std::to_string(budget) +
-                  " are planned for them on card " + card.name);
+                  " are planned for them on card " + card.name +
+                  "; fewer cameras or tokens need less, and --device cpu has no such limit");
 }
 
 }  // namespace pi0

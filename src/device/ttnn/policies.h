@@ -18,7 +18,7 @@ enum class TensorRole {
   kWeights,     // and tables: rotary, masks, modulations
   kResidual,    // the stream that layers add to
   kNormed,      // after a norm
-  kProjection,  // queries, keys and values before they are split
+  kProjection,  // queries, keys and values before they are split; the projector's rows
   kHeads,       // queries after the split and after RoPE, what attention gives, heads joined
   kCache,       // keys and values
   kHidden,      // inside an MLP

@@ -33,8 +33,9 @@ auto guarded(const char* operation, const Work& work) -> decltype(work()) {
     const bool memory = sentence.find("Out of Memory") != std::string::npos ||
                         sentence.find("beyond max L1 size") != std::string::npos ||
                         sentence.find("clash with L1 buffers") != std::string::npos;
+    const bool l1 = memory && sentence.find("L1") != std::string::npos;
     throw Error(memory ? ErrorCode::kOutOfMemory : ErrorCode::kUnsupported,
-                std::string("ttnn ") + operation + ": " + sentence);
+                std::string("ttnn ") + operation + ": " + sentence + (l1 ? kMoreInDram : ""));
   }
 }
 

@@ -279,6 +279,7 @@ TEST_F(RealShim, SaysWhenMemoryIsOut) {
     FAIL() << "512 MB fitted into L1";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.what();
+    EXPECT_NE(std::string(error.what()).find("hidden=dram"), std::string::npos) << error.what();
   }
 }
 

@@ -20,6 +20,10 @@
 
 namespace pi0::shim {
 
+// The way out where tensors leave too little of L1: the end of an error's sentence.
+inline constexpr const char* kMoreInDram =
+    "; place more in DRAM, e.g. --device ttnn,hidden=dram (ttnn-emulated alike)";
+
 inline constexpr std::int64_t kTile = 32;  // rows and columns of a tile
 constexpr std::int64_t round_to_tile(std::int64_t n) { return (n + kTile - 1) / kTile * kTile; }
 

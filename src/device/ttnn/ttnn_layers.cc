@@ -79,9 +79,10 @@ Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activat
     bias = bias ? api_->add(bias, operand(*row), {.placement = Placement::kDram}) : operand(*row);
   }
   const bool exact = precision == Precision::kFp32;
-  const TensorRole role = activation == Activation::kGelu ? TensorRole::kHidden
-                          : exact                         ? TensorRole::kSmall
-                                                          : TensorRole::kResidual;
+  const TensorRole role = activation == Activation::kGelu        ? TensorRole::kHidden
+                          : exact                                ? TensorRole::kSmall
+                          : linear.role == MathRole::kProjection ? TensorRole::kProjection
+                                                                 : TensorRole::kResidual;
   shim::Tensor y = multiply(operand(x), linear, bias ? &bias : nullptr, unary(activation), role,
                             exact ? DataType::kFloat32 : DataType::kBfloat16);
   const Shape shape{x.dim(0), y.shape()[3]};
