@@ -12,13 +12,13 @@ show info examples/policy
 
 # A moment of an episode, with the noise that
 # PyTorch was given: the solid line is ours, the other what the scripted expert did from there.
-show run examples/policy --device reference --image base_0_rgb=examples/demo/camera.png \
+show run examples/policy --image base_0_rgb=examples/demo/camera.png \
   --state examples/demo/state.json --prompt "open the drawer" --noise examples/demo/noise.npy \
   --out "$out/open_the_drawer.json" --plot "$out/open_the_drawer.svg" \
   --plot-with examples/demo/expert.csv
 
 # A larger frame of the same simulator: resized and padded as lerobot does.
-show run examples/policy --device reference \
+show run examples/policy \
   --image base_0_rgb=examples/frames/drawer_open_corner.png \
   --state -0.006566404956760898,0.6386081380550773,0.24928539451017387,1.0 \
   --prompt "open the drawer" --seed 1 \

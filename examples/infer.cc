@@ -14,9 +14,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    pi0::PolicyOptions options;
-    options.device = "reference";
-    const pi0::Policy policy = pi0::Policy::load(argv[1], options);
+    const pi0::Policy policy = pi0::Policy::load(argv[1]);
 
     pi0::Observation observation;
     observation.images[argv[2]] = pi0::load_image(argv[3]);

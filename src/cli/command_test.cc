@@ -106,9 +106,13 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
   expect_error(pi0("run " + kPolicy + " --device gpu --image base_0_rgb=" + kFrame),
                {"gpu", "cpu", "reference"});
-  expect_error(pi0(run("--dtype fp16")), {"fp16", "bf16"});
   expect_error(pi0(run("--dtype int8")), {"reference", "--device cpu"});
-  expect_error(pi0(run("--threads 0")), {"0", "whole number"});
+  for (const auto& [option, word] :
+       {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number")}) {
+    const Result result = pi0(run(option));  // with a second line that names --help
+    EXPECT_EQ(result.status, 2);
+    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
+  }
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});
   EXPECT_EQ(files_left(), 0u);
 }

@@ -9,9 +9,11 @@ namespace {
 // A step of depth, in bytes of a row of activations: with it a tile of activations stays in the
 // first-level cache while it meets the panels of a block. SigLIP's 1152 values are one step.
 constexpr std::int64_t kDepthBytes = 2304;
-// The panels of a block, and the sums of its rows between two steps, stay in the second-level
-// cache. (bench: 8 panels and all rows cost SigLIP a tenth, on 1 MiB of it.)
-constexpr std::int64_t kPanelsOfBlock = 4;
+// The weights of a block, and the sums of its rows between two steps, stay in the second-level
+// cache. Where the depth takes many steps the activations no longer stay in the third: then a block
+// is wider, so that they are read less often.
+constexpr std::int64_t kColumnsOfBlock = 128, kColumnsOfDeepBlock = 256;
+constexpr std::int64_t kDeep = 8;  // steps
 constexpr std::int64_t kRowsOfBlock = 400;
 
 PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& kernel,
@@ -87,7 +89,9 @@ class Product {
   // share.
   void divide() {
     const std::int64_t threads = shop_.pool->size(), panels = weights_.panel_count();
-    across_ = std::min(panels, threads * divide_up(panels, threads * kPanelsOfBlock));
+    const bool deep = rows_.padded_depth > kDeep * depth_step_;
+    const std::int64_t columns = deep ? kColumnsOfDeepBlock : kColumnsOfBlock;
+    across_ = std::min(panels, threads * divide_up(weights_.padded_columns(), threads * columns));
     down_ = divide_up(rows_.tiles.rows, kRowsOfBlock);
     if (across_ < threads) down_ = std::max(down_, divide_up(threads, across_));
     down_ = std::min(down_, rows_.tiles.count);

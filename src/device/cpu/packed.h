@@ -50,14 +50,14 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
 // A float vector in `memory`: what a norm or a position embedding keeps.
 const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory);
 
-// Rows of activations in tiles of equally many, as far as that goes.
+// Rows of activations in tiles of about equally many, at most `most`.
 struct RowTiles {
-  RowTiles(std::int64_t rows, int most)
-      : rows(rows), count(divide_up(rows, most)), full(divide_up(rows, count)) {}
+  RowTiles(std::int64_t all, int most)
+      : rows(all), count(divide_up(rows, most)), full(divide_up(rows, count)) {}
   std::int64_t rows;
   std::int64_t count;
-  std::int64_t full;  // of each but the last
-  std::int64_t begin(std::int64_t tile) const { return std::min(tile * full, rows); }
+  std::int64_t full;  // of the largest
+  std::int64_t begin(std::int64_t tile) const { return tile * rows / count; }
   int size(std::int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
 };
 

@@ -76,6 +76,7 @@ void peak(std::int64_t times) {
   }
   auto unit = Vector::unit(zeros);
   auto weights = Vector::weights(zeros);
+  Vector::keep(weights);
   for (std::int64_t time = 0; time < times; ++time) {
 #pragma GCC unroll 32
     for (int i = 0; i < kSums; ++i) {
