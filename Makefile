@@ -44,7 +44,7 @@ sanitize: build/debug/CMakeCache.txt
 
 # What is concurrent, under the thread sanitizer.
 threads: build/tsan/CMakeCache.txt
-	cmake --build build/tsan -j $(JOBS) --target policy_test
+	cmake --build build/tsan -j $(JOBS) --target policy_test device_cpu_test
 	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R Threads
 
 # FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.

@@ -1,28 +1,10 @@
 // Memory of activations: kept and handed out again, but not for ever.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <random>
 
 #include "device/cpu/cpu_testing.h"
 #include "device/cpu/scratch.h"
-
-// Counts what is asked of the system: the device's buffers alone are aligned. For the whole program
-// of tests, which knows no other way to see what a device asks for.
-namespace {
-std::atomic<std::int64_t> aligned_allocations{0};
-}
-void* operator new[](std::size_t bytes, std::align_val_t alignment) {
-  ++aligned_allocations;
-  const auto align = static_cast<std::size_t>(alignment);
-  void* const data = std::aligned_alloc(align, (bytes + align - 1) / align * align);
-  if (data == nullptr) throw std::bad_alloc();
-  return data;
-}
-void operator delete[](void* data, std::align_val_t) noexcept { std::free(data); }
-void operator delete[](void* data, std::size_t, std::align_val_t) noexcept { std::free(data); }
 
 namespace pi0::cpu {
 namespace {
@@ -122,14 +104,14 @@ TEST(ThreadScratchTest, PartsAreApartAndAligned) {
 using CpuBuffersTest = CpuTest;
 
 TEST_P(CpuBuffersTest, CallsAfterTheFirstAskForNone) {
-  // One thread: of several, one may be given its first large piece of work in a later call.
-  const std::unique_ptr<Device> device = make(1);
-  const std::int64_t before = aligned_allocations;
+  const auto pool = std::make_shared<BufferPool>();
+  const std::unique_ptr<Device> device = make_cpu_device(
+      {.type = type(), .isa = isa(), .threads = 2, .memory = nullptr, .buffers = pool});
   every_operation(*device);
-  const std::int64_t first = aligned_allocations;
-  EXPECT_GT(first, before);  // or this test counts nothing
+  const std::int64_t first = pool->allocations();
+  EXPECT_GT(first, 0);  // or this test counts nothing
   for (int call = 0; call < 3; ++call) every_operation(*device);
-  EXPECT_EQ(aligned_allocations - first, 0);
+  EXPECT_EQ(pool->allocations(), first);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuBuffersTest,

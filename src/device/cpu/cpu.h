@@ -9,6 +9,9 @@
 #include "device/device.h"
 
 namespace pi0 {
+namespace cpu {
+class BufferPool;
+}
 
 enum class CpuType {
   kBf16,  // weights in bf16, sums in fp32; activations in bf16 where the machine multiplies it
@@ -21,7 +24,8 @@ struct CpuOptions {
   CpuType type = CpuType::kBf16;
   cpu::Isa isa = cpu::Isa::kPortable;
   int threads = 1;
-  std::shared_ptr<PreparedMemory> memory;  // of the weights; null: its own
+  std::shared_ptr<PreparedMemory> memory;              // of the weights; null: its own
+  std::shared_ptr<cpu::BufferPool> buffers = nullptr;  // of activations; null: its own
 };
 
 // Results do not depend on the number of threads.

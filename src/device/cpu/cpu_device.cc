@@ -67,7 +67,7 @@ class CpuDevice final : public Device {
     shop_.kernels = table_.rows;
     shop_.pool = ThreadPool::of_size(options.threads);
     shop_.scratch.resize(static_cast<std::size_t>(shop_.pool->size()));
-    shop_.buffers = std::make_shared<BufferPool>();
+    shop_.buffers = options.buffers ? options.buffers : std::make_shared<BufferPool>();
   }
 
   std::string name() const override { return "cpu"; }
