@@ -18,9 +18,9 @@ Json json_of(const BenchResult& result) {
       stages.back()["share_of_peak"] = share_of_peak(result, stage.flops, stage.ms);
     }
   }
-  Json json{{"warmup", result.warmup},    {"runs", result.runs},       {"mean_ms", result.mean_ms},
-            {"p50_ms", result.p50_ms},    {"p95_ms", result.p95_ms},   {"flops", result.flops},
-            {"load_ms", result.load_ms},  {"stages", std::move(stages)}};
+  Json json{{"warmup", result.warmup},   {"runs", result.runs},        {"mean_ms", result.mean_ms},
+            {"p50_ms", result.p50_ms},   {"p95_ms", result.p95_ms},    {"flops", result.flops},
+            {"load_ms", result.load_ms}, {"stages", std::move(stages)}};
   if (result.peak_flops != 0) {
     json["peak_flops"] = result.peak_flops;
     json["share_of_peak"] = share_of_peak(result, result.flops, result.mean_ms);
@@ -75,11 +75,11 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
                            std::to_string(subject.cpu->threads) +
                            " threads; the best of readings before, between and after the calls");
   }
-  report.sections.push_back({"Memory and loading",
-                             {"peak resident: " +
-                                  bytes_text(static_cast<double>(result.peak_rss_bytes)),
-                              "loading: " + ms_text(result.load_ms) + " ms"},
-                             {}});
+  report.sections.push_back(
+      {"Memory and loading",
+       {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes)),
+        "loading: " + ms_text(result.load_ms) + " ms"},
+       {}});
   return report;
 }
 
