@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 5
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test full-size audit-doc sanitize threads fuzz style lint format install clean
+.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format install clean
 
 # Without tests, unless a test has been built here before: a user needs no test framework.
 all:
@@ -33,6 +33,14 @@ full-size:
 	cmake --preset release -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS) --target check_test
 	PI0_ALL_ROWS=1 build/release/check_test --gtest_filter='*FullWidth*'
+
+# The CPU's times at full size, its matrices beside libxsmm's and oneDNN's. Minutes.
+bench:
+	tools/install_dependencies.sh bench
+	cmake -S . -B build/bench -DCMAKE_BUILD_TYPE=Release -DPI0_TESTS=OFF -DPI0_BENCH_LIBRARIES=ON
+	cmake --build build/bench -j $(JOBS) --target pi0_command
+	build/bench/pi0 bench --random pi0 --device cpu --dtype bf16
+	build/bench/pi0 bench --random pi0 --device cpu --dtype int8
 
 # docs/host-usage-audit.md, from two real calls.
 audit-doc: all

@@ -4,6 +4,7 @@
 #
 #   tools/install_dependencies.sh          to build and run
 #   tools/install_dependencies.sh check    to test as well
+#   tools/install_dependencies.sh bench    to measure other libraries' matrices as well
 #   tools/install_dependencies.sh lint     to format and lint as well
 set -euo pipefail
 
@@ -12,8 +13,9 @@ packages=(g++ make cmake pkg-config nlohmann-json3-dev libcli11-dev libpng-dev l
 case "${1:-}" in
   "") ;;
   check) packages+=(libgtest-dev clang python3 python3-venv) ;;
+  bench) packages+=(libxsmm-dev libdnnl-dev) ;;
   lint) packages+=(libgtest-dev clang python3 clang-format clang-tidy) ;;
-  *) echo "usage: $0 [check|lint]" >&2; exit 2 ;;
+  *) echo "usage: $0 [check|bench|lint]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
@@ -35,7 +37,7 @@ install_missing() {
 }
 
 install_missing "${packages[@]}"
-if [ $# -gt 0 ]; then  # clang's sanitizer and fuzzer runtimes have its version in their name
+if [[ " ${packages[*]} " == *" clang "* ]]; then  # clang's sanitizer and fuzzer runtimes have its version in their name
   version=$(clang --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p')
   install_missing "libclang-rt-$version-dev"
 fi

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "check/matrices.h"
 #include "policy/runner.h"
 
 namespace pi0 {
@@ -36,7 +37,8 @@ struct BenchResult {
   double peak_flops = 0;  // a second; the best reading, or 0 where none was asked for
   double load_ms = 0;     // before the first call, where the caller measured it
   std::vector<BenchStage> stages;
-  std::uint64_t peak_rss_bytes = 0;  // of the process, when the last call was done
+  std::uint64_t peak_rss_bytes = 0;   // of the process, when the last call was done
+  std::vector<MatrixTimes> matrices;  // where the caller measured them
 };
 
 // A call that takes longer than this is measured a few times only.

@@ -28,6 +28,53 @@ Json json_of(const BenchResult& result) {
   return json;
 }
 
+std::string giga_text(double rate) { return number_text(rate / 1e9, 0); }
+
+ReportSection matrices_section(const std::vector<MatrixTimes>& matrices) {
+  ReportSection section{
+      "Matrices",
+      {"rows x depth x columns, GFLOP/s (of integers Gop/s); ours with packing of the activations "
+       "and finished rows, others the product alone"},
+      {{"shape", ">ours", ">of peak"}, {}}};
+  const std::vector<OtherRate>& libraries = matrices.front().others;
+  if (libraries.empty()) {
+    section.lines.push_back("built without libxsmm and oneDNN; `make bench` builds with them");
+  }
+  for (const OtherRate& library : libraries) {
+    section.table.columns.push_back(">" + library.name + " " + library.version);
+  }
+  for (const MatrixTimes& time : matrices) {
+    const MatrixShape& shape = time.shape;
+    std::vector<std::string> row{shape.name + " " + std::to_string(shape.rows) + " x " +
+                                     std::to_string(shape.depth) + " x " +
+                                     std::to_string(shape.columns),
+                                 giga_text(time.flops_per_second), share_text(time.share_of_peak)};
+    for (const OtherRate& other : time.others) {
+      row.push_back(other.flops_per_second ? giga_text(*other.flops_per_second) : "none");
+    }
+    section.table.rows.push_back(std::move(row));
+  }
+  return section;
+}
+
+Json matrices_json(const std::vector<MatrixTimes>& matrices) {
+  Json json = Json::array();
+  for (const MatrixTimes& time : matrices) {
+    Json others = Json::object();
+    for (const OtherRate& other : time.others) {
+      if (other.flops_per_second) others[other.name] = *other.flops_per_second;
+    }
+    json.push_back({{"name", time.shape.name},
+                    {"rows", time.shape.rows},
+                    {"depth", time.shape.depth},
+                    {"columns", time.shape.columns},
+                    {"flops_per_second", time.flops_per_second},
+                    {"share_of_peak", time.share_of_peak},
+                    {"others", std::move(others)}});
+  }
+  return json;
+}
+
 double stage_ms(const BenchResult& result, const std::string& name) {
   for (const BenchStage& stage : result.stages) {
     if (stage.name == name) return stage.ms;
@@ -75,6 +122,7 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
                            std::to_string(subject.cpu->threads) +
                            " threads; the best of readings before, between and after the calls");
   }
+  if (!result.matrices.empty()) report.sections.push_back(matrices_section(result.matrices));
   report.sections.push_back(
       {"Memory and loading",
        {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes)),
@@ -93,6 +141,7 @@ Json bench_json(const BenchSubject& subject, const BenchResult& result,
     json["threads"] = subject.cpu->threads;
   }
   json["peak_rss_bytes"] = result.peak_rss_bytes;  // before the other device was there
+  if (!result.matrices.empty()) json["matrices"] = matrices_json(result.matrices);
   if (other) {
     json["against"] = {{"device", other->device}};
     json["against"].update(json_of(other->result));

@@ -12,8 +12,8 @@ namespace pi0 {
 
 // What the CPU device runs with.
 struct BenchCpu {
-  std::string isa;          // "avx512_bf16"
-  std::string dtype;        // "bf16"
+  std::string isa;    // "avx512_bf16"
+  std::string dtype;  // "bf16"
   int threads = 0;
   std::string instruction;  // whose peak was measured: "vdpbf16ps"
 };
@@ -34,7 +34,8 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
 
 // Keys that scripts rely on: mean_ms, p50_ms, p95_ms, flops, stages (each name, ms, flops),
 // peak_rss_bytes, load_ms; of the CPU also isa, dtype, threads, peak_flops (a second), and
-// share_of_peak, in all and in each stage.
+// share_of_peak, in all and in each stage; and where they were measured, matrices (each name, rows,
+// depth, columns, flops_per_second, share_of_peak, and others: each library's flops_per_second).
 Json bench_json(const BenchSubject& subject, const BenchResult& result,
                 const std::optional<BenchOther>& other);
 

@@ -24,6 +24,7 @@ struct BenchArguments {
 struct Measured {
   BenchOther bench;
   std::optional<BenchCpu> cpu;
+  std::optional<CpuOptions> options;  // of the CPU, without the weights' memory
 };
 
 // On one device, which goes before the next comes: weights are never held twice.
@@ -38,6 +39,8 @@ Measured measure(const Checkpoint& checkpoint, NetworkOptions network, const Net
   if (const std::optional<CpuOptions>& cpu = runner.cpu()) {
     measured.cpu = {cpu::name_of(cpu->isa), name_of(cpu->type), cpu->threads,
                     measure_peak(*cpu).instruction};
+    measured.options = cpu;
+    measured.options->memory = nullptr;
     options.peak = [cpu] { return measure_peak(*cpu).operations_per_second; };
   }
   measured.bench = {runner.device(), bench(runner, checkpoint.model, call, options)};
@@ -56,7 +59,12 @@ int run_bench_verb(BenchArguments arguments) {
   arguments.bench.progress = line.callback();
   // A device that is not there is refused before the other is measured.
   if (!arguments.against.empty()) choose_device({.name = arguments.against});
-  const Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
+  Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
+  // After the network has gone: the matrices need memory too.
+  if (measured.options && has_published_matrices(checkpoint.model)) {
+    measured.bench.result.matrices =
+        time_matrices(*measured.options, published_matrices(), arguments.bench.progress);
+  }
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
     NetworkOptions against;

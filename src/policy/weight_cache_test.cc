@@ -1,5 +1,5 @@
-// Prepared weights kept between two loads: used where they are the checkpoint's, made anew where they
-// are not, and never in the way.
+// Prepared weights kept between two loads: used where they are the checkpoint's, made anew where
+// they are not, and never in the way.
 #include "policy/weight_cache.h"
 
 #include <gtest/gtest.h>
