@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "check/comparison.h"
+#include "check/golden_testing.h"
 #include "check/random_input.h"
 #include "check/verify.h"
 #include "model/random_weights.h"
@@ -15,44 +16,9 @@ namespace {
 
 constexpr double kPcc = 0.99;
 
-const std::filesystem::path kSource = PI0_SOURCE_DIR;
+using GoldenOnCard = std::tuple<GoldenFile, std::string>;
 
-std::string letters(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return !std::isalnum(c); }, '_');
-  return text;
-}
-
-struct GoldenFile {
-  std::string checkpoint, file, card;
-};
-void PrintTo(const GoldenFile& golden, std::ostream* out) {
-  *out << golden.checkpoint << ' ' << golden.file << ' ' << golden.card;
-}
-
-std::vector<GoldenFile> golden_files() {
-  std::vector<GoldenFile> files;
-  for (const char* card : {"n150", "p150"}) {
-    for (const char* family : {"golden", "golden_extra"}) {
-      for (const auto& directory :
-           std::filesystem::directory_iterator(kSource / "testdata" / family)) {
-        if (!exists(directory.path() / "config.json")) continue;
-        for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
-          const std::string name = entry.path().filename().string();
-          const bool recording = entry.path().extension() == ".safetensors" &&
-                                 !name.starts_with("model") && name.find("_step_") == name.npos;
-          if (recording) files.push_back({directory.path().string(), name, card});
-        }
-      }
-    }
-  }
-  std::sort(files.begin(), files.end(), [](const GoldenFile& a, const GoldenFile& b) {
-    return std::tie(a.checkpoint, a.file, a.card) < std::tie(b.checkpoint, b.file, b.card);
-  });
-  return files;
-}
-
-class TtnnGolden : public testing::TestWithParam<GoldenFile> {};
+class TtnnGolden : public testing::TestWithParam<GoldenOnCard> {};
 
 void expect_correlated(const Verification& verification) {
   EXPECT_FALSE(verification.stages.empty());
@@ -77,13 +43,14 @@ void expect_moved_alike(const std::vector<float>& computed, const std::vector<fl
 }
 
 TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
-  const std::filesystem::path directory = GetParam().checkpoint;
+  const auto& [golden, card] = GetParam();
+  const std::filesystem::path directory = golden.checkpoint;
   PolicyOptions options;
-  options.device = "ttnn-emulated:" + GetParam().card;
+  options.device = "ttnn-emulated:" + card;
   options.tokenizer = kSource / "testdata/golden/preprocess/tokenizer.model";
   const Checkpoint checkpoint = open_checkpoint(directory);
   Runner runner(checkpoint, options);
-  const PyTorchRecording recording = read_recording(directory / GetParam().file, checkpoint);
+  const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
   const auto horizon = static_cast<std::size_t>(checkpoint.model.action_horizon);
   if (recording.network) {
     const NetworkRecording& network = *recording.network;
@@ -117,10 +84,13 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TtnnGolden, testing::ValuesIn(golden_files()), [](const auto& info) {
-  const std::filesystem::path directory = info.param.checkpoint;
-  return letters(directory.filename().string() + "_" + info.param.file + "_" + info.param.card);
-});
+INSTANTIATE_TEST_SUITE_P(All, TtnnGolden,
+                         testing::Combine(testing::ValuesIn(golden_files()),
+                                          testing::Values("n150", "p150")),
+                         [](const auto& info) {
+                           return golden_name(std::get<0>(info.param)) + "_" +
+                                  std::get<1>(info.param);
+                         });
 
 // Calls whose shape changes (cameras, tokens): each of the others' traces is gone by then, and what
 // a call keeps on the card is its own.

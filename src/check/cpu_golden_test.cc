@@ -1,0 +1,153 @@
+// The CPU device, at each instruction set and type: against what PyTorch recorded, and at the
+// widths of the published networks against the reference.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "check/comparison.h"
+#include "check/golden_testing.h"
+#include "check/random_input.h"
+#include "check/verify.h"
+#include "device/cpu/isa.h"
+#include "model/random_weights.h"
+
+namespace pi0 {
+namespace {
+
+constexpr cpu::Isa kEveryIsa[] = {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512,
+                                  cpu::Isa::kAvx512Bf16, cpu::Isa::kAmx};
+constexpr const char* kEveryType[] = {"bf16", "int8", "fp32"};
+
+// PI0_CPU_ISA while a test lasts.
+class Forced {
+ public:
+  explicit Forced(cpu::Isa isa) {
+    if (const char* value = std::getenv("PI0_CPU_ISA")) before_ = value;
+    setenv("PI0_CPU_ISA", cpu::name_of(isa), 1);
+  }
+  ~Forced() {
+    if (before_) {
+      setenv("PI0_CPU_ISA", before_->c_str(), 1);
+    } else {
+      unsetenv("PI0_CPU_ISA");
+    }
+  }
+  Forced(const Forced&) = delete;
+  Forced& operator=(const Forced&) = delete;
+
+ private:
+  std::optional<std::string> before_;
+};
+
+using GoldenOnIsa = std::tuple<GoldenFile, cpu::Isa>;
+class CpuGolden : public testing::TestWithParam<GoldenOnIsa> {};
+
+void expect_all_pass(const Verification& verification) {
+  EXPECT_FALSE(verification.stages.empty());
+  for (const StageResult& stage : verification.stages) {
+    EXPECT_TRUE(stage.passed()) << stage.stage << ": " << stage.largest_difference << " of "
+                                << stage.tolerance << ", correlation " << stage.correlation
+                                << " of " << stage.least_correlation;
+  }
+}
+
+TEST_P(CpuGolden, AgreesWithPyTorch) {
+  const auto& [golden, isa] = GetParam();
+  if (!cpu::is_supported(isa)) {
+    GTEST_SKIP() << "NOT RUN: this machine has no " << cpu::name_of(isa);
+  }
+  const Forced forced(isa);
+  const std::filesystem::path directory = golden.checkpoint;
+  const Checkpoint checkpoint = open_checkpoint(directory);
+  const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
+  for (const char* type : kEveryType) {
+    SCOPED_TRACE(type);
+    PolicyOptions options;
+    options.device = "cpu";
+    options.dtype = type;
+    options.tokenizer = kSource / "testdata/golden/preprocess/tokenizer.model";
+    Runner runner(checkpoint, options);
+    // Judged by what it is: fp32 by its differences, the others by correlation.
+    EXPECT_EQ(runner.least_correlation() == 0, std::string(type) == "fp32");
+    EXPECT_NE(runner.device().find(cpu::name_of(isa)), std::string::npos) << runner.device();
+    if (recording.network) {
+      expect_all_pass(verify_network(runner, checkpoint.model, *recording.network, recording.where,
+                                     VerifyOptions()));
+    }
+    for (const RecordedCase& one : recording.cases) {
+      SCOPED_TRACE(one.name);
+      expect_all_pass(
+          verify_case(runner, one, recording.where, directory, options, VerifyOptions()));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CpuGolden,
+                         testing::Combine(testing::ValuesIn(golden_files()),
+                                          testing::ValuesIn(kEveryIsa)),
+                         [](const auto& info) {
+                           return golden_name(std::get<0>(info.param)) + "_" +
+                                  cpu::name_of(std::get<1>(info.param));
+                         });
+
+// A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
+// published; 33 rows.
+using WideOnIsa = std::tuple<ModelKind, cpu::Isa>;
+class CpuFullWidth : public testing::TestWithParam<WideOnIsa> {};
+
+struct Least {
+  const char* type;
+  double component, actions;
+};
+// Of 8 bits a value of the few rows and layers, and of a step of 1/127 of a row's largest.
+constexpr Least kLeast[] = {
+    {"bf16", 0.999, 0.999}, {"int8", 0.99, 0.995}, {"fp32", 0.999999, 0.999999}};
+
+TEST_P(CpuFullWidth, CorrelatesWithTheReference) {
+  const auto [kind, isa] = GetParam();
+  if (!cpu::is_supported(isa)) {
+    GTEST_SKIP() << "NOT RUN: this machine has no " << cpu::name_of(isa);
+  }
+  const Forced forced(isa);
+  Checkpoint checkpoint;
+  checkpoint.model = full_size_config(kind);
+  ModelConfig& model = checkpoint.model;
+  model.vision.depth = 1;
+  model.language.depth = 2;  // the last layer stops after its keys and values
+  model.expert.depth = 2;
+  model.num_steps = 2;
+  model.image_size = 4 * model.vision.patch_size;
+  model.num_cameras = 2;  // 32 rows, and one of the prompt
+  model.max_tokens = 1;
+  model.action_horizon = 33;
+  checkpoint.weights = make_random_weights(model);
+  checkpoint.dtype = "bf16";
+  const std::vector<NetworkCall> calls{random_call(model, {}, 11)};
+  for (const auto& [type, component_least, actions_least] : kLeast) {
+    Comparison comparison;
+    compare_devices(checkpoint, {.name = "cpu", .dtype = type}, {.name = "reference"}, calls, {},
+                    comparison);
+    EXPECT_GE(comparison.components().size(), 10u);
+    for (const ComparedComponent& component : comparison.components()) {
+      EXPECT_GE(component.worst.difference.correlation, component_least)
+          << type << ": " << component.worst.operation << " of " << component.worst.component << " "
+          << component.worst.index;
+    }
+    EXPECT_GE(comparison.actions_pcc(), actions_least) << type;
+    RecordProperty(std::string("worst_") + type, std::to_string(comparison.worst_pcc()));
+    RecordProperty(std::string("actions_") + type, std::to_string(comparison.actions_pcc()));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, CpuFullWidth,
+                         testing::Combine(testing::Values(ModelKind::kPi0, ModelKind::kPi05),
+                                          testing::ValuesIn(kEveryIsa)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param) == ModelKind::kPi0 ? "pi0"
+                                                                                         : "pi05") +
+                                  "_" + cpu::name_of(std::get<1>(info.param));
+                         });
+
+}  // namespace
+}  // namespace pi0
