@@ -3,13 +3,6 @@
 namespace pi0 {
 namespace {
 
-std::string ms_text(double ms) { return number_text(ms, ms < 100 ? 2 : 0); }
-
-std::string rate_text(double flops, double ms) {
-  if (flops == 0 || ms == 0) return "";
-  return flops_text(flops / ms * 1e3) + "/s";
-}
-
 Json json_of(const BenchResult& result) {
   Json stages = Json::array();
   for (const BenchStage& stage : result.stages) {
@@ -18,9 +11,9 @@ Json json_of(const BenchResult& result) {
       stages.back()["share_of_peak"] = share_of_peak(result, stage.flops, stage.ms);
     }
   }
-  Json json{{"warmup", result.warmup},    {"runs", result.runs},       {"mean_ms", result.mean_ms},
-            {"p50_ms", result.p50_ms},    {"p95_ms", result.p95_ms},   {"flops", result.flops},
-            {"load_ms", result.load_ms},  {"stages", std::move(stages)}};
+  Json json{{"warmup", result.warmup},   {"runs", result.runs},        {"mean_ms", result.mean_ms},
+            {"p50_ms", result.p50_ms},   {"p95_ms", result.p95_ms},    {"flops", result.flops},
+            {"load_ms", result.load_ms}, {"stages", std::move(stages)}};
   if (result.peak_flops != 0) {
     json["peak_flops"] = result.peak_flops;
     json["share_of_peak"] = share_of_peak(result, result.flops, result.mean_ms);
@@ -36,6 +29,16 @@ double stage_ms(const BenchResult& result, const std::string& name) {
 }
 
 }  // namespace
+
+std::string rate_text(double flops, double ms) {
+  if (flops == 0 || ms == 0) return "";
+  return flops_text(flops / ms * 1e3) + "/s";
+}
+
+std::string peak_text(const BenchResult& result, const BenchCpu& cpu) {
+  return flops_text(result.peak_flops) + "/s, " + cpu.instruction + " on registers alone, " +
+         std::to_string(cpu.threads) + (cpu.threads == 1 ? " thread" : " threads");
+}
 
 Report bench_report(const BenchSubject& subject, const BenchResult& result,
                     const std::optional<BenchOther>& other) {
@@ -70,16 +73,14 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
   report.sections.push_back(std::move(times));
   if (peak && subject.cpu) {
-    report.lines.push_back("peak: " + flops_text(result.peak_flops) + "/s, " +
-                           subject.cpu->instruction + " on registers alone, " +
-                           std::to_string(subject.cpu->threads) +
-                           " threads; the best of readings before, between and after the calls");
+    report.lines.push_back("peak: " + peak_text(result, *subject.cpu) +
+                           "; the best of readings before, between and after the calls");
   }
-  report.sections.push_back({"Memory and loading",
-                             {"peak resident: " +
-                                  bytes_text(static_cast<double>(result.peak_rss_bytes)),
-                              "loading: " + ms_text(result.load_ms) + " ms"},
-                             {}});
+  report.sections.push_back(
+      {"Memory and loading",
+       {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes)),
+        "loading: " + ms_text(result.load_ms) + " ms"},
+       {}});
   return report;
 }
 
