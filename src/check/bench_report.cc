@@ -3,13 +3,6 @@
 namespace pi0 {
 namespace {
 
-std::string ms_text(double ms) { return number_text(ms, ms < 100 ? 2 : 0); }
-
-std::string rate_text(double flops, double ms) {
-  if (flops == 0 || ms == 0) return "";
-  return flops_text(flops / ms * 1e3) + "/s";
-}
-
 Json json_of(const BenchResult& result) {
   Json stages = Json::array();
   for (const BenchStage& stage : result.stages) {
@@ -84,6 +77,16 @@ double stage_ms(const BenchResult& result, const std::string& name) {
 
 }  // namespace
 
+std::string rate_text(double flops, double ms) {
+  if (flops == 0 || ms == 0) return "";
+  return flops_text(flops / ms * 1e3) + "/s";
+}
+
+std::string peak_text(const BenchResult& result, const BenchCpu& cpu) {
+  return flops_text(result.peak_flops) + "/s, " + cpu.instruction + " on registers alone, " +
+         std::to_string(cpu.threads) + (cpu.threads == 1 ? " thread" : " threads");
+}
+
 Report bench_report(const BenchSubject& subject, const BenchResult& result,
                     const std::optional<BenchOther>& other) {
   Report report;
@@ -117,10 +120,8 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
   report.sections.push_back(std::move(times));
   if (peak && subject.cpu) {
-    report.lines.push_back("peak: " + flops_text(result.peak_flops) + "/s, " +
-                           subject.cpu->instruction + " on registers alone, " +
-                           std::to_string(subject.cpu->threads) +
-                           " threads; the best of readings before, between and after the calls");
+    report.lines.push_back("peak: " + peak_text(result, *subject.cpu) +
+                           "; the best of readings before, between and after the calls");
   }
   if (!result.matrices.empty()) report.sections.push_back(matrices_section(result.matrices));
   report.sections.push_back(

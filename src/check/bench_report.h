@@ -28,7 +28,14 @@ struct BenchSubject {
 struct BenchOther {
   std::string device;
   BenchResult result;
+  std::optional<BenchCpu> cpu = std::nullopt;
 };
+
+// "345.2 GFLOP/s"; empty where nothing was counted or timed.
+std::string rate_text(double flops, double ms);
+// Of a result with a peak: "1.23 TFLOP/s, vdpbf16ps on registers alone, 2 threads".
+std::string peak_text(const BenchResult& result, const BenchCpu& cpu);
+
 Report bench_report(const BenchSubject& subject, const BenchResult& result,
                     const std::optional<BenchOther>& other);
 

@@ -121,6 +121,8 @@ std::string number_text(double value, int decimals) {
   return text;
 }
 
+std::string ms_text(double ms) { return number_text(ms, ms < 100 ? 2 : 0); }
+
 // 100 % only where it is: 99.996 % is not rounded up to it.
 std::string share_text(double share) {
   const double percent = std::floor(share * 1e4) / 100;

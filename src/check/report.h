@@ -33,5 +33,6 @@ std::string bytes_text(double bytes);
 std::string flops_text(double flops);
 std::string share_text(double share);
 std::string number_text(double value, int decimals);
+std::string ms_text(double ms);  // without its unit: "12.34", "746"
 
 }  // namespace pi0

@@ -8,7 +8,6 @@
 #include "cli/axis.h"
 #include "cli/output_path.h"
 #include "cli/picture.h"
-#include "cli/svg.h"
 #include "files/file.h"
 
 namespace pi0 {
@@ -16,13 +15,7 @@ namespace {
 
 // Blue and vermilion of Okabe and Ito's palette, which the colour-blind tell apart; the other
 // motion is dashed as well. Sizes are pixels.
-constexpr std::string_view kStyle = R"(<style>
-text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;fill:#57606a;font-size:11px}
-.title{font-size:22px;font-weight:600;fill:#1f2328}
-.subtitle{font-size:13px}
-.name{font-size:13px;font-weight:600;fill:#1f2328}
-.key{font-size:12px;fill:#1f2328}
-.y{text-anchor:end}
+constexpr std::string_view kRules = R"(.y{text-anchor:end}
 .x{text-anchor:middle}
 .grid{stroke:#e3e7ec;fill:none}
 .zero{stroke:#aab4c0;fill:none}
@@ -33,17 +26,12 @@ text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Aria
 .predicted{stroke:#0072b2}
 .other{stroke:#d55e00}
 .dashed{stroke-dasharray:6 4;stroke-linecap:butt}
-</style>
 )";
 
 constexpr double kMargin = 28;
 constexpr double kPictureSide = 216;
 constexpr double kPictureGap = 36;  // between pictures and panels
 constexpr int kStoredPictureSide = 256;
-constexpr Font kTitleFont{22, true};  // as in kStyle
-constexpr Font kSubtitleFont{13};
-constexpr Font kNameFont{13, true};
-constexpr Font kKeyFont{12};
 constexpr Font kTickFont{11};
 constexpr double kNameHeight = 24;  // above a panel's frame
 constexpr double kTickHeight = 22;  // below it
@@ -70,19 +58,6 @@ struct Panel {
   std::vector<double> other;
 };
 
-// Breaks `text` between words into at most two lines of `width` pixels.
-std::vector<std::string> two_lines(std::string_view text, double width, const Font& font) {
-  if (text_width(text, font) <= width) return {fit_end(text, width, font)};
-  std::size_t end = std::string_view::npos;  // of a first line that fits
-  for (std::size_t space = text.find(' '); space != std::string_view::npos;
-       space = text.find(' ', space + 1)) {
-    if (text_width(text.substr(0, space), font) > width) break;
-    end = space;
-  }
-  if (end == std::string_view::npos) return {fit_end(text, width, font)};
-  return {fit_end(text.substr(0, end), width, font), fit_end(text.substr(end + 1), width, font)};
-}
-
 class Plot {
  public:
   Plot(const ActionChunk& chunk, const PlotOptions& options)
@@ -106,13 +81,7 @@ class Plot {
     draw_legend(y);
     const double below_panels = draw_panels(y);
     const double height = std::max(below_pictures, below_panels) + kMargin;
-
-    const std::string size = coordinate(width_) + "\" height=\"" + coordinate(height);
-    return "<svg xmlns=\"http://www.w3.org/2000/svg\" "
-           "xmlns:xlink=\"http://www.w3.org/1999/xlink\" role=\"img\" width=\"" +
-           size + "\" viewBox=\"0 0 " + coordinate(width_) + " " + coordinate(height) + "\">\n" +
-           "<title>" + xml_escape(title()) + "</title>\n" + std::string(kStyle) +
-           "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n" + body_ + "</svg>\n";
+    return svg_page(width_, height, title(), kRules, body_);
   }
 
  private:
@@ -148,18 +117,9 @@ class Plot {
 
   // Each of these draws from `y` downwards and moves it on.
   void draw_heading(double& y) {
-    const double room = width_ - 2 * kMargin;
-    for (const std::string& line : two_lines(title(), room, kTitleFont)) {
-      y += kTitleFont.size;
-      body_ += svg_text({kMargin, y}, line, "class=\"title\"");
-      y += 6;
-    }
-    if (!options_.subtitle.empty()) {
-      y += kSubtitleFont.size + 4;
-      body_ += svg_text({kMargin, y}, fit_end(options_.subtitle, room, kSubtitleFont),
-                        "class=\"subtitle\"");
-    }
-    y += 20;
+    Point at{kMargin, y};
+    body_ += svg_heading(at, width_ - 2 * kMargin, title(), options_.subtitle);
+    y = at.y + 20;
   }
 
   // Returns where they end.

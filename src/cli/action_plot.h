@@ -1,22 +1,18 @@
 // A chunk of actions as a drawing: an SVG with a panel a dimension.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cli/action_files.h"
+#include "cli/svg.h"
 #include "pi0/observation.h"
 #include "pi0/policy.h"
 
 namespace pi0 {
-
-// What write_plot() can write; for require_writable().
-inline constexpr std::array<std::string_view, 1> kPlotExtensions = {".svg"};
 
 struct PlotOptions {
   std::string title;                     // the instruction

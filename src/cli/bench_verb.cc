@@ -1,11 +1,15 @@
 // pi0 bench: how long does a call take?
 #include <chrono>
+#include <iostream>
 #include <memory>
 
 #include "check/bench_report.h"
+#include "cli/bench_plot.h"
 #include "cli/network_arguments.h"
+#include "cli/output_path.h"
 #include "cli/policy_arguments.h"
 #include "cli/progress.h"
+#include "cli/svg.h"
 #include "cli/verbs.h"
 #include "device/cpu/peak.h"
 
@@ -18,12 +22,10 @@ struct BenchArguments {
   std::string against;
   InputSize size;
   BenchOptions bench;
-  std::filesystem::path json;
+  std::filesystem::path json, plot;
 };
 
-struct Measured {
-  BenchOther bench;
-  std::optional<BenchCpu> cpu;
+struct Measured : BenchOther {
   std::optional<CpuOptions> options;  // of the CPU, without the weights' memory
 };
 
@@ -43,13 +45,15 @@ Measured measure(const Checkpoint& checkpoint, NetworkOptions network, const Net
     measured.options->memory = nullptr;
     options.peak = [cpu] { return measure_peak(*cpu).operations_per_second; };
   }
-  measured.bench = {runner.device(), bench(runner, checkpoint.model, call, options)};
-  measured.bench.result.load_ms = load.count();
+  measured.device = runner.device();
+  measured.result = bench(runner, checkpoint.model, call, options);
+  measured.result.load_ms = load.count();
   return measured;
 }
 
 int run_bench_verb(BenchArguments arguments) {
   require_report_paths(arguments.json);
+  if (!arguments.plot.empty()) require_writable(arguments.plot, kPlotExtensions);
   if (arguments.network.is_random() && !arguments.device.cache.empty()) {
     throw Error(ErrorCode::kInvalidInput, "--cache: random weights have no files to keep it for");
   }
@@ -62,21 +66,25 @@ int run_bench_verb(BenchArguments arguments) {
   Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
   // After the network has gone: the matrices need memory too.
   if (measured.options && has_published_matrices(checkpoint.model)) {
-    measured.bench.result.matrices =
+    measured.result.matrices =
         time_matrices(*measured.options, published_matrices(), arguments.bench.progress);
   }
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
     NetworkOptions against;
     against.device = arguments.against;
-    other = measure(checkpoint, against, call, arguments.bench).bench;
+    other = measure(checkpoint, against, call, arguments.bench);
   }
   line.finish();
   const BenchSubject subject{
-      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call),
-      measured.bench.device, measured.cpu};
-  give_report(bench_report(subject, measured.bench.result, other),
-              bench_json(subject, measured.bench.result, other), arguments.json);
+      network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.device,
+      measured.cpu};
+  give_report(bench_report(subject, measured.result, other),
+              bench_json(subject, measured.result, other), arguments.json);
+  if (!arguments.plot.empty()) {
+    write_bench_plot(arguments.plot, subject, measured.result, other);
+    std::cout << "wrote " << arguments.plot.string() << '\n';
+  }
   return kExitOk;
 }
 
@@ -100,6 +108,9 @@ void add_bench(CLI::App& command, Run& run) {
       ->type_name("N")
       ->check(whole_number(1));
   add_json_option(verb, arguments->json);
+  verb.add_option("--plot", arguments->plot,
+                  "Draw the stages' times as bars, and what they would be at the machine's peak")
+      ->type_name("FILE.svg");
   verb.callback([&run, arguments] { run = [arguments] { return run_bench_verb(*arguments); }; });
 }
 

@@ -361,7 +361,7 @@ TEST_F(CommandTest, BenchMeasures) {
   const Result result = pi0("bench " + kGolden +
                             "/pi0_tiny --device reference --against reference --warmup 1 --runs 3 "
                             "--cameras 2 --json " +
-                            path("b.json"));
+                            path("b.json") + " --plot " + path("b.svg"));
   ASSERT_EQ(result.status, 0) << result.err;
   const Json json = read_json(path("b.json"));
   EXPECT_EQ(json["runs"], 3);
@@ -377,7 +377,14 @@ TEST_F(CommandTest, BenchMeasures) {
   EXPECT_EQ(stages_flops, json["flops"].get<double>());
   EXPECT_GT(json["times_faster"].get<double>(), 0);
   EXPECT_NE(result.out.find("P95"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("wrote " + path("b.svg")), std::string::npos) << result.out;
+  const std::string svg = read(path("b.svg"));
+  EXPECT_NE(svg.find(">denoising</text>"), std::string::npos) << svg;
+  EXPECT_NE(svg.find("class=\"bar1\""), std::string::npos) << svg;
   expect_error(pi0("bench " + kPolicy + " --device reference --against gpu"), {"gpu", "reference"});
+  // Before anything is read or measured.
+  expect_error(pi0("bench nowhere --plot " + path("b.png")), {"b.png", ".svg"});
+  expect_error(pi0("bench nowhere --plot " + path("no/b.svg")), {"no/b.svg", "no folder"});
 }
 
 TEST_F(CommandTest, HelpAndBadUsage) {

@@ -12,6 +12,7 @@
 #include "cli/output_path.h"
 #include "cli/policy_arguments.h"
 #include "cli/progress.h"
+#include "cli/svg.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 

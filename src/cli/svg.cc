@@ -7,6 +7,14 @@
 namespace pi0 {
 namespace {
 
+constexpr std::string_view kCommonRules =
+    R"(text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;fill:#57606a;font-size:11px}
+.title{font-size:22px;font-weight:600;fill:#1f2328}
+.subtitle{font-size:13px}
+.name{font-size:13px;font-weight:600;fill:#1f2328}
+.key{font-size:12px;fill:#1f2328}
+)";
+
 // As a part of the font's size.
 double character_width(char32_t c) {
   if (c >= U'0' && c <= U'9') return 0.64;
@@ -86,6 +94,18 @@ std::string fit_middle(std::string_view text, double width, const Font& font) {
   return fit(text, width, font, shorten_middle);
 }
 
+std::vector<std::string> two_lines(std::string_view text, double width, const Font& font) {
+  if (text_width(text, font) <= width) return {fit_end(text, width, font)};
+  std::size_t end = std::string_view::npos;  // of a first line that fits
+  for (std::size_t space = text.find(' '); space != std::string_view::npos;
+       space = text.find(' ', space + 1)) {
+    if (text_width(text.substr(0, space), font) > width) break;
+    end = space;
+  }
+  if (end == std::string_view::npos) return {fit_end(text, width, font)};
+  return {fit_end(text.substr(0, end), width, font), fit_end(text.substr(end + 1), width, font)};
+}
+
 std::string svg_text(Point at, std::string_view text, std::string_view style) {
   return "<text" + attribute("x", at.x) + attribute("y", at.y) + " " + std::string(style) + ">" +
          xml_escape(text) + "</text>\n";
@@ -117,6 +137,35 @@ std::string svg_dots(std::span<const Point> points, std::string_view style) {
     text += coordinate(point.x) + " " + coordinate(point.y) + "h0";
   }
   return text + "\" " + std::string(style) + "/>\n";
+}
+
+std::string svg_heading(Point& top_left, double width, std::string_view title,
+                        std::string_view subtitle) {
+  std::string text;
+  auto& [x, y] = top_left;
+  for (const std::string& line : two_lines(title, width, kTitleFont)) {
+    y += kTitleFont.size;
+    text += svg_text({x, y}, line, "class=\"title\"");
+    y += 6;
+  }
+  if (!subtitle.empty()) {
+    y += kSubtitleFont.size + 4;
+    text += svg_text({x, y}, fit_end(subtitle, width, kSubtitleFont), "class=\"subtitle\"");
+  }
+  return text;
+}
+
+std::string svg_page(double width, double height, std::string_view title, std::string_view rules,
+                     std::string_view body) {
+  std::string text =
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" "
+      "xmlns:xlink=\"http://www.w3.org/1999/xlink\" role=\"img\"" +
+      attribute("width", width) + attribute("height", height) + " viewBox=\"0 0 " +
+      coordinate(width) + " " + coordinate(height) + "\">\n<title>" + xml_escape(title) +
+      "</title>\n<style>\n";
+  text.append(kCommonRules).append(rules).append("</style>\n");
+  text += "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+  return text.append(body).append("</svg>\n");
 }
 
 }  // namespace pi0

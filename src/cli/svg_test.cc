@@ -61,5 +61,31 @@ TEST(Svg, FitsText) {
   EXPECT_EQ(fit_end("abc", 1, {12}), "");
 }
 
+TEST(Svg, BreaksTextIntoTwoLines) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(two_lines("one two", 100, {12}), Lines({"one two"}));
+  EXPECT_EQ(two_lines("one two three", 60, {12}), Lines({"one two", "three"}));
+  const Lines lines = two_lines("one two three four five", 60, {12});
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[1].ends_with("…")) << lines[1];
+}
+
+TEST(Svg, MakesAPage) {
+  Point at{10, 20};
+  const std::string heading = svg_heading(at, 500, "a & b", "");
+  EXPECT_EQ(heading, "<text x=\"10\" y=\"42\" class=\"title\">a &amp; b</text>\n");
+  EXPECT_EQ(at.x, 10);
+  EXPECT_EQ(at.y, 48);
+  EXPECT_NE(svg_heading(at, 500, "a", "b < c").find("class=\"subtitle\">b &lt; c</text>"),
+            std::string::npos);
+  EXPECT_EQ(at.y, 93);
+  const std::string page = svg_page(100, 50.5, "a & b", ".x{}\n", heading);
+  for (const char* part : {"width=\"100\" height=\"50.5\" viewBox=\"0 0 100 50.5\"",
+                           "<title>a &amp; b</title>", ".x{}\n</style>", "fill=\"#ffffff\""}) {
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  }
+  EXPECT_TRUE(page.ends_with(heading + "</svg>\n"));
+}
+
 }  // namespace
 }  // namespace pi0
