@@ -315,10 +315,10 @@ TEST_P(CpuTest, ZerosAndTheSmallestNumbers) {
 // of what is not a number does not make zero.
 TEST_P(CpuTest, NothingIsLeftOfWhatWasNoNumber) {
   QkvSource source;
-  source.heads = {2, 1, 34, false};
-  source.q = random.weight(68, 101);
-  source.k = random.weight(34, 101);
-  source.v = random.weight(34, 101);
+  source.heads = {2, 1, 35, false};
+  source.q = random.weight(70, 101);
+  source.k = random.weight(35, 101);
+  source.v = random.weight(35, 101);
   const HostTensor weight = random.weight(33, 101);
   const HostTensor gate = random.weight(35, 101), up = random.weight(35, 101);
   const HostTensor down = random.weight(101, 35);
