@@ -311,6 +311,41 @@ TEST_P(CpuTest, ZerosAndTheSmallestNumbers) {
   }
 }
 
+// Memory is handed out again with what was in it, and what is padded is multiplied by zero, which
+// of what is not a number does not make zero.
+TEST_P(CpuTest, NothingIsLeftOfWhatWasNoNumber) {
+  QkvSource source;
+  source.heads = {2, 1, 35, false};
+  source.q = random.weight(70, 101);
+  source.k = random.weight(35, 101);
+  source.v = random.weight(35, 101);
+  const HostTensor weight = random.weight(33, 101);
+  const HostTensor gate = random.weight(35, 101), up = random.weight(35, 101);
+  const HostTensor down = random.weight(101, 35);
+  const auto all = [&](Device& device, const std::vector<float>& values, std::int64_t tokens) {
+    const Tensor x = device.upload({tokens, 101}, values);
+    const auto linear = device.prepare_linear(weight, nullptr);
+    const auto mlp = device.prepare_gated_mlp(gate, up, down);
+    const auto weights = device.prepare_qkv(source);
+    std::vector<std::vector<float>> results;
+    results.push_back(device.download(device.linear(x, *linear)));
+    results.push_back(
+        device.download(device.gated_mlp(x, *mlp, device.upload({tokens, 101}, values))));
+    Qkv qkv = device.qkv(x, *weights, {});
+    const KeysValues cache = device.keys_values(x, *weights, {});
+    results.push_back(device.download(device.attention(std::move(qkv.queries), qkv.own, &cache)));
+    return results;
+  };
+  // One thread, so that it is the same memory; as many rows in as wide a space, and fewer.
+  const std::unique_ptr<Device> used = make(1), fresh = make(1);
+  const std::vector<float> none(41 * 101, std::nanf(""));
+  for (const std::int64_t tokens : {41, 37, 5}) {
+    all(*used, none, 41);
+    const std::vector<float> values = random.values(tokens * 101);
+    EXPECT_EQ(all(*used, values, tokens), all(*fresh, values, tokens)) << tokens;
+  }
+}
+
 TEST_P(CpuTest, EveryOperation) {
   const auto actual = every_operation(*cpu), expected = every_operation(*reference);
   ASSERT_EQ(actual.size(), expected.size());
