@@ -355,6 +355,20 @@ TEST_P(CpuTest, EveryOperation) {
   }
 }
 
+// In int8 too, where it would otherwise be rounded to some whole number.
+TEST_P(CpuTest, WhatIsNotANumberStaysSo) {
+  const std::unique_ptr<Device> device = make(1);
+  const auto linear = device->prepare_linear(test_weight({33, 40}, 1), nullptr);
+  std::vector<float> values = test_values({2, 40}, 2);
+  values[45] = std::nanf("");
+  const std::vector<float> y =
+      device->download(device->linear(device->upload({2, 40}, values), *linear));
+  for (int i = 0; i < 33; ++i) {
+    EXPECT_TRUE(std::isfinite(y[static_cast<std::size_t>(i)])) << i;
+    EXPECT_TRUE(std::isnan(y[static_cast<std::size_t>(33 + i)])) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CpuTest,
                          testing::Combine(testing::ValuesIn(kEveryIsa),
                                           testing::ValuesIn(kEveryType)),

@@ -44,8 +44,6 @@ inline uint16_t bf16_of(float x) {  // to nearest, ties to even; finite
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-inline float magnitude(float x) { return float_of(bits_of(x) & 0x7fffffffu); }
-
 // Partial sums: a fixed order, which the compiler can keep in vectors.
 constexpr int kLanes = 32;
 struct Sums {
@@ -65,22 +63,24 @@ void from_bf16(const uint16_t* in, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = float_of(static_cast<uint32_t>(in[i]) << 16);
 }
 
+// Compared as whole numbers, among which what is not a number is the largest: it is not passed
+// over.
 float largest(const float* in, int64_t count) {
-  float most[kLanes] = {};
+  uint32_t most[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     for (int lane = 0; lane < kLanes; ++lane) {
-      const float x = magnitude(in[i + lane]);
+      const uint32_t x = bits_of(in[i + lane]) & 0x7fffffffu;
       most[lane] = x > most[lane] ? x : most[lane];
     }
   }
-  float result = 0;
-  for (const float x : most) result = x > result ? x : result;
+  uint32_t result = 0;
+  for (const uint32_t x : most) result = x > result ? x : result;
   for (; i < count; ++i) {
-    const float x = magnitude(in[i]);
+    const uint32_t x = bits_of(in[i]) & 0x7fffffffu;
     result = x > result ? x : result;
   }
-  return result;
+  return float_of(result);
 }
 
 // To nearest, ties to even, without a call: the sum's low bits hold the whole number.
