@@ -32,6 +32,10 @@ inline float bf16_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 float f16_to_float(std::uint16_t bits);
+inline std::uint16_t float_to_bf16(float value) {  // to nearest, ties to even; finite
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
 
 // A view, row-major and dense; `owner` keeps the memory alive (a mapping, a buffer). Without data
 // it is a shape alone; such a tensor has no values to copy.

@@ -1,7 +1,6 @@
 #include "model/random_weights.h"
 
 #include <array>
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <map>
@@ -28,11 +27,6 @@ Quantiles normal_quantiles() {
     quantiles[kQuantiles - 1 - i] = -quantiles[i];
   }
   return quantiles;
-}
-
-std::uint16_t to_bf16(float value) {  // to nearest, ties to even; finite
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 // SplitMix64's finalizer: every bit of the result depends on every bit of the counter.
@@ -93,7 +87,7 @@ class RandomWeights final : public WeightSource {
     const Distribution distribution = distribution_of(name, shape);
     std::array<std::uint16_t, kQuantiles> table;
     for (std::size_t i = 0; i < kQuantiles; ++i) {
-      table[i] = to_bf16(
+      table[i] = float_to_bf16(
           static_cast<float>(distribution.mean + distribution.deviation * double{quantiles[i]}));
     }
     std::uint64_t counter = hash(name);

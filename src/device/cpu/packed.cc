@@ -7,12 +7,6 @@
 namespace pi0::cpu {
 namespace {
 
-std::uint16_t bf16_of(float x) {  // to nearest, ties to even; finite
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 // A row of the weights' source, as it is stored: contiguous values of `kernel.stored`.
 class RowConverter {
  public:
@@ -36,7 +30,7 @@ class RowConverter {
     }
     if (kernel_.stored == Number::kBf16) {
       auto* const out = reinterpret_cast<std::uint16_t*>(stored_.data());
-      for (std::int64_t i = 0; i < depth; ++i) out[i] = bf16_of(floats_[i]);
+      for (std::int64_t i = 0; i < depth; ++i) out[i] = float_to_bf16(floats_[i]);
       return 1;
     }
     float largest = 0;
