@@ -465,7 +465,7 @@ std::string prepared_form(CpuType type, Isa isa) {
   const KernelTable table = kernel_table(type, isa);
   std::ostringstream form;
   for (const MultiplyKernel* kernel : {table.layers, table.exact}) {
-    form << static_cast<int>(kernel->stored) << '-' << kernel->columns << '-'
+    form << static_cast<int>(kernel->weights) << '-' << kernel->columns << '-'
          << kernel->weight_group << '-' << kernel->activation_group << ' ';
   }
   return form.str();

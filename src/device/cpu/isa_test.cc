@@ -100,11 +100,11 @@ TEST_F(IsaTest, EverySetHasItsKernels) {
       const KernelTable table = kernel_table(type, isa);
       ASSERT_NE(table.rows, nullptr);
       const Number exact = type == CpuType::kFp32 ? Number::kF32 : Number::kBf16;
-      EXPECT_EQ(table.exact->stored, exact);
-      EXPECT_EQ(table.layers->stored, type == CpuType::kInt8 ? Number::kInt8 : exact);
-      // Packed for one call: kept as it is read.
-      EXPECT_EQ(table.attention->expand, nullptr);
-      EXPECT_NE(table.attention->stored, Number::kInt8);
+      EXPECT_EQ(table.exact->weights, exact);
+      EXPECT_EQ(table.layers->weights, type == CpuType::kInt8 ? Number::kInt8 : exact);
+      // Packed for one call: nothing is widened.
+      EXPECT_EQ(table.attention->weights, table.attention->activations);
+      EXPECT_NE(table.attention->weights, Number::kInt8);
     }
   }
 }

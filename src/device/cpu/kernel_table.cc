@@ -40,7 +40,8 @@ KernelTable kernel_table(CpuType type, Isa isa) {
   table.exact = type == CpuType::kFp32 ? offered.fp32 : offered.bf16;
   table.layers = type == CpuType::kInt8 ? offered.int8 : table.exact;
   // Keys and values are packed for one call: narrower, they would only have to be widened again.
-  table.attention = table.exact->expand != nullptr ? offered.fp32 : table.exact;
+  const bool widens = table.exact->weights != table.exact->activations;
+  table.attention = widens ? offered.fp32 : table.exact;
   return table;
 }
 

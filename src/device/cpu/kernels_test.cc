@@ -45,7 +45,7 @@ std::vector<Case> cases() {
 
 std::vector<Case> integer_cases() {
   std::vector<Case> some = cases();
-  std::erase_if(some, [](const Case& one) { return one.kernel->stored != Number::kInt8; });
+  std::erase_if(some, [](const Case& one) { return one.kernel->weights != Number::kInt8; });
   return some;
 }
 
@@ -82,7 +82,7 @@ class MultiplyKernelTest : public testing::TestWithParam<Case> {
     }
   }
   static const MultiplyKernel& kernel() { return *GetParam().kernel; }
-  static bool integers() { return kernel().stored == Number::kInt8; }
+  static bool integers() { return kernel().weights == Number::kInt8; }
 
   // a [rows][depth] and b [columns][depth], whole numbers where the kernel has integers, else
   // values that bf16 has: packed, multiplied, and compared with the sums of products.
@@ -106,20 +106,14 @@ class MultiplyKernelTest : public testing::TestWithParam<Case> {
       }
     }
     // [depth / weight_group][columns][weight_group]
-    const std::int64_t count = k.columns * depth;
-    Memory<std::byte> stored(count * size_of(k.stored));
-    Memory<std::byte> expanded(count * size_of(k.weights));
+    Memory<std::byte> weights(k.columns * depth * size_of(k.weights));
     for (int j = 0; j < k.columns; ++j) {
       for (std::int64_t d = 0; d < depth; ++d) {
         const std::int64_t place =
             (d / k.weight_group * k.columns + j) * k.weight_group + d % k.weight_group;
-        put(stored.data(), place, k.stored, b[static_cast<std::size_t>(j * depth + d)], 0);
+        put(weights.data(), place, k.weights, b[static_cast<std::size_t>(j * depth + d)], 0);
       }
     }
-    EXPECT_EQ(k.expand == nullptr, k.weights == k.stored);
-    if (k.expand != nullptr) k.expand(stored.data(), expanded.data(), count);
-    void* const weights = k.expand != nullptr ? expanded.data() : stored.data();
-
     Memory<float> tile(rows * k.columns);  // or int32
     std::vector<double> before(static_cast<std::size_t>(rows * k.columns));
     for (std::size_t i = 0; i < before.size(); ++i) {
@@ -135,7 +129,7 @@ class MultiplyKernelTest : public testing::TestWithParam<Case> {
     }
 
     if (k.begin != nullptr) k.begin();
-    k.multiply(activations.data(), weights, tile.data(), depth, rows, add);
+    k.multiply(activations.data(), weights.data(), tile.data(), depth, rows, add);
     if (k.end != nullptr) k.end();
 
     for (int i = 0; i < rows; ++i) {

@@ -99,48 +99,34 @@ class Product {
 
   void compute(const Block& block, ThreadScratch& scratch) const {
     const std::int64_t columns = kernel_.columns, full = rows_.tiles.full;
+    const bool integers = kernel_.weights == Number::kInt8;
     const std::int64_t tiles = block.end_tile - block.first_tile;
     const std::int64_t panels = block.end_panel - block.first_panel;
     const std::int64_t sums_count = tiles * full * panels * columns;
-    const std::int64_t expanded_count = kernel_.expand ? panels * depth_step_ * columns : 0;
-    const auto expanded_bytes = static_cast<std::size_t>(expanded_count * size_of(kernel_.weights));
-    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(sums_count) * 4) +
-                  ThreadScratch::rounded(expanded_bytes));
+    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(sums_count) * 4));
     auto* const sums = scratch.take<float>(sums_count);  // or int32
-    auto* const expanded = scratch.take<std::byte>(static_cast<std::int64_t>(expanded_bytes));
     if (kernel_.begin != nullptr) kernel_.begin();
     for (std::int64_t k = 0; k < rows_.padded_depth; k += depth_step_) {
       const std::int64_t depth = std::min(depth_step_, rows_.padded_depth - k);
       const bool last = k + depth == rows_.padded_depth;
-      for (std::int64_t p = 0; p < panels && kernel_.expand != nullptr; ++p) {
-        kernel_.expand(stored(block.first_panel + p, k),
-                       expanded + p * depth * columns * size_of(kernel_.weights), depth * columns);
-      }
       for (std::int64_t t = 0; t < tiles; ++t) {
         const std::int64_t tile = block.first_tile + t;
         const int rows = rows_.tiles.size(tile);
         const std::byte* const activations = rows_.tile(tile) + k * rows * rows_.value_bytes;
         for (std::int64_t p = 0; p < panels; ++p) {
           const std::int64_t panel = block.first_panel + p;
-          const std::byte* const weights =
-              kernel_.expand != nullptr ? expanded + p * depth * columns * size_of(kernel_.weights)
-                                        : stored(panel, k);
+          const std::byte* const weights = weights_.panels + panel * weights_.panel_bytes() +
+                                           k * columns * size_of(kernel_.weights);
           float* const tile_sums = sums + (t * panels + p) * full * columns;
           kernel_.multiply(activations, weights, tile_sums, depth, rows, k != 0);
           if (last) {
-            shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers(),
+            shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers,
                                        rows_.tiles.begin(tile), panel * columns, finish_);
           }
         }
       }
     }
     if (kernel_.end != nullptr) kernel_.end();
-  }
-
-  bool integers() const { return kernel_.stored == Number::kInt8; }
-  const std::byte* stored(std::int64_t panel, std::int64_t k) const {
-    return weights_.panels + panel * weights_.panel_bytes() +
-           k * kernel_.columns * size_of(kernel_.stored);
   }
 
   Workshop& shop_;

@@ -7,29 +7,29 @@
 namespace pi0::cpu {
 namespace {
 
-// A row of the weights' source, as it is stored: contiguous values of `kernel.stored`.
+// A row of the weights' source as values of `kernel.weights`, still contiguous.
 class RowConverter {
  public:
   RowConverter(const MultiplyKernel& kernel, std::int64_t depth)
       : kernel_(kernel),
         floats_(static_cast<std::size_t>(depth)),
-        stored_(static_cast<std::size_t>(depth) * size_of(kernel.stored)) {}
+        values_(static_cast<std::size_t>(depth) * size_of(kernel.weights)) {}
 
   // Returns the scale of integers.
   float convert(const WeightRow& row) {
     const HostTensor& tensor = *row.tensor;
     const auto depth = static_cast<std::int64_t>(floats_.size());
-    if (kernel_.stored == Number::kBf16 && tensor.dtype == DType::kBF16) {
-      std::memcpy(stored_.data(), tensor.data + row.index * depth * 2, stored_.size());
+    if (kernel_.weights == Number::kBf16 && tensor.dtype == DType::kBF16) {
+      std::memcpy(values_.data(), tensor.data + row.index * depth * 2, values_.size());
       return 1;
     }
     tensor.copy_to(row.index * depth, floats_);
-    if (kernel_.stored == Number::kF32) {
-      std::memcpy(stored_.data(), floats_.data(), stored_.size());
+    if (kernel_.weights == Number::kF32) {
+      std::memcpy(values_.data(), floats_.data(), values_.size());
       return 1;
     }
-    if (kernel_.stored == Number::kBf16) {
-      auto* const out = reinterpret_cast<std::uint16_t*>(stored_.data());
+    if (kernel_.weights == Number::kBf16) {
+      auto* const out = reinterpret_cast<std::uint16_t*>(values_.data());
       for (std::int64_t i = 0; i < depth; ++i) out[i] = float_to_bf16(floats_[i]);
       return 1;
     }
@@ -37,23 +37,23 @@ class RowConverter {
     for (const float x : floats_) largest = std::max(largest, std::abs(x));
     const float scale = largest / 127.0f;
     const float factor = largest == 0 ? 0 : 127.0f / largest;
-    auto* const out = reinterpret_cast<std::int8_t*>(stored_.data());
+    auto* const out = reinterpret_cast<std::int8_t*>(values_.data());
     for (std::int64_t i = 0; i < depth; ++i) {
       out[i] = static_cast<std::int8_t>(std::lrint(floats_[i] * factor));
     }
     return scale;
   }
-  const std::byte* stored() const { return stored_.data(); }
+  const std::byte* values() const { return values_.data(); }
   std::int32_t sum() const {  // of integers
     std::int32_t sum = 0;
-    for (const std::byte value : stored_) sum += std::to_integer<std::int8_t>(value);
+    for (const std::byte value : values_) sum += std::to_integer<std::int8_t>(value);
     return sum;
   }
 
  private:
   const MultiplyKernel& kernel_;
   std::vector<float> floats_;
-  std::vector<std::byte> stored_;
+  std::vector<std::byte> values_;
 };
 
 // Units of kBytes to every `stride`-th place.
@@ -67,7 +67,7 @@ void spread(const std::byte* in, std::int64_t units, std::byte* out, std::int64_
 // Values of depth to column `column` of a panel of zeros.
 void place_column(const MultiplyKernel& kernel, const std::byte* values, std::int64_t depth,
                   int column, std::byte* panel) {
-  const int size = size_of(kernel.stored);
+  const int size = size_of(kernel.weights);
   const int unit = kernel.weight_group * size;
   const std::int64_t whole = depth / kernel.weight_group;
   std::byte* const out = panel + column * unit;
@@ -92,7 +92,7 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   const PreparedMemory::Block block = memory.take(static_cast<std::size_t>(panels * panel_bytes));
   packed.panels = block.data;
   // bias, scales, sums: one block
-  const bool integers = kernel.stored == Number::kInt8;
+  const bool integers = kernel.weights == Number::kInt8;
   const std::size_t vectors = (bias ? 1 : 0) + (integers ? 2 : 0);
   PreparedMemory::Block rest;
   if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);
@@ -117,7 +117,7 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
       float scale = 0;
       if (there) {
         scale = converter.convert(source);
-        place_column(kernel, converter.stored(), depth, j, out);
+        place_column(kernel, converter.values(), depth, j, out);
       }
       if (biases != nullptr) biases[column] = column < columns ? bias(column) : 0.0f;
       if (integers) {

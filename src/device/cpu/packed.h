@@ -31,8 +31,8 @@ struct PackedWeights {
   std::int64_t padded_depth() const { return round_up(depth, kernel->activation_group); }
   std::int64_t panel_count() const { return divide_up(columns, kernel->columns); }
   std::int64_t padded_columns() const { return panel_count() * kernel->columns; }
-  std::int64_t panel_bytes() const {  // as stored
-    return padded_depth() * kernel->columns * size_of(kernel->stored);
+  std::int64_t panel_bytes() const {
+    return padded_depth() * kernel->columns * size_of(kernel->weights);
   }
 };
 

@@ -155,7 +155,6 @@ void peak_int8(int64_t times) {
 extern const MultiplyKernel kBf16 = {
     .name = "tdpbf16ps",
     .activations = Number::kBf16,
-    .stored = Number::kBf16,
     .weights = Number::kBf16,
     .rows = kRows,
     .columns = kColumns,
@@ -165,14 +164,12 @@ extern const MultiplyKernel kBf16 = {
     .multiply = multiply_bf16,
     .begin = begin,
     .end = end,
-    .expand = nullptr,
     .peak = peak_bf16,
     .peak_operations = 4 * 2.0 * 16 * 16 * 32,
 };
 extern const MultiplyKernel kInt8 = {
     .name = "tdpbssd",
     .activations = Number::kInt8,
-    .stored = Number::kInt8,
     .weights = Number::kInt8,
     .rows = kRows,
     .columns = kColumns,
@@ -182,7 +179,6 @@ extern const MultiplyKernel kInt8 = {
     .multiply = multiply_int8,
     .begin = begin,
     .end = end,
-    .expand = nullptr,
     .peak = peak_int8,
     .peak_operations = 4 * 2.0 * 16 * 16 * 64,
 };

@@ -6,7 +6,7 @@ namespace {
 
 struct Bf16 : Avx512F32Sums {
   static constexpr int kGroup = 2;
-  static __m512i weights(const void* from) { return _mm512_loadu_si512(from); }
+  static Integers512 weights(const void* from) { return two_registers(from); }
   static __m512i unit(const void* from) {
     return _mm512_set1_epi32(*static_cast<const std::int32_t*>(from));
   }
@@ -17,7 +17,6 @@ struct Bf16 : Avx512F32Sums {
 
 }  // namespace
 
-extern const MultiplyKernel kBf16 =
-    tile_kernel<Bf16>("vdpbf16ps", Number::kBf16, Number::kBf16, Number::kBf16, 0, nullptr);
+extern const MultiplyKernel kBf16 = tile_kernel<Bf16>("vdpbf16ps", Number::kBf16, Number::kBf16);
 
 }  // namespace pi0::cpu::avx512_bf16

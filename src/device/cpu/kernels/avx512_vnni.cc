@@ -7,6 +7,7 @@ namespace {
 
 struct Int8 : Avx512IntegerSums {
   static constexpr int kGroup = 4;
+  static Integers512 weights(const void* from) { return two_registers(from); }
   static Sum multiply_add(Sum sum, __m512i unit, __m512i weights) {
     return _mm512_dpbusd_epi32(sum, unit, weights);
   }
@@ -15,6 +16,6 @@ struct Int8 : Avx512IntegerSums {
 }  // namespace
 
 extern const MultiplyKernel kInt8 =
-    tile_kernel<Int8>("vpdpbusd", Number::kInt8, Number::kInt8, Number::kInt8, 128, nullptr);
+    tile_kernel<Int8>("vpdpbusd", Number::kInt8, Number::kInt8, 128);
 
 }  // namespace pi0::cpu::avx512_vnni

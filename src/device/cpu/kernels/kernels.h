@@ -22,12 +22,11 @@ constexpr int size_of(Number number) {
 //   weights, a panel      [depth / weight_group][columns][weight_group]
 // with zeros up to a whole number of groups; activation_group is a multiple of weight_group.
 struct MultiplyKernel {
-  const char* name;    // its instruction
-  Number activations;  // as the kernel reads them
-  Number stored;       // weights as they are kept in memory
-  Number weights;      // as the kernel reads them: `expand` makes them of what is stored
-  int rows;            // of a tile, at most
-  int columns;         // of a tile; a multiple of 16, or 16
+  const char* name;  // its instruction
+  Number activations;
+  Number weights;  // narrower than `activations`, they are widened as they are read
+  int rows;        // of a tile, at most
+  int columns;     // of a tile; a multiple of 16, or 16
   int activation_group;
   int weight_group;
   int offset;  // that int8 activations are stored with, for instructions that take them unsigned
@@ -39,8 +38,6 @@ struct MultiplyKernel {
   // Around the tiles of one piece of work on one thread; null where nothing has to be set up.
   void (*begin)();
   void (*end)();
-  // Null where weights == stored.
-  void (*expand)(const void* stored, void* weights, std::int64_t count);
   // The instruction on registers alone, and how many operations (two a multiply-add) one time is.
   void (*peak)(std::int64_t times);
   double peak_operations;

@@ -1,12 +1,19 @@
-// The inner kernel of machines with vectors: a tile of sums that stays in registers, row by row
-// times one column vector after another. `Vector` says how a machine does it:
+// The inner kernel of machines with vectors: a tile of sums that stays in registers, two to a row,
+// row by row times the weights of one group of depth after another. `Vector` says how a machine
+// does it:
 //
-//   Sum                                the type of a register of sums
-//   kColumns, kRows, kGroup            sums in a register, rows of a full tile, values a unit
-//   Sum zero(), load(const void*), void store(void*, Sum)
-//   Weights weights(const void*)       the next register of weights
-//   Unit unit(const void*)             one unit of an activation in every place
-//   Sum multiply_add(Sum, Unit, Weights)
+//   Sum, Sums {first, second}        a register of sums, and the two of a row
+//   kColumns, kRows, kGroup          sums in a register, rows of a full tile, values a unit
+//   kUnitBytes, kWeightBytes         of a unit of activations, of a group of a tile's weights
+//   Sum zero()
+//   Sums load(const void*)           a row of a tile, and back
+//   void store(void*, Sums)
+//   Weights weights(const void*)     {first, second}: a group, widened where it is stored narrower
+//   Unit unit(const void*)           one unit of an activation in every place
+//   Sum multiply_add(Sum, Unit, a register of weights)
+//
+// The two registers have the first and the second half of the columns, or whatever weights(),
+// load() and store() agree on.
 #pragma once
 
 #include "device/cpu/kernels/kernels.h"
@@ -14,38 +21,31 @@
 namespace pi0::cpu {
 namespace {  // in each file that includes it: no copy is shared between instruction sets
 
-constexpr int kTileVectors = 2;  // registers of sums in a row of a tile
-
 template <typename Vector, int kTileRows>
 void multiply_rows(const char* a, const char* b, char* tile, std::int64_t depth, bool add) {
-  constexpr int kRegister = Vector::kColumns * 4;  // bytes of sums
-  constexpr int kWeights = Vector::kColumns * Vector::kUnitBytes;
-  typename Vector::Sum sums[kTileRows][kTileVectors];
+  constexpr int kRowBytes = 2 * Vector::kColumns * 4;  // of sums
+  typename Vector::Sums sums[kTileRows];
 #pragma GCC unroll 16
   for (int i = 0; i < kTileRows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kTileVectors; ++j) {
-      sums[i][j] = add ? Vector::load(tile + (i * kTileVectors + j) * kRegister) : Vector::zero();
+    if (add) {
+      sums[i] = Vector::load(tile + i * kRowBytes);
+    } else {
+      sums[i] = {Vector::zero(), Vector::zero()};
     }
   }
   for (std::int64_t k = 0; k < depth; k += Vector::kGroup) {
-    const auto first = Vector::weights(b), second = Vector::weights(b + kWeights);
-    b += kTileVectors * kWeights;
+    const auto weights = Vector::weights(b);
+    b += Vector::kWeightBytes;
 #pragma GCC unroll 16
     for (int i = 0; i < kTileRows; ++i) {
       const auto unit = Vector::unit(a + i * Vector::kUnitBytes);
-      sums[i][0] = Vector::multiply_add(sums[i][0], unit, first);
-      sums[i][1] = Vector::multiply_add(sums[i][1], unit, second);
+      sums[i].first = Vector::multiply_add(sums[i].first, unit, weights.first);
+      sums[i].second = Vector::multiply_add(sums[i].second, unit, weights.second);
     }
     a += kTileRows * Vector::kUnitBytes;
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < kTileRows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kTileVectors; ++j) {
-      Vector::store(tile + (i * kTileVectors + j) * kRegister, sums[i][j]);
-    }
-  }
+  for (int i = 0; i < kTileRows; ++i) Vector::store(tile + i * kRowBytes, sums[i]);
 }
 
 // The kernel of a tile with as many rows as are left.
@@ -66,8 +66,8 @@ void multiply_tile(const void* activations, const void* weights, void* tile, std
 // keep() hides from the compiler that all of them, and all times, come to the same.
 template <typename Vector>
 void peak(std::int64_t times) {
-  constexpr int kSums = Vector::kRows * kTileVectors;
-  alignas(64) static const char zeros[64] = {};
+  constexpr int kSums = Vector::kRows * 2;
+  alignas(64) static const char zeros[Vector::kWeightBytes] = {};
   typename Vector::Sum sums[kSums];
 #pragma GCC unroll 32
   for (int i = 0; i < kSums; ++i) {
@@ -75,7 +75,7 @@ void peak(std::int64_t times) {
     Vector::keep(sums[i]);
   }
   auto unit = Vector::unit(zeros);
-  auto weights = Vector::weights(zeros);
+  auto weights = Vector::weights(zeros).first;
   Vector::keep(weights);
   for (std::int64_t time = 0; time < times; ++time) {
 #pragma GCC unroll 32
@@ -84,36 +84,32 @@ void peak(std::int64_t times) {
       sums[i] = Vector::multiply_add(sums[i], unit, weights);
     }
   }
-  alignas(64) char result[64];
+  alignas(64) char result[128];
 #pragma GCC unroll 32
   for (int i = 0; i < kSums; ++i) {
-    Vector::store(result, sums[i]);
+    Vector::store(result, {sums[i], sums[i]});
     asm volatile("" ::"r"(result) : "memory");
   }
 }
 template <typename Vector>
-constexpr double kPeakOperations =
-    2.0 * Vector::kRows* kTileVectors* Vector::kColumns* Vector::kGroup;
+constexpr double kPeakOperations = 2.0 * Vector::kRows * 2 * Vector::kColumns* Vector::kGroup;
 
 // `Kernel` for what a Vector reads; the rest by hand.
 template <typename Vector>
-constexpr MultiplyKernel tile_kernel(const char* name, Number activations, Number stored,
-                                     Number weights, int offset,
-                                     void (*expand)(const void*, void*, std::int64_t)) {
+constexpr MultiplyKernel tile_kernel(const char* name, Number activations, Number weights,
+                                     int offset = 0) {
   return {
       .name = name,
       .activations = activations,
-      .stored = stored,
       .weights = weights,
       .rows = Vector::kRows,
-      .columns = kTileVectors * Vector::kColumns,
+      .columns = 2 * Vector::kColumns,
       .activation_group = Vector::kGroup,
       .weight_group = Vector::kGroup,
       .offset = offset,
       .multiply = multiply_tile<Vector>,
       .begin = nullptr,
       .end = nullptr,
-      .expand = expand,
       .peak = peak<Vector>,
       .peak_operations = kPeakOperations<Vector>,
   };
