@@ -4,269 +4,273 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace pi0::cpu {
 namespace {
 
-constexpr std::int64_t kTilesOfBlock =
-    4;  // of queries, which meet a panel of keys while it is near
-constexpr std::size_t kMostRuns = 2;
+// Keys of one head: a tile of them.
+void pack_keys(const Workshop& shop, const MultiplyKernel& kernel, const HeadRows& keys,
+               std::int64_t sequence, std::int64_t head, const RowTiles& tiles, std::int64_t t,
+               std::byte* out) {
+  const std::int64_t depth = round_up(keys.dim, kernel.activation_group);
+  for (int i = 0; i < tiles.size(t); ++i) {
+    place_row(kernel, *shop.kernels, keys.at(sequence, head, tiles.begin(t) + i), keys.dim, i,
+              tiles.size(t), out + tiles.begin(t) * depth * size_of(kernel.activations));
+  }
+}
 
-// A run's part of a row of scores.
-struct Run {
-  const PackedHeads* heads = nullptr;
-  PackedHeadsSize size;
-  std::int64_t key_panels, padded_tokens;
+// Values of one head: of weight_group tokens, which are a unit of 4 bytes in every dimension.
+// `units` has room for them.
+void pack_values(const MultiplyKernel& kernel, const HeadRows& values, std::int64_t sequence,
+                 std::int64_t head, std::int64_t unit, std::uint32_t* units, std::byte* out) {
+  const std::int64_t token = unit * kernel.weight_group;
+  const std::byte* const row = values.at(sequence, head, token);
+  const auto* from = reinterpret_cast<const std::uint32_t*>(row);
+  if (values.type == Number::kBf16) {
+    const auto* const first = reinterpret_cast<const std::uint16_t*>(row);
+    if (token + 1 < values.tokens) {
+      const auto* const second =
+          reinterpret_cast<const std::uint16_t*>(values.at(sequence, head, token + 1));
+      for (std::int64_t i = 0; i < values.dim; ++i) {
+        units[i] = first[i] | std::uint32_t{second[i]} << 16;
+      }
+    } else {
+      for (std::int64_t i = 0; i < values.dim; ++i) units[i] = first[i];
+    }
+    from = units;
+  }
+  const RowTiles dims(values.dim, kernel.rows);
+  const int of_group = kernel.activation_group / kernel.weight_group;
+  const std::int64_t all = divide_up(values.tokens, kernel.activation_group) * of_group;
+  for (std::int64_t t = 0; t < dims.count; ++t) {
+    const int rows = dims.size(t);
+    std::uint32_t* const to = reinterpret_cast<std::uint32_t*>(out) + dims.begin(t) * all +
+                              unit / of_group * of_group * rows + unit % of_group;
+    for (int i = 0; i < rows; ++i) to[i * of_group] = from[dims.begin(t) + i];
+  }
+}
+
+// What is the same for all panels of a call.
+struct Attention {
+  Attention(const Workshop& shop, const AttentionWork& work)
+      : rows(*shop.kernels), kernel(*work.kernel), work(work) {
+    for (const PackedHeads& run : work.runs) {
+      padded_tokens += round_up(run.tokens, kernel.activation_group);
+    }
+  }
+  const RowKernels& rows;
+  const MultiplyKernel& kernel;
+  const AttentionWork& work;
+  std::int64_t padded_tokens = 0;  // of all runs
+
+  // Queries of all heads that share keys and values are one another's neighbours.
+  std::int64_t sharing() const { return work.queries.heads / work.kv_heads; }
+  std::int64_t queries() const { return sharing() * work.queries.tokens; }
 };
 
-// A thread's block: queries `first` to `end` of one head.
-class Block {
+// Queries `first` to `end` of those that share the keys and values of a head.
+class Panel {
  public:
-  Block(Workshop& shop, const AttentionWork& work, std::span<const Run> runs, std::int64_t sequence,
-        std::int64_t head, std::int64_t first, std::int64_t end, ThreadScratch& scratch)
-      : kernels_(*shop.kernels),
-        work_(work),
-        kernel_(*work.kernel),
-        runs_(runs),
+  Panel(const Attention& attention, std::int64_t sequence, std::int64_t kv_head, std::int64_t first,
+        std::int64_t end, ThreadScratch& scratch)
+      : attention_(attention),
+        kernel_(attention.kernel),
         sequence_(sequence),
-        head_(head),
+        kv_head_(kv_head),
         first_(first),
-        tiles_(end - first, work.kernel->rows),
-        padded_dim_(round_up(work.dim, kernel_.activation_group)) {
-    for (const Run& run : runs) {
-      tokens_ += run.heads->tokens;
-      panels_ += run.key_panels;
-      padded_tokens_ += run.padded_tokens;
-    }
-    const std::int64_t rows = tiles_.rows, row = std::max(padded_dim_, padded_tokens_) + 64;
-    const std::int64_t packed = padded_dim_ + padded_tokens_;
-    scratch.start(static_cast<std::size_t>(rows * (packed + panels_ * kernel_.columns) * 4 +
-                                           2 * row * 4 + rows * 4 +
-                                           tiles_.full * kernel_.columns * 4 + 16 * 64));
-    row_ = scratch.take<float>(row);
-    converted_ = scratch.take<float>(row);
-    inverse_sums_ = scratch.take<float>(rows);
-    queries_ = scratch.take<std::byte>(rows * padded_dim_ * size_of(kernel_.activations));
-    scores_ = scratch.take<float>(rows * panels_ * kernel_.columns);
-    weights_ = scratch.take<std::byte>(rows * padded_tokens_ * size_of(kernel_.activations));
-    sums_ = scratch.take<float>(tiles_.full * kernel_.columns);
-  }
+        count_(end - first),
+        scratch_(scratch) {}
 
   void compute() {
+    const std::int64_t columns = kernel_.columns, dim = attention_.work.queries.dim;
+    const std::int64_t value_bytes = size_of(kernel_.weights);
+    const std::int64_t padded_dim = round_up(dim, kernel_.activation_group);
+    const auto bytes = [](std::int64_t count) {
+      return ThreadScratch::rounded(static_cast<std::size_t>(count));
+    };
+    scratch_.start(bytes(columns * padded_dim * value_bytes) +
+                   bytes(columns * attention_.padded_tokens * 4) +
+                   bytes(columns * attention_.padded_tokens * value_bytes) +
+                   bytes(columns * dim * 4) + bytes(columns * 4));
+    queries_ = scratch_.take<std::byte>(columns * padded_dim * value_bytes);
+    scores_ = scratch_.take<float>(columns * attention_.padded_tokens);
+    weights_ = scratch_.take<std::byte>(columns * attention_.padded_tokens * value_bytes);
+    out_ = scratch_.take<float>(columns * dim);
+    sums_ = scratch_.take<float>(columns);
+
+    pack_queries(padded_dim);
     if (kernel_.begin != nullptr) kernel_.begin();
-    pack_queries();
-    multiply_keys();
-    for (std::int64_t tile = 0; tile < tiles_.count; ++tile) {
-      for (int i = 0; i < tiles_.size(tile); ++i) soften(tile, i);
-    }
+    multiply_keys(padded_dim);
+    soften();
     multiply_values();
     if (kernel_.end != nullptr) kernel_.end();
+    store();
   }
 
  private:
-  std::int64_t kv_head() const {
-    return sequence_ * work_.kv_heads + head_ * work_.kv_heads / work_.heads;
+  std::byte* query(const HeadRows& rows, std::int64_t index) const {
+    const std::int64_t tokens = rows.tokens;
+    return rows.at(sequence_, kv_head_ * attention_.sharing() + index / tokens, index % tokens);
   }
-  std::byte* packed_tile(std::byte* base, std::int64_t tile, std::int64_t depth) const {
-    return base + tiles_.begin(tile) * depth * size_of(kernel_.activations);
-  }
-  // [panel][row][column] of a tile.
-  float* scores_of(std::int64_t tile) const {
-    return scores_ + tiles_.begin(tile) * panels_ * kernel_.columns;
-  }
-  // A run's part of a tile's weights of values.
-  std::byte* weights_of(std::int64_t tile, std::size_t run) const {
-    std::byte* const part = packed_tile(weights_, tile, padded_tokens_);
-    return run == 0
-               ? part
-               : part + tiles_.size(tile) * runs_[0].padded_tokens * size_of(kernel_.activations);
+  std::int64_t head() const { return sequence_ * attention_.work.kv_heads + kv_head_; }
+
+  // A column a query, with zeros where there is none and up to whole groups of the dimensions.
+  void pack_queries(std::int64_t padded_dim) {
+    const HeadRows& queries = attention_.work.queries;
+    const std::int64_t columns = kernel_.columns, whole = queries.dim / kernel_.weight_group;
+    const int unit = kernel_.weight_group * size_of(kernel_.weights);
+    const auto rest =
+        static_cast<std::size_t>(queries.dim * size_of(kernel_.weights) - whole * unit);
+    if (count_ < columns || padded_dim != queries.dim) {
+      std::memset(queries_, 0,
+                  static_cast<std::size_t>(padded_dim * columns * size_of(kernel_.weights)));
+    }
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const std::byte* const row = query(queries, first_ + i);
+      attention_.rows.scatter(row, queries_ + i * unit, whole, columns, unit);
+      std::memcpy(queries_ + (whole * columns + i) * unit, row + whole * unit, rest);
+    }
   }
 
-  void pack_queries() {
-    const float* const queries =
-        work_.queries + ((sequence_ * work_.heads + head_) * work_.tokens + first_) * work_.dim;
-    for (std::int64_t tile = 0; tile < tiles_.count; ++tile) {
-      for (int i = 0; i < tiles_.size(tile); ++i) {
-        const float* row = queries + (tiles_.begin(tile) + i) * work_.dim;
-        if (padded_dim_ != work_.dim) {
-          std::memcpy(row_, row, static_cast<std::size_t>(work_.dim) * 4);
-          std::fill(row_ + work_.dim, row_ + padded_dim_, 0.0f);
-          row = row_;
-        }
-        pack_row(kernel_, kernels_, row, padded_dim_, i, tiles_.size(tile),
-                 packed_tile(queries_, tile, padded_dim_), converted_);
+  // Scores [tokens, filled up for each run][columns].
+  void multiply_keys(std::int64_t padded_dim) {
+    float* scores = scores_;
+    for (const PackedHeads& run : attention_.work.runs) {
+      const std::byte* const keys =
+          run.keys +
+          head() * PackedHeadsSize(kernel_, run.tokens, attention_.work.queries.dim).keys;
+      const RowTiles tiles(run.tokens, kernel_.rows);
+      for (std::int64_t t = 0; t < tiles.count; ++t) {
+        kernel_.multiply(keys + tiles.begin(t) * padded_dim * size_of(kernel_.activations),
+                         queries_, scores + tiles.begin(t) * kernel_.columns, padded_dim,
+                         tiles.size(t), false);
       }
+      scores += round_up(run.tokens, kernel_.activation_group) * kernel_.columns;
     }
   }
 
-  void multiply_keys() {
-    std::int64_t panel = 0;
-    for (const Run& run : runs_) {
-      const std::byte* keys = run.heads->keys + kv_head() * run.size.keys;
-      for (std::int64_t p = 0; p < run.key_panels; ++p, ++panel) {
-        for (std::int64_t tile = 0; tile < tiles_.count; ++tile) {
-          const int rows = tiles_.size(tile);
-          kernel_.multiply(packed_tile(queries_, tile, padded_dim_), keys,
-                           scores_of(tile) + panel * rows * kernel_.columns, padded_dim_, rows,
-                           false);
-        }
-        keys += padded_dim_ * kernel_.columns * size_of(kernel_.weights);
-      }
-    }
-  }
-
-  // One row of scores becomes weights of the values, not yet divided by their sum.
-  void soften(std::int64_t tile, int i) {
-    const int rows = tiles_.size(tile), columns = kernel_.columns;
-    const float* panel = scores_of(tile) + i * columns;
-    float* out = row_;
-    for (const Run& run : runs_) {
-      for (std::int64_t p = 0; p < run.key_panels; ++p, panel += rows * columns) {
-        std::memcpy(out + p * columns, panel, static_cast<std::size_t>(columns) * 4);
-      }
-      out += run.heads->tokens;  // over what only pads the panel
-    }
-    const float scale = 1.0f / std::sqrt(static_cast<float>(work_.dim));
-    const float sum = kernels_.exponentials(row_, scale, tokens_);
-    inverse_sums_[tiles_.begin(tile) + i] = 1.0f / sum;
-    // The last run first: its padding with zeros goes over what follows it.
-    float* end = row_ + tokens_;
-    for (std::size_t r = runs_.size(); r-- > 0;) {
-      const Run& run = runs_[r];
-      end -= run.heads->tokens;
-      std::fill(end + run.heads->tokens, end + run.padded_tokens, 0.0f);
-      pack_row(kernel_, kernels_, end, run.padded_tokens, i, rows, weights_of(tile, r), converted_);
-    }
-  }
-
-  void multiply_values() {
+  // Scores become weights of the values, not yet divided by their sum.
+  void soften() {
     const int columns = kernel_.columns;
-    for (std::int64_t begin = 0; begin < work_.dim; begin += columns) {
-      const std::int64_t count = std::min<std::int64_t>(columns, work_.dim - begin);
-      for (std::int64_t tile = 0; tile < tiles_.count; ++tile) {
-        const int rows = tiles_.size(tile);
-        for (std::size_t r = 0; r < runs_.size(); ++r) {
-          const Run& run = runs_[r];
-          const std::byte* const values = run.heads->values + kv_head() * run.size.values +
-                                          begin * run.padded_tokens * size_of(kernel_.weights);
-          kernel_.multiply(weights_of(tile, r), values, sums_, run.padded_tokens, rows, r != 0);
-        }
-        for (int i = 0; i < rows; ++i) {
-          float* const sums = sums_ + i * columns;
-          const std::int64_t row = tiles_.begin(tile) + i;
-          kernels_.multiply_by(sums, inverse_sums_[row], count);
-          std::memcpy(work_.out + (sequence_ * work_.tokens + first_ + row) * work_.stride +
-                          head_ * work_.dim + begin,
-                      sums, static_cast<std::size_t>(count) * 4);
-        }
+    const float scale = 1.0f / std::sqrt(static_cast<float>(attention_.work.queries.dim));
+    float most[kMostColumns];
+    std::fill_n(most, columns, -std::numeric_limits<float>::infinity());
+    std::fill_n(sums_, columns, 0.0f);
+    const auto each_run = [&](const auto& work) {
+      std::int64_t begin = 0;
+      for (const PackedHeads& run : attention_.work.runs) {
+        work(run.tokens, begin * columns);
+        begin += round_up(run.tokens, kernel_.activation_group);
+      }
+    };
+    each_run([&](std::int64_t tokens, std::int64_t begin) {
+      attention_.rows.column_largest(scores_ + begin, tokens, columns, most);
+    });
+    each_run([&](std::int64_t tokens, std::int64_t begin) {
+      const std::int64_t bytes = size_of(kernel_.weights);
+      std::byte* const out = weights_ + begin * bytes;
+      attention_.rows.column_exponentials(scores_ + begin, tokens, columns, most, scale, sums_,
+                                          kernel_.weights, out);
+      const std::int64_t written = round_up(tokens, kernel_.weight_group);
+      std::memset(out + written * columns * bytes, 0,
+                  static_cast<std::size_t>((round_up(tokens, kernel_.activation_group) - written) *
+                                           columns * bytes));
+    });
+  }
+
+  // What comes out, [dim][columns].
+  void multiply_values() {
+    const std::int64_t dim = attention_.work.queries.dim;
+    const RowTiles dims(dim, kernel_.rows);
+    for (std::int64_t t = 0; t < dims.count; ++t) {
+      const std::byte* weights = weights_;
+      for (std::size_t r = 0; r < attention_.work.runs.size(); ++r) {
+        const PackedHeads& run = attention_.work.runs[r];
+        const std::int64_t padded = round_up(run.tokens, kernel_.activation_group);
+        const std::byte* const values =
+            run.values + head() * PackedHeadsSize(kernel_, run.tokens, dim).values;
+        kernel_.multiply(values + dims.begin(t) * padded * size_of(kernel_.activations), weights,
+                         out_ + dims.begin(t) * kernel_.columns, padded, dims.size(t), r != 0);
+        weights += padded * kernel_.columns * size_of(kernel_.weights);
       }
     }
   }
 
-  const RowKernels& kernels_;
-  const AttentionWork& work_;
+  void store() {
+    for (std::int64_t i = 0; i < count_; ++i) {
+      attention_.rows.take_column(out_ + i, attention_.work.queries.dim, kernel_.columns,
+                                  1.0f / sums_[i],
+                                  reinterpret_cast<float*>(query(attention_.work.out, first_ + i)));
+    }
+  }
+
+  static constexpr int kMostColumns = 32;
+
+  const Attention& attention_;
   const MultiplyKernel& kernel_;
-  std::span<const Run> runs_;
-  std::int64_t sequence_, head_, first_;
-  RowTiles tiles_;
-  std::int64_t padded_dim_;
-  std::int64_t tokens_ = 0, panels_ = 0, padded_tokens_ = 0;  // of all runs
-  float* row_;
-  float* converted_;
-  float* inverse_sums_;
-  std::byte* queries_;
-  float* scores_;
-  std::byte* weights_;
-  float* sums_;
+  std::int64_t sequence_, kv_head_, first_, count_;
+  ThreadScratch& scratch_;
+  std::byte* queries_ = nullptr;
+  float* scores_ = nullptr;
+  std::byte* weights_ = nullptr;
+  float* out_ = nullptr;
+  float* sums_ = nullptr;
 };
 
 }  // namespace
 
 PackedHeadsSize::PackedHeadsSize(const MultiplyKernel& kernel, std::int64_t tokens,
                                  std::int64_t dim)
-    : keys(round_up(tokens, kernel.columns) * round_up(dim, kernel.activation_group) *
-           size_of(kernel.weights)),
-      values(round_up(dim, kernel.columns) * round_up(tokens, kernel.activation_group) *
-             size_of(kernel.weights)) {}
+    : keys(tokens * round_up(dim, kernel.activation_group) * size_of(kernel.activations)),
+      values(dim * round_up(tokens, kernel.activation_group) * size_of(kernel.activations)) {}
 
-PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const float* keys,
-                       const float* values, std::int64_t heads, std::int64_t tokens,
-                       std::int64_t dim, std::byte* packed_keys, std::byte* packed_values) {
-  const PackedHeadsSize size(kernel, tokens, dim);
-  const int bytes = size_of(kernel.weights), unit = kernel.weight_group * bytes;
-  const std::int64_t padded_dim = round_up(dim, kernel.activation_group);
-  const std::int64_t key_panel = padded_dim * kernel.columns * bytes;
-  const std::int64_t value_panel =
-      round_up(tokens, kernel.activation_group) * kernel.columns * bytes;
-  const RowKernels& rows = *shop.kernels;
-  // A row of the source as the kernel's type.
-  const auto convert = [&](const float* row, float* padded, std::byte* converted) -> const void* {
-    std::memcpy(padded, row, static_cast<std::size_t>(dim) * 4);
-    std::fill(padded + dim, padded + padded_dim, 0.0f);
-    if (kernel.weights == Number::kF32) return padded;
-    rows.to_bf16(padded, reinterpret_cast<std::uint16_t*>(converted), padded_dim);
-    return converted;
-  };
-  shop.pool->run(2 * heads, [&](std::int64_t item, int thread) {
+PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadRows& keys,
+                       const HeadRows& values, std::byte* packed_keys, std::byte* packed_values) {
+  const PackedHeadsSize size(kernel, keys.tokens, keys.dim);
+  const RowTiles tiles(keys.tokens, kernel.rows);
+  const std::int64_t heads = keys.heads;
+  if (keys.tokens % kernel.activation_group != 0) {  // zeros after the last token
+    std::memset(packed_values, 0, static_cast<std::size_t>(keys.sequences * heads * size.values));
+  }
+  // All heads of a few tokens at a time: they lie side by side.
+  const std::int64_t units = divide_up(keys.tokens, kernel.weight_group);
+  shop.pool->run(keys.sequences * tiles.count, [&](std::int64_t item, int thread) {
     ThreadScratch& scratch = shop.scratch[static_cast<std::size_t>(thread)];
-    scratch.start(static_cast<std::size_t>(
-        2 * ThreadScratch::rounded(static_cast<std::size_t>(padded_dim) * 4)));
-    auto* const padded = scratch.take<float>(padded_dim);
-    auto* const converted = scratch.take<std::byte>(padded_dim * 4);
-    const std::int64_t head = item / 2;
-    if (item % 2 == 0) {
-      std::byte* const out = packed_keys + head * size.keys;
-      std::memset(out, 0, static_cast<std::size_t>(size.keys));
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        const void* const row = convert(keys + (head * tokens + t) * dim, padded, converted);
-        rows.scatter(row, out + t / kernel.columns * key_panel + t % kernel.columns * unit,
-                     padded_dim / kernel.weight_group, kernel.columns, unit);
-      }
-      return;
+    scratch.start(static_cast<std::size_t>(keys.dim) * 4);
+    auto* const unit_row = scratch.take<std::uint32_t>(keys.dim);
+    const std::int64_t sequence = item / tiles.count, t = item % tiles.count;
+    const auto out = [&](std::byte* packed, std::int64_t head, std::int64_t bytes) {
+      return packed + (sequence * heads + head) * bytes;
+    };
+    for (std::int64_t head = 0; head < heads; ++head) {
+      pack_keys(shop, kernel, keys, sequence, head, tiles, t, out(packed_keys, head, size.keys));
     }
-    std::byte* const out = packed_values + head * size.values;
-    std::memset(out, 0, static_cast<std::size_t>(size.values));
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      const void* const row = convert(values + (head * tokens + t) * dim, padded, converted);
-      const std::int64_t place =
-          t / kernel.weight_group * kernel.columns * kernel.weight_group + t % kernel.weight_group;
-      for (std::int64_t begin = 0; begin < dim; begin += kernel.columns) {
-        const std::int64_t count = std::min<std::int64_t>(kernel.columns, dim - begin);
-        std::byte* const panel = out + begin / kernel.columns * value_panel;
-        if (kernel.weights == Number::kF32) {
-          std::memcpy(reinterpret_cast<float*>(panel) + place,
-                      static_cast<const float*>(row) + begin, static_cast<std::size_t>(count) * 4);
-        } else {
-          auto* const to = reinterpret_cast<std::uint16_t*>(panel) + place;
-          const auto* const from = static_cast<const std::uint16_t*>(row) + begin;
-          for (std::int64_t c = 0; c < count; ++c) to[c * kernel.weight_group] = from[c];
-        }
+    for (std::int64_t unit = t * units / tiles.count; unit < (t + 1) * units / tiles.count;
+         ++unit) {
+      for (std::int64_t head = 0; head < heads; ++head) {
+        pack_values(kernel, values, sequence, head, unit, unit_row,
+                    out(packed_values, head, size.values));
       }
     }
   });
-  return {heads, tokens, dim, packed_keys, packed_values};
+  return {keys.tokens, packed_keys, packed_values};
 }
 
 void attend(Workshop& shop, const AttentionWork& work) {
-  const MultiplyKernel& kernel = *work.kernel;
-  std::vector<Run> runs;
-  for (const PackedHeads* heads : work.runs) {
-    runs.push_back({heads, PackedHeadsSize(kernel, heads->tokens, work.dim),
-                    divide_up(heads->tokens, kernel.columns),
-                    round_up(heads->tokens, kernel.activation_group)});
-  }
-  assert(runs.size() <= kMostRuns);
-  const std::int64_t blocks = divide_up(work.tokens, kTilesOfBlock * kernel.rows);
-  const std::int64_t rows = divide_up(work.tokens, blocks);
-  shop.pool->run(work.sequences * work.heads * blocks, [&](std::int64_t item, int thread) {
-    const std::int64_t first = std::min(item % blocks * rows, work.tokens);
-    const std::int64_t end = std::min(first + rows, work.tokens);
-    if (first == end) return;
-    const std::int64_t head = item / blocks % work.heads, sequence = item / blocks / work.heads;
-    Block(shop, work, runs, sequence, head, first, end,
-          shop.scratch[static_cast<std::size_t>(thread)])
-        .compute();
-  });
+  assert(work.queries.heads % work.kv_heads == 0);
+  const Attention attention(shop, work);
+  const std::int64_t queries = attention.queries();
+  const std::int64_t panels = divide_up(queries, work.kernel->columns);
+  shop.pool->run(work.queries.sequences * work.kv_heads * panels,
+                 [&](std::int64_t item, int thread) {
+                   const std::int64_t first = item % panels * work.kernel->columns;
+                   const std::int64_t end = std::min(first + work.kernel->columns, queries);
+                   const std::int64_t head = item / panels;
+                   Panel(attention, head / work.kv_heads, head % work.kv_heads, first, end,
+                         shop.scratch[static_cast<std::size_t>(thread)])
+                       .compute();
+                 });
 }
 
 }  // namespace pi0::cpu

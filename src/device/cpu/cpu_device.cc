@@ -87,12 +87,7 @@ class CpuDevice final : public Device {
     }
   }
   std::vector<float> download(const Tensor& tensor) override {
-    const Values& from = values_of(tensor);
-    std::vector<float> values(static_cast<std::size_t>(from.rows * from.width));
-    for (std::int64_t r = 0; r < from.rows; ++r) {
-      std::copy_n(from.row(r), from.width, values.data() + r * from.width);
-    }
-    return values;
+    return tensor.as<CpuTensor>().read();
   }
 
   // ---- Weights ----
@@ -127,35 +122,17 @@ class CpuDevice final : public Device {
     return embedding;
   }
   std::unique_ptr<QkvWeights> prepare_qkv(const QkvSource& source) override {
-    struct Part {
-      const HostTensor* weight;
-      std::vector<float> bias;
+    const auto pack_part = [&](const HostTensor& weight, const std::optional<HostTensor>& bias,
+                               bool rotated) {
+      const HostTensor* const biases = bias ? &*bias : nullptr;
+      return rotated ? pack_rotated(weight, biases, source.heads.head_dim)
+                     : pack(*table_.layers, weight, biases);
     };
-    std::vector<Part> parts;
-    bool biased = false;
-    const auto add = [&](const HostTensor& weight, const std::optional<HostTensor>& bias) {
-      parts.push_back({&weight, std::vector<float>(static_cast<std::size_t>(weight.shape[0]))});
-      if (!bias) return;
-      biased = true;
-      if (bias->data != nullptr) parts.back().bias = bias->to_floats();
-    };
-    if (source.q) add(*source.q, source.q_bias);
-    add(source.k, source.k_bias);
-    add(source.v, source.v_bias);
-
     auto weights = std::make_unique<CpuQkv>();
     weights->heads = source.heads;
-    weights->query_heads = source.q ? source.heads.num_heads : 0;
-    std::vector<WeightRow> rows;
-    std::vector<float> bias;
-    for (const Part& part : parts) {
-      for (std::int64_t i = 0; i < part.weight->shape[0]; ++i) rows.push_back({part.weight, i});
-      if (biased) bias.insert(bias.end(), part.bias.begin(), part.bias.end());
-    }
-    weights->matrix = pack_weights(
-        *table_.layers, static_cast<std::int64_t>(rows.size()), source.k.shape[1],
-        [&](std::int64_t column) { return rows[static_cast<std::size_t>(column)]; }, bias_of(bias),
-        *memory_, *shop_.pool);
+    if (source.q) weights->queries = pack_part(*source.q, source.q_bias, source.heads.rotary);
+    weights->keys = pack_part(source.k, source.k_bias, source.heads.rotary);
+    weights->values = pack_part(source.v, source.v_bias, false);
     return weights;
   }
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
@@ -198,7 +175,7 @@ class CpuDevice final : public Device {
       }
       std::copy_n(embedding.positions + place * width, width, out.row(token));
     });
-    multiply(shop_, pixels.view(), embedding.matrix, adding_to(out, nullptr));
+    multiply(shop_, pixels.view(), {{&embedding.matrix, adding_to(out, nullptr)}});
     return result;
   }
 
@@ -229,13 +206,14 @@ class CpuDevice final : public Device {
     FinishWork finish = writing_to(values_of(result));
     finish.function = function_of(activation);
     finish.row = row == nullptr ? nullptr : values_of(*row).data();
-    multiply(shop_, values_of(x).view(), matrix, finish);
+    multiply(shop_, values_of(x).view(), {{&matrix, finish}});
     return result;
   }
   Tensor linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,
                          const Tensor* gate) override {
-    multiply(shop_, values_of(x).view(), static_cast<const CpuLinear&>(weights).matrix,
-             adding_to(values_of(residual), gate));
+    multiply(
+        shop_, values_of(x).view(),
+        {{&static_cast<const CpuLinear&>(weights).matrix, adding_to(values_of(residual), gate)}});
     return residual;
   }
   Tensor gated_mlp(const Tensor& x, const GatedMlpWeights& weights, Tensor residual,
@@ -243,7 +221,7 @@ class CpuDevice final : public Device {
     const auto& mlp = static_cast<const CpuGatedMlp&>(weights);
     // In bf16 where the machine multiplies bf16: half as much to write and to read again.
     const Number type = table_.exact->activations;
-    const std::int64_t rows = x.dim(0), stride = round_up(mlp.hidden, 32) + 32;
+    const std::int64_t rows = x.dim(0), stride = row_stride(mlp.hidden);
     const Buffer hidden(shop_.buffers, static_cast<std::size_t>(rows * stride * size_of(type)));
     FinishWork finish;
     finish.finish = Finish::kGate;
@@ -251,9 +229,9 @@ class CpuDevice final : public Device {
     finish.out = hidden.as<std::byte>();
     finish.stride = stride;
     finish.columns = mlp.hidden;
-    multiply(shop_, values_of(x).view(), mlp.gate_up, finish);
-    multiply(shop_, {hidden.as<std::byte>(), type, rows, mlp.hidden, stride}, mlp.down,
-             adding_to(values_of(residual), gate));
+    multiply(shop_, values_of(x).view(), {{&mlp.gate_up, finish}});
+    multiply(shop_, {hidden.as<std::byte>(), type, rows, mlp.hidden, stride},
+             {{&mlp.down, adding_to(values_of(residual), gate)}});
     return residual;
   }
   Modulation modulation(const Tensor& condition, const LinearWeights& dense) override {
@@ -269,33 +247,43 @@ class CpuDevice final : public Device {
   }
 
   Qkv qkv(const Tensor& x, const QkvWeights& weights, const HeadSplit& split) override {
-    assert(static_cast<const CpuQkv&>(weights).query_heads > 0);
-    return project(x, weights, split, true);
+    const auto& projections = static_cast<const CpuQkv&>(weights);
+    assert(projections.queries);
+    const HeadShape& heads = projections.heads;
+    Qkv result{heads_for(x, split, heads.num_heads, heads.head_dim),
+               keys_values_for(x, projections, split)};
+    multiply(shop_, values_of(x).view(),
+             {{&*projections.queries, into_heads(result.queries, split, heads.rotary)},
+              {&projections.keys, into_heads(result.own.keys, split, heads.rotary)},
+              {&projections.values, into_heads(result.own.values, split, false)}});
+    return result;
   }
   KeysValues keys_values(const Tensor& x, const QkvWeights& weights,
                          const HeadSplit& split) override {
-    return project(x, weights, split, false).own;
+    const auto& projections = static_cast<const CpuQkv&>(weights);
+    KeysValues result = keys_values_for(x, projections, split);
+    multiply(shop_, values_of(x).view(),
+             {{&projections.keys, into_heads(result.keys, split, projections.heads.rotary)},
+              {&projections.values, into_heads(result.values, split, false)}});
+    return result;
   }
 
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override {
-    const std::int64_t heads = queries.dim(1), dim = queries.dim(3);
-    std::vector<PackedHeads> packed;
-    if (cache != nullptr) packed.push_back(pack(*cache));
-    packed.push_back(pack(own));
-    std::vector<const PackedHeads*> runs;
-    for (const PackedHeads& run : packed) runs.push_back(&run);
-    Tensor result = make({queries.dim(0) * queries.dim(2), heads * dim});
+    std::vector<PackedHeads> runs;
+    if (cache != nullptr) runs.push_back(pack(*cache));
+    runs.push_back(pack(own));
+    const HeadRows& from = heads_of(queries).rows;
+    Tensor result = make({from.sequences * from.tokens, from.heads * from.dim});
     const Values& out = values_of(result);
+    HeadRows to = from;
+    to.data = out.data();
+    to.type = Number::kF32;
+    to.stride = out.stride;
     attend(shop_, {.kernel = table_.attention,
-                   .queries = values_of(queries).data(),
-                   .sequences = queries.dim(0),
-                   .heads = heads,
-                   .tokens = queries.dim(2),
-                   .dim = dim,
+                   .queries = from,
                    .kv_heads = own.keys.dim(1),
                    .runs = runs,
-                   .out = out.data(),
-                   .stride = out.stride});
+                   .out = to});
     return result;
   }
 
@@ -344,6 +332,36 @@ class CpuDevice final : public Device {
         },
         bias_of(biases), *memory_, *shop_.pool);
   }
+  // As finishing rotates them: panels whose first half of the columns is of a head's first half,
+  // and the second of its second.
+  PackedWeights pack_rotated(const HostTensor& weight, const HostTensor* bias, std::int64_t dim) {
+    const MultiplyKernel& kernel = *table_.layers;
+    const std::int64_t half = dim / 2, side = kernel.columns / 2, filled = round_up(half, side);
+    std::vector<float> biases;
+    if (bias != nullptr && bias->data != nullptr) biases = bias->to_floats();
+    // The row of the weight that a column is, or -1.
+    const auto row = [=](std::int64_t column) {
+      const std::int64_t within = column % kernel.columns;
+      const std::int64_t pair = column / kernel.columns * side + within % side;
+      const std::int64_t head = pair / filled, of_head = pair % filled;
+      if (of_head >= half) return std::int64_t{-1};
+      return head * dim + (within < side ? 0 : half) + of_head;
+    };
+    std::function<float(std::int64_t)> bias_at;
+    if (bias != nullptr) {
+      bias_at = [&](std::int64_t column) {
+        const std::int64_t index = row(column);
+        return index < 0 || biases.empty() ? 0.0f : biases[static_cast<std::size_t>(index)];
+      };
+    }
+    return pack_weights(
+        kernel, weight.shape[0] / dim * 2 * filled, weight.shape[1],
+        [&](std::int64_t column) {
+          const std::int64_t index = row(column);
+          return index < 0 ? WeightRow() : WeightRow{&weight, index};
+        },
+        bias_at, *memory_, *shop_.pool);
+  }
   std::unique_ptr<LinearWeights> linear_weights(const HostTensor& weight, const HostTensor* bias,
                                                 const MultiplyKernel& kernel) {
     auto linear = std::make_unique<CpuLinear>();
@@ -379,68 +397,67 @@ class CpuDevice final : public Device {
     return result;
   }
 
-  Qkv project(const Tensor& x, const QkvWeights& weights, const HeadSplit& split,
-              bool with_queries) {
-    const auto& projections = static_cast<const CpuQkv&>(weights);
+  Tensor make_heads(const Shape& shape) const {
+    return Tensor(
+        shape, std::make_unique<HeadValues>(shop_.buffers, shape, table_.attention->activations));
+  }
+  Tensor heads_for(const Tensor& x, const HeadSplit& split, std::int64_t heads,
+                   std::int64_t dim) const {
+    return make_heads({split.sequences, heads, x.dim(0) / split.sequences, dim});
+  }
+  KeysValues keys_values_for(const Tensor& x, const CpuQkv& projections,
+                             const HeadSplit& split) const {
     const HeadShape& heads = projections.heads;
-    const std::int64_t tokens = x.dim(0) / split.sequences, dim = heads.head_dim;
-    const Values projected(shop_.buffers, {x.dim(0), projections.matrix.columns}, true);
-    multiply(shop_, values_of(x).view(), projections.matrix, writing_to(projected));
-
-    const auto part = [&](int count) -> Tensor {
-      const Shape shape{split.sequences, count, tokens, dim};
-      return Tensor(shape, std::make_unique<HeadValues>(shop_.buffers, shape));
-    };
-    Qkv result;
-    if (with_queries) result.queries = part(heads.num_heads);
-    result.own = {part(heads.num_kv_heads), part(heads.num_kv_heads)};
-    const std::int64_t first = split.first_position.value_or(0);
-    if (split.first_position) rotary_.reach(first + tokens, dim / 2);
-    shop_.pool->run(x.dim(0), [&](std::int64_t row, int) {
-      const std::int64_t sequence = row / tokens, token = row % tokens;
-      const float* from = projected.row(row);
-      const auto take = [&](const Tensor& to, int count, bool rotated) {
-        for (int head = 0; head < count; ++head, from += dim) {
-          if (!to) continue;
-          float* const values =
-              values_of(to).data() + ((sequence * count + head) * tokens + token) * dim;
-          std::copy_n(from, dim, values);
-          if (!rotated || !split.first_position) continue;
-          shop_.kernels->rotate(values, rotary_.cosines(first + token),
-                                rotary_.sines(first + token), dim / 2);
-        }
-      };
-      take(result.queries, projections.query_heads, true);
-      take(result.own.keys, heads.num_kv_heads, true);
-      take(result.own.values, heads.num_kv_heads, false);
-    });
-    return result;
+    return {heads_for(x, split, heads.num_kv_heads, heads.head_dim),
+            heads_for(x, split, heads.num_kv_heads, heads.head_dim)};
+  }
+  FinishWork into_heads(const Tensor& heads, const HeadSplit& split, bool rotated) {
+    const HeadRows& rows = heads_of(heads).rows;
+    FinishWork finish;
+    finish.out_type = rows.type;
+    finish.out = rows.data;
+    finish.stride = rows.stride;
+    finish.columns = rows.heads * rows.dim;
+    if (!rotated) return finish;
+    assert(split.first_position);
+    const std::int64_t half = rows.dim / 2;
+    rotary_.reach(*split.first_position + rows.tokens, half);
+    finish.finish = Finish::kRotate;
+    finish.cosines = rotary_.cosines(*split.first_position);
+    finish.sines = rotary_.sines(*split.first_position);
+    finish.tokens = rows.tokens;
+    finish.half = half;
+    return finish;
   }
 
   PackedHeads pack(const KeysValues& heads) {
-    const Shape& shape = heads.keys.shape();
-    const std::int64_t count = shape[0] * shape[1], tokens = shape[2], dim = shape[3];
-    const PackedHeadsSize size(*table_.attention, tokens, dim);
-    auto& keys = heads.keys.as<HeadValues>();
-    auto& values = heads.values.as<HeadValues>();
+    HeadValues &keys = heads_of(heads.keys), &values = heads_of(heads.values);
+    const HeadRows& rows = keys.rows;
     if (keys.packed) {
-      return {count, tokens, dim, keys.packed.as<std::byte>(), values.packed.as<std::byte>()};
+      return {rows.tokens, keys.packed.as<std::byte>(), values.packed.as<std::byte>()};
     }
+    const PackedHeadsSize size(*table_.attention, rows.tokens, rows.dim);
+    const std::int64_t count = rows.sequences * rows.heads;
     keys.packed = Buffer(shop_.buffers, static_cast<std::size_t>(count * size.keys));
     values.packed = Buffer(shop_.buffers, static_cast<std::size_t>(count * size.values));
-    return pack_heads(shop_, *table_.attention, keys.data(), values.data(), count, tokens, dim,
-                      keys.packed.as<std::byte>(), values.packed.as<std::byte>());
+    return pack_heads(shop_, *table_.attention, rows, values.rows, keys.packed.as<std::byte>(),
+                      values.packed.as<std::byte>());
   }
 
   Tensor join_tokens(const Tensor& a, const Tensor& b) const {
     Shape shape = a.shape();
     shape[2] += b.dim(2);
-    Tensor result(shape, std::make_unique<HeadValues>(shop_.buffers, shape));
-    float* out = values_of(result).data();
-    const std::int64_t a_size = a.dim(2) * a.dim(3), b_size = b.dim(2) * b.dim(3);
-    for (std::int64_t i = 0; i < shape[0] * shape[1]; ++i) {
-      out = std::copy_n(values_of(a).data() + i * a_size, a_size, out);
-      out = std::copy_n(values_of(b).data() + i * b_size, b_size, out);
+    Tensor result = make_heads(shape);
+    const HeadRows& to = heads_of(result).rows;
+    for (std::int64_t sequence = 0; sequence < to.sequences; ++sequence) {
+      std::int64_t token = 0;
+      for (const Tensor* part : {&a, &b}) {
+        const HeadRows& from = heads_of(*part).rows;
+        for (std::int64_t t = 0; t < from.tokens; ++t, ++token) {
+          std::copy_n(from.at(sequence, 0, t), from.heads * from.dim * size_of(from.type),
+                      to.at(sequence, 0, token));
+        }
+      }
     }
     return result;
   }
@@ -453,6 +470,24 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
+std::vector<float> cpu::HeadValues::read() const {
+  std::vector<float> values;
+  values.reserve(static_cast<std::size_t>(rows.sequences * rows.heads * rows.tokens * rows.dim));
+  for (std::int64_t s = 0; s < rows.sequences; ++s) {
+    for (std::int64_t h = 0; h < rows.heads; ++h) {
+      for (std::int64_t t = 0; t < rows.tokens; ++t) {
+        const std::byte* const row = rows.at(s, h, t);
+        for (std::int64_t i = 0; i < rows.dim; ++i) {
+          values.push_back(rows.type == Number::kBf16
+                               ? bf16_to_float(reinterpret_cast<const std::uint16_t*>(row)[i])
+                               : reinterpret_cast<const float*>(row)[i]);
+        }
+      }
+    }
+  }
+  return values;
+}
+
 const char* name_of(CpuType type) {
   return type == CpuType::kBf16 ? "bf16" : type == CpuType::kInt8 ? "int8" : "fp32";
 }
@@ -462,8 +497,10 @@ std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {
 }
 
 std::string prepared_form(CpuType type, Isa isa) {
+  constexpr int kVersion = 2;  // another whenever prepared weights become other bytes
   const KernelTable table = kernel_table(type, isa);
   std::ostringstream form;
+  form << kVersion << ": ";
   for (const MultiplyKernel* kernel : {table.layers, table.exact}) {
     form << static_cast<int>(kernel->weights) << '-' << kernel->columns << '-'
          << kernel->weight_group << '-' << kernel->activation_group << ' ';

@@ -152,9 +152,11 @@ TEST_P(FinishTileTest, StoresAndAdds) {
         for (const bool with_bias : {false, true}) {
           for (const Function function : {Function::kNone, Function::kGelu, Function::kSilu}) {
             for (const bool with_row : {false, true}) {
-              check({tile_columns, columns, integers, with_bias, with_row, false, Finish::kStore,
-                     function});
-              if (HasFatalFailure()) return;
+              for (const Number type : {Number::kF32, Number::kBf16}) {
+                check({tile_columns, columns, integers, with_bias, with_row, false, Finish::kStore,
+                       function, type});
+                if (HasFatalFailure()) return;
+              }
             }
           }
           for (const bool with_gate : {false, true}) {
@@ -177,6 +179,65 @@ TEST_P(FinishTileTest, Gates) {
                    Function::kNone, type});
             if (HasFatalFailure()) return;
           }
+        }
+      }
+    }
+  }
+}
+
+// Two heads: rows of two sequences, whose second begins within the tile.
+TEST_P(FinishTileTest, RotatesHeads) {
+  for (const int tile_columns : {16, 32}) {
+    for (const std::int64_t half : {1, 7, 8, 9, 16, 17, 36, 128}) {
+      const std::int64_t side = tile_columns / 2, panels = (half + side - 1) / side;
+      const std::int64_t tokens = kFirstRow + 2, stride = 4 * half + 3, rows = kFirstRow + kRows;
+      const std::vector<float> bias = values(2 * panels * tile_columns),
+                               cosines = values(tokens * half), sines = values(tokens * half);
+      std::vector<float> out(static_cast<std::size_t>(rows * stride), kUntouched);
+      std::vector<std::uint16_t> out_bf16(out.size(), 0x1234);
+      FinishWork work;
+      work.finish = Finish::kRotate;
+      work.stride = stride;
+      work.columns = 4 * half;
+      work.bias = bias.data();
+      work.cosines = cosines.data();
+      work.sines = sines.data();
+      work.tokens = tokens;
+      work.half = half;
+      std::vector<std::vector<float>> tiles;
+      for (std::int64_t n = 0; n < 2 * panels; ++n) {
+        tiles.push_back(values(kRows * tile_columns));
+        for (const Number type : {Number::kF32, Number::kBf16}) {
+          work.out_type = type;
+          work.out = type == Number::kF32 ? static_cast<void*>(out.data()) : out_bf16.data();
+          kernels().finish_tile(tiles.back().data(), kRows, tile_columns, false, kFirstRow,
+                                n * tile_columns, work);
+        }
+      }
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t c = 0; c < stride; ++c) {
+          const auto at = static_cast<std::size_t>(r * stride + c);
+          if (r < kFirstRow || c >= 4 * half) {
+            ASSERT_EQ(out[at], kUntouched) << r << ' ' << c;
+            ASSERT_EQ(out_bf16[at], 0x1234) << r << ' ' << c;
+            continue;
+          }
+          const std::int64_t head = c / (2 * half), i = c % half;
+          const std::int64_t panel = head * panels + i / side;
+          const auto y = [&](std::int64_t column) {
+            return double{tiles[static_cast<std::size_t>(panel)][static_cast<std::size_t>(
+                       (r - kFirstRow) * tile_columns + column)]} +
+                   bias[static_cast<std::size_t>(panel * tile_columns + column)];
+          };
+          const auto angle = static_cast<std::size_t>(r % tokens * half + i);
+          const double a = y(i % side), b = y(side + i % side);
+          const double expected = c % (2 * half) < half ? a * cosines[angle] - b * sines[angle]
+                                                        : b * cosines[angle] + a * sines[angle];
+          const double size = std::max(1.0, std::abs(expected));
+          ASSERT_NEAR(out[at], expected, 2e-6 * size)
+              << "half " << half << ", at " << r << ' ' << c;
+          ASSERT_NEAR(bf16_to_float(out_bf16[at]), expected, size / 256 + 1e-5)
+              << "half " << half << ", at " << r << ' ' << c;
         }
       }
     }

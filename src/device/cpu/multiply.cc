@@ -23,34 +23,28 @@ PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& 
                     .value_bytes = size_of(kernel.activations),
                     .data = data,
                     .scales = scales};
-  const std::int64_t padded = packed.padded_depth;
   shop.pool->run(packed.tiles.count, [&](std::int64_t tile, int thread) {
     ThreadScratch& scratch = shop.scratch[static_cast<std::size_t>(thread)];
-    const std::int64_t converted = row_scratch_bytes(kernel, rows.width);
-    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(padded) * 4) +
-                  ThreadScratch::rounded(static_cast<std::size_t>(converted)));
-    auto* const row = scratch.take<float>(padded);
-    auto* const values = scratch.take<std::byte>(converted);
+    const auto converted = static_cast<std::size_t>(rows.width * packed.value_bytes);
+    scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(rows.width) * 4) +
+                  ThreadScratch::rounded(converted));
+    auto* const widened = scratch.take<float>(rows.width);
+    auto* const values = scratch.take<std::byte>(static_cast<std::int64_t>(converted));
     const std::int64_t begin = packed.tiles.begin(tile);
-    std::byte* const out = data + begin * padded * packed.value_bytes;
-    for (int i = 0; i < packed.tiles.size(tile); ++i) {
+    std::byte* const out = data + begin * packed.padded_depth * packed.value_bytes;
+    const int of = packed.tiles.size(tile);
+    for (int i = 0; i < of; ++i) {
       const void* const source = rows.row(begin + i);
-      const int of = packed.tiles.size(tile);
-      const bool whole = padded == rows.width;
-      if (whole && rows.type == Number::kBf16 && kernel.activations == Number::kBf16) {
-        place_row(kernel, *shop.kernels, source, padded, i, of, out);
+      if (rows.type == Number::kBf16 && kernel.activations == Number::kBf16) {
+        place_row(kernel, *shop.kernels, source, rows.width, i, of, out);
         continue;
       }
-      const float* floats = row;
+      const auto* floats = static_cast<const float*>(source);
       if (rows.type == Number::kBf16) {
-        shop.kernels->from_bf16(static_cast<const std::uint16_t*>(source), row, rows.width);
-      } else if (whole) {
-        floats = static_cast<const float*>(source);
-      } else {
-        std::memcpy(row, source, static_cast<std::size_t>(rows.width) * 4);
+        shop.kernels->from_bf16(static_cast<const std::uint16_t*>(source), widened, rows.width);
+        floats = widened;
       }
-      std::fill(row + rows.width, row + padded, 0.0f);
-      scales[begin + i] = pack_row(kernel, *shop.kernels, floats, padded, i, of, out, values);
+      scales[begin + i] = pack_row(kernel, *shop.kernels, floats, rows.width, i, of, out, values);
     }
   });
   return packed;
@@ -62,10 +56,10 @@ struct Block {
   std::int64_t first_tile, end_tile;
 };
 
-class Product {
+class Multiplication {
  public:
-  Product(Workshop& shop, const PackedRows& rows, const PackedWeights& weights,
-          const FinishWork& finish)
+  Multiplication(Workshop& shop, const PackedRows& rows, const PackedWeights& weights,
+                 const FinishWork& finish)
       : shop_(shop), rows_(rows), weights_(weights), kernel_(*weights.kernel), finish_(finish) {
     const std::int64_t most = kDepthBytes / size_of(kernel_.activations);
     depth_step_ = round_up(divide_up(rows.padded_depth, divide_up(rows.padded_depth, most)),
@@ -140,21 +134,22 @@ class Product {
 
 }  // namespace
 
-void multiply(Workshop& shop, const RowView& rows, const PackedWeights& weights,
-              FinishWork finish) {
-  const MultiplyKernel& kernel = *weights.kernel;
+void multiply(Workshop& shop, const RowView& rows, std::initializer_list<Product> products) {
+  const MultiplyKernel& kernel = *products.begin()->weights->kernel;
   const std::int64_t bytes =
       rows.rows * round_up(rows.width, kernel.activation_group) * size_of(kernel.activations);
   const std::int64_t scales_at = round_up(bytes, 64);
   const Buffer buffer(shop.buffers, static_cast<std::size_t>(scales_at + rows.rows * 4));
   const PackedRows packed = pack_rows(shop, rows, kernel, buffer.as<std::byte>(),
                                       reinterpret_cast<float*>(buffer.as<std::byte>() + scales_at));
-  finish.bias = weights.bias;
-  finish.row_scales = packed.scales;
-  finish.column_scales = weights.scales;
-  finish.column_sums = weights.sums;
-  finish.offset = kernel.offset;
-  Product(shop, packed, weights, finish).run();
+  for (Product product : products) {
+    product.finish.bias = product.weights->bias;
+    product.finish.row_scales = packed.scales;
+    product.finish.column_scales = product.weights->scales;
+    product.finish.column_sums = product.weights->sums;
+    product.finish.offset = kernel.offset;
+    Multiplication(shop, packed, *product.weights, product.finish).run();
+  }
 }
 
 }  // namespace pi0::cpu

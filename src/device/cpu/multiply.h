@@ -1,6 +1,7 @@
 // Rows times weights, tile by tile over the threads, each tile finished while it is warm.
 #pragma once
 
+#include <initializer_list>
 #include <vector>
 
 #include "device/cpu/packed.h"
@@ -15,8 +16,13 @@ struct Workshop {
   std::shared_ptr<BufferPool> buffers;
 };
 
-// rows [M, depth] times weights, finished as `finish` says; its bias and integer fields are filled
-// in here.
-void multiply(Workshop& shop, const RowView& rows, const PackedWeights& weights, FinishWork finish);
+// Weights and what becomes of the rows' product with them; the bias and the integer fields of
+// `finish` are filled in here.
+struct Product {
+  const PackedWeights* weights = nullptr;
+  FinishWork finish;
+};
+// rows [M, depth], packed once, times the weights of each product; those are of one kernel.
+void multiply(Workshop& shop, const RowView& rows, std::initializer_list<Product> products);
 
 }  // namespace pi0::cpu

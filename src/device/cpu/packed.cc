@@ -137,38 +137,40 @@ const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory) {
   return values;
 }
 
-std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth) {
-  return round_up(depth, kernel.activation_group) * size_of(kernel.activations);
-}
-
 void place_row(const MultiplyKernel& kernel, const RowKernels& kernels, const void* values,
-               std::int64_t padded_depth, int index, int rows, void* tile) {
+               std::int64_t depth, int index, int rows, void* tile) {
   const int unit = kernel.activation_group * size_of(kernel.activations);
-  kernels.scatter(values, static_cast<std::byte*>(tile) + index * unit,
-                  padded_depth / kernel.activation_group, rows, unit);
+  const std::int64_t whole = depth / kernel.activation_group;
+  auto* const out = static_cast<std::byte*>(tile) + index * unit;
+  kernels.scatter(values, out, whole, rows, unit);
+  const std::int64_t rest = depth % kernel.activation_group;
+  if (rest == 0) return;
+  std::byte* const last = out + whole * rows * unit;
+  std::memset(last, 0, static_cast<std::size_t>(unit));
+  std::memcpy(last, static_cast<const std::byte*>(values) + whole * unit,
+              static_cast<std::size_t>(rest * size_of(kernel.activations)));
 }
 
 float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, const float* row,
-               std::int64_t padded_depth, int index, int rows, void* tile, void* scratch) {
+               std::int64_t depth, int index, int rows, void* tile, void* scratch) {
   if (kernel.activations == Number::kF32) {
-    place_row(kernel, kernels, row, padded_depth, index, rows, tile);
+    place_row(kernel, kernels, row, depth, index, rows, tile);
     return 1;
   }
   float step = 1;
   if (kernel.activations == Number::kBf16) {
-    kernels.to_bf16(row, static_cast<std::uint16_t*>(scratch), padded_depth);
+    kernels.to_bf16(row, static_cast<std::uint16_t*>(scratch), depth);
   } else {
-    const float largest = kernels.largest(row, padded_depth);
+    const float largest = kernels.largest(row, depth);
     step = largest / 127.0f;
     const float factor = largest == 0 ? 0 : 127.0f / largest;
     if (kernel.activations == Number::kInt8) {
-      kernels.to_int8(row, factor, kernel.offset, static_cast<std::uint8_t*>(scratch),
-                      padded_depth);
+      kernels.to_int8(row, factor, kernel.offset, static_cast<std::uint8_t*>(scratch), depth);
     } else {
-      kernels.to_int16(row, factor, static_cast<std::int16_t*>(scratch), padded_depth);
+      kernels.to_int16(row, factor, static_cast<std::int16_t*>(scratch), depth);
     }
   }
-  place_row(kernel, kernels, scratch, padded_depth, index, rows, tile);
+  place_row(kernel, kernels, scratch, depth, index, rows, tile);
   return step;
 }
 

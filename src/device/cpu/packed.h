@@ -2,6 +2,7 @@
 // layouts).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -50,15 +51,20 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
 // A float vector in `memory`: what a norm or a position embedding keeps.
 const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory);
 
-// Rows of activations in tiles of about equally many, at most `most`.
+// Rows of activations in tiles of about equally many, at most `most`: the first ones have one more.
 struct RowTiles {
   RowTiles(std::int64_t all, int most)
-      : rows(all), count(divide_up(rows, most)), full(divide_up(rows, count)) {}
+      : rows(all),
+        count(divide_up(rows, most)),
+        full(divide_up(rows, count)),
+        fewest(rows / count),
+        larger(rows % count) {}
   std::int64_t rows;
   std::int64_t count;
-  std::int64_t full;  // of the largest
-  std::int64_t begin(std::int64_t tile) const { return tile * rows / count; }
-  int size(std::int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
+  std::int64_t full;            // of the largest
+  std::int64_t fewest, larger;  // of the smallest; how many have one more
+  std::int64_t begin(std::int64_t tile) const { return tile * fewest + std::min(tile, larger); }
+  int size(std::int64_t tile) const { return static_cast<int>(fewest + (tile < larger ? 1 : 0)); }
 };
 
 // Rows of fp32 or bf16 to read.
@@ -87,17 +93,14 @@ struct PackedRows {
   }
 };
 
-// Bytes that pack_row() needs for a row of `depth`.
-std::int64_t row_scratch_bytes(const MultiplyKernel& kernel, std::int64_t depth);
-
-// Packs `row` (fp32, padded_depth values, zeros at its end) as row `index` of a tile of `rows`.
-// Integers are rounded to 127 steps of the row's largest value; returns that step. `scratch` has
-// row_scratch_bytes().
+// Packs `row` (fp32, `depth` values) as row `index` of a tile of `rows`, with zeros up to a whole
+// group, which meet weights of zero. Integers are rounded to 127 steps of the row's largest value;
+// returns that step. `scratch` has room for `depth` of the kernel's activations.
 float pack_row(const MultiplyKernel& kernel, const RowKernels& kernels, const float* row,
-               std::int64_t padded_depth, int index, int rows, void* tile, void* scratch);
+               std::int64_t depth, int index, int rows, void* tile, void* scratch);
 
-// Values of the kernel's own type as row `index` of a tile of `rows`.
+// The same of values that are of the kernel's own type, already.
 void place_row(const MultiplyKernel& kernel, const RowKernels& kernels, const void* values,
-               std::int64_t padded_depth, int index, int rows, void* tile);
+               std::int64_t depth, int index, int rows, void* tile);
 
 }  // namespace pi0::cpu

@@ -194,60 +194,102 @@ TEST_P(RowKernelsTest, RmsNormWithAndWithoutShift) {
   }
 }
 
-TEST_P(RowKernelsTest, RotatePairsHalves) {
-  for (const std::int64_t half : kLengths) {
-    const std::vector<float> x = values(2 * half), cosines = values(half), sines = values(half);
-    std::vector<float> out = x;
-    kernels().rotate(out.data(), cosines.data(), sines.data(), half);
-    for (std::size_t i = 0; i < cosines.size(); ++i) {
-      const double a = x[i], b = x[i + cosines.size()], c = cosines[i], s = sines[i];
-      ASSERT_NEAR(out[i], a * c - b * s, 2e-6) << i;
-      ASSERT_NEAR(out[i + cosines.size()], b * c + a * s, 2e-6) << i;
+constexpr int kTileColumns[] = {16, 32};
+
+TEST_P(RowKernelsTest, ColumnLargestWhereverItIs) {
+  for (const int columns : kTileColumns) {
+    for (const std::int64_t rows : kLengths) {
+      const std::vector<float> x = values(rows * columns);
+      std::vector<float> most(static_cast<std::size_t>(columns), -INFINITY);
+      std::vector<float> expected = most;
+      most[3] = expected[3] = 9;  // of rows before
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        float& one = expected[i % static_cast<std::size_t>(columns)];
+        one = std::max(one, x[i]);
+      }
+      kernels().column_largest(x.data(), rows, columns, most.data());
+      ASSERT_EQ(most, expected) << rows << " rows of " << columns;
     }
   }
 }
 
 // Of what fp32 has: below e^-87 its numbers lose digits, and softmax has no use for them.
-TEST_P(RowKernelsTest, Exponentials) {
+TEST_P(RowKernelsTest, ColumnExponentials) {
   constexpr double kSmallest = 2e-38;
-  for (const std::int64_t count : kLengths) {
-    for (const float size : {0.0f, 1e-3f, 1.0f, 30.0f, 1e4f}) {
-      for (const float scale : {1.0f, 0.0625f}) {
-        std::vector<float> x = values(count, size);
-        const std::vector<float> before = x;
-        const float most = *std::max_element(x.begin(), x.end());
-        const double sum = kernels().exponentials(x.data(), scale, count);
-        double expected_sum = 0;
-        for (std::size_t i = 0; i < x.size(); ++i) {
-          // The argument is what fp32 makes of it.
-          const double expected = std::exp(double{(before[i] - most) * scale});
-          expected_sum += expected;
-          ASSERT_NEAR(x[i], expected, std::max(1e-6 * expected, kSmallest))
-              << before[i] - most << " times " << scale;
+  for (const int columns : kTileColumns) {
+    const auto width = static_cast<std::size_t>(columns);
+    for (const std::int64_t rows : kLengths) {
+      for (const float size : {0.0f, 1e-3f, 1.0f, 30.0f, 1e4f}) {
+        const std::vector<float> x = values(rows * columns, size);
+        std::vector<float> most(width, -INFINITY);
+        kernels().column_largest(x.data(), rows, columns, most.data());
+        for (const float scale : {1.0f, 0.0625f}) {
+          std::vector<float> out(x.size() + 1, 77), sums = values(columns);
+          std::vector<double> expected_sums(sums.begin(), sums.end());
+          kernels().column_exponentials(x.data(), rows, columns, most.data(), scale, sums.data(),
+                                        Number::kF32, out.data());
+          for (std::size_t i = 0; i < x.size(); ++i) {
+            // The argument is what fp32 makes of it.
+            const double expected = std::exp(double{(x[i] - most[i % width]) * scale});
+            expected_sums[i % width] += expected;
+            ASSERT_NEAR(out[i], expected, std::max(1e-6 * expected, kSmallest))
+                << x[i] - most[i % width] << " times " << scale;
+          }
+          ASSERT_EQ(out.back(), 77) << "written behind the end";
+          for (std::size_t j = 0; j < width; ++j) {
+            ASSERT_NEAR(sums[j], expected_sums[j], 1e-5 * std::max(1.0, expected_sums[j])) << j;
+          }
+
+          // In bf16: the same, two rows side by side.
+          const auto pairs = static_cast<std::size_t>((rows + 1) / 2);
+          std::vector<std::uint16_t> packed(pairs * width * 2 + 1, 0x4d4d);
+          std::vector<float> same_sums(width, 0.0f);
+          kernels().column_exponentials(x.data(), rows, columns, most.data(), scale,
+                                        same_sums.data(), Number::kBf16, packed.data());
+          for (std::size_t i = 0; i < pairs * width * 2; ++i) {
+            const std::size_t row = i / (2 * width) * 2 + i % 2, column = i % (2 * width) / 2;
+            const bool there = row < static_cast<std::size_t>(rows);
+            const std::uint16_t expected = there ? nearest_bf16(out[row * width + column]) : 0;
+            ASSERT_EQ(packed[i], expected) << "row " << row << ", column " << column;
+          }
+          ASSERT_EQ(packed.back(), 0x4d4d) << "written behind the end";
         }
-        EXPECT_NEAR(sum, expected_sum, 1e-6 * expected_sum) << count;
       }
     }
   }
 }
 
-TEST_P(RowKernelsTest, ExponentialsAllAlongTheirRange) {
+TEST_P(RowKernelsTest, ColumnExponentialsAllAlongTheirRange) {
   std::vector<float> x;
   for (float value = 0; value > -87; value -= 0.0037f) x.push_back(value);
-  const std::vector<float> before = x;
-  kernels().exponentials(x.data(), 1, static_cast<std::int64_t>(x.size()));
+  x.resize(x.size() / 16 * 16);
+  std::vector<float> out(x.size());
+  const std::vector<float> most(16, 0.0f);
+  std::vector<float> sums(16);
+  kernels().column_exponentials(x.data(), static_cast<std::int64_t>(x.size() / 16), 16, most.data(),
+                                1, sums.data(), Number::kF32, out.data());
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const double expected = std::exp(double{before[i]});
-    ASSERT_NEAR(x[i], expected, 5e-7 * expected) << before[i];
+    const double expected = std::exp(double{x[i]});
+    ASSERT_NEAR(out[i], expected, 5e-7 * expected) << x[i];
   }
 }
 
-TEST_P(RowKernelsTest, MultiplyBy) {
-  for (const std::int64_t count : kLengths) {
-    const std::vector<float> x = values(count);
-    std::vector<float> out = x;
-    kernels().multiply_by(out.data(), 0.3f, count);
-    for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(out[i], x[i] * 0.3f) << i;
+TEST_P(RowKernelsTest, TakeColumn) {
+  for (const int columns : kTileColumns) {
+    for (const std::int64_t rows : kLengths) {
+      const std::vector<float> x = values(rows * columns);
+      for (const std::size_t column : {0, 5, columns - 1}) {
+        std::vector<float> out(static_cast<std::size_t>(rows) + 1, 77);
+        // Ends with the last: sanitizers see what is read beyond.
+        const std::vector<float> in(x.begin() + static_cast<std::ptrdiff_t>(column),
+                                    x.end() - columns + 1 + static_cast<std::ptrdiff_t>(column));
+        kernels().take_column(in.data(), rows, columns, 0.3f, out.data());
+        for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+          ASSERT_EQ(out[r], x[r * static_cast<std::size_t>(columns) + column] * 0.3f) << r;
+        }
+        ASSERT_EQ(out.back(), 77) << "written behind the end";
+      }
+    }
   }
 }
 

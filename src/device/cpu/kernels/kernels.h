@@ -48,13 +48,16 @@ enum class Finish : std::uint8_t {
   kStore,  // out = f(y)
   kAdd,    // out += gate * y
   kGate,   // out = gelu(y of the first half of the columns) * y of the second, half as wide
+  // Heads with RoPE: the columns of a tile are as many of a head's first half and of its second,
+  // which are rotated together; the tiles of a head have its whole half, the last one filled up.
+  kRotate,
 };
 enum class Function : std::uint8_t { kNone, kGelu, kSilu };
 
 struct FinishWork {
   Finish finish = Finish::kStore;
   Function function = Function::kNone;
-  Number out_type = Number::kF32;  // or kBf16, of kGate
+  Number out_type = Number::kF32;  // or kBf16, but of kAdd
   void* out = nullptr;             // [rows][stride]
   std::int64_t stride = 0;         // in values
   std::int64_t columns = 0;        // of `out`
@@ -62,6 +65,10 @@ struct FinishWork {
   const float* bias = nullptr;
   const float* row = nullptr;  // up to `columns`
   const float* gate = nullptr;
+  // kRotate: of the positions of a sequence, [tokens][half] each; row r has position r % tokens.
+  const float* cosines = nullptr;
+  const float* sines = nullptr;
+  std::int64_t tokens = 0, half = 0;
   // Integers: y = (tile - offset * sum) * column_scale * row_scale.
   const float* row_scales = nullptr;
   const float* column_scales = nullptr;
@@ -85,11 +92,14 @@ struct RowKernels {
   // x / sqrt(mean(x²) + eps) * (1 + scale) + shift; shift may be null.
   void (*rms_norm)(const float* x, const float* scale, const float* shift, float eps, float* out,
                    std::int64_t count);
-  // Halves of x: x1 cos - x2 sin, x2 cos + x1 sin.
-  void (*rotate)(float* x, const float* cosines, const float* sines, std::int64_t half);
-  // exp(scale * (x - largest x)) in place; the sum.
-  float (*exponentials)(float* x, float scale, std::int64_t count);
-  void (*multiply_by)(float* x, float factor, std::int64_t count);
+  // Softmax of columns, [rows][16 or 32]: the largest of a column, where it is above `most`; then
+  // exp(scale * (x - most)), which is added to `sums` and stored as fp32, or as bf16 like a panel
+  // of weights, [rows / 2][columns][2], a last row of an odd number with zeros.
+  void (*column_largest)(const float* x, std::int64_t rows, int columns, float* most);
+  void (*column_exponentials)(const float* x, std::int64_t rows, int columns, const float* most,
+                              float scale, float* sums, Number out_type, void* out);
+  // out = in * factor of one column of [rows][columns].
+  void (*take_column)(const float* in, std::int64_t rows, int columns, float factor, float* out);
   // A tile of `rows` x (16 or 32) columns whose first is `column`; its row r is row `first_row` + r
   // of what is finished.
   void (*finish_tile)(const void* tile, int rows, int tile_columns, bool integers,

@@ -158,36 +158,80 @@ void rms_norm(const float* x, const float* scale, const float* shift, float eps,
   }
 }
 
-void rotate(float* x, const float* cosines, const float* sines, int64_t half) {
-  float* const second = x + half;
-  for (int64_t i = 0; i < half; ++i) {
-    const float a = x[i], b = second[i];
-    x[i] = a * cosines[i] - b * sines[i];
-    second[i] = b * cosines[i] + a * sines[i];
+template <int kColumns>
+void largest_of_columns(const float* x, int64_t rows, float* most) {
+  float largest[kColumns];
+  for (int j = 0; j < kColumns; ++j) largest[j] = most[j];
+  for (int64_t r = 0; r < rows; ++r, x += kColumns) {
+    for (int j = 0; j < kColumns; ++j) largest[j] = x[j] > largest[j] ? x[j] : largest[j];
+  }
+  for (int j = 0; j < kColumns; ++j) most[j] = largest[j];
+}
+
+void column_largest(const float* x, int64_t rows, int columns, float* most) {
+  if (columns == 32) {
+    largest_of_columns<32>(x, rows, most);
+  } else {
+    largest_of_columns<16>(x, rows, most);
   }
 }
 
-float exponentials(float* x, float scale, int64_t count) {
-  float most = x[0];
-  for (int64_t i = 0; i < count; ++i) most = x[i] > most ? x[i] : most;
-  Sums sums;
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float e = exponential((x[i + lane] - most) * scale);
-      x[i + lane] = e;
-      sums.lane[lane] += e;
+template <int kColumns>
+void exponentials_of_columns(const float* x, int64_t rows, const float* most, float scale,
+                             float* sums, float* out) {
+  for (int64_t r = 0; r < rows; ++r, x += kColumns, out += kColumns) {
+    for (int j = 0; j < kColumns; ++j) {
+      out[j] = exponential((x[j] - most[j]) * scale);
+      sums[j] += out[j];
     }
   }
-  for (; i < count; ++i) {
-    x[i] = exponential((x[i] - most) * scale);
-    sums.lane[0] += x[i];
-  }
-  return sums.total();
 }
 
-void multiply_by(float* x, float factor, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) x[i] *= factor;
+template <int kColumns>
+void exponentials_of_columns(const float* x, int64_t rows, const float* most, float scale,
+                             float* sums, uint16_t* out) {
+  int64_t r = 0;
+  for (; r + 2 <= rows; r += 2, x += 2 * kColumns, out += 2 * kColumns) {
+    uint32_t pairs[kColumns];
+    for (int j = 0; j < kColumns; ++j) {
+      const float first = exponential((x[j] - most[j]) * scale);
+      const float second = exponential((x[kColumns + j] - most[j]) * scale);
+      sums[j] += first + second;
+      pairs[j] = uint32_t{bf16_of(first)} | uint32_t{bf16_of(second)} << 16;
+    }
+    __builtin_memcpy(out, pairs, sizeof pairs);
+  }
+  if (r == rows) return;
+  uint32_t last[kColumns];
+  for (int j = 0; j < kColumns; ++j) {
+    const float one = exponential((x[j] - most[j]) * scale);
+    sums[j] += one;
+    last[j] = bf16_of(one);
+  }
+  __builtin_memcpy(out, last, sizeof last);
+}
+
+template <int kColumns>
+void exponentials_as(const float* x, int64_t rows, const float* most, float scale, float* sums,
+                     Number out_type, void* out) {
+  if (out_type == Number::kBf16) {
+    exponentials_of_columns<kColumns>(x, rows, most, scale, sums, static_cast<uint16_t*>(out));
+  } else {
+    exponentials_of_columns<kColumns>(x, rows, most, scale, sums, static_cast<float*>(out));
+  }
+}
+
+void column_exponentials(const float* x, int64_t rows, int columns, const float* most, float scale,
+                         float* sums, Number out_type, void* out) {
+  if (columns == 32) {
+    exponentials_as<32>(x, rows, most, scale, sums, out_type, out);
+  } else {
+    exponentials_as<16>(x, rows, most, scale, sums, out_type, out);
+  }
+}
+
+void take_column(const float* in, int64_t rows, int columns, float factor, float* out) {
+  for (int64_t r = 0; r < rows; ++r) out[r] = in[r * columns] * factor;
 }
 
 // One row of a tile as fp32, with its bias.
@@ -220,22 +264,39 @@ void apply(Function function, float* y) {
   }
 }
 
+inline void put(float y, float* out) { *out = y; }
+inline void put(float y, uint16_t* out) { *out = bf16_of(y); }
+
 // Writes `count` of the values, all kColumns but in a last panel.
-template <int kColumns>
-void store(const float* y, int64_t count, float* out) {
+template <int kColumns, typename Out>
+void store(const float* y, int64_t count, Out* out) {
   if (count >= kColumns) {
-    for (int j = 0; j < kColumns; ++j) out[j] = y[j];
+    for (int j = 0; j < kColumns; ++j) put(y[j], out + j);
   } else {
-    for (int64_t j = 0; j < count; ++j) out[j] = y[j];
+    for (int64_t j = 0; j < count; ++j) put(y[j], out + j);
+  }
+}
+template <int kColumns>
+void store_as(Number type, const float* y, int64_t count, void* out, int64_t begin) {
+  if (type == Number::kBf16) {
+    store<kColumns>(y, count, static_cast<uint16_t*>(out) + begin);
+  } else {
+    store<kColumns>(y, count, static_cast<float*>(out) + begin);
   }
 }
 
-template <int kColumns>
-void store_bf16(const float* y, int64_t count, uint16_t* out) {
-  if (count >= kColumns) {
-    for (int j = 0; j < kColumns; ++j) out[j] = bf16_of(y[j]);
+// The first half of the columns and the second, `count` of each.
+template <int kHalf>
+void rotate(float* y, int64_t count, const float* cosines, const float* sines) {
+  const auto one = [&](int64_t j) {
+    const float a = y[j], b = y[kHalf + j];
+    y[j] = a * cosines[j] - b * sines[j];
+    y[kHalf + j] = b * cosines[j] + a * sines[j];
+  };
+  if (count >= kHalf) {
+    for (int j = 0; j < kHalf; ++j) one(j);
   } else {
-    for (int64_t j = 0; j < count; ++j) out[j] = bf16_of(y[j]);
+    for (int64_t j = 0; j < count; ++j) one(j);
   }
 }
 
@@ -249,15 +310,21 @@ void finish_columns(const void* tile, int rows, bool integers, int64_t first_row
     load_row<kColumns>(tile, r, integers, row, column, work, y);
     if (work.finish == Finish::kGate) {
       for (int j = 0; j < kHalf; ++j) y[j] = gelu(y[j]) * y[kHalf + j];
-      const int64_t begin = row * work.stride + column / 2, left = work.columns - column / 2;
-      if (work.out_type == Number::kBf16) {
-        store_bf16<kHalf>(y, left, static_cast<uint16_t*>(work.out) + begin);
-      } else {
-        store<kHalf>(y, left, static_cast<float*>(work.out) + begin);
-      }
+      store_as<kHalf>(work.out_type, y, work.columns - column / 2, work.out,
+                      row * work.stride + column / 2);
       continue;
     }
-    float* const out = static_cast<float*>(work.out) + row * work.stride + column;
+    if (work.finish == Finish::kRotate) {
+      const int64_t of_head = (work.half + kHalf - 1) / kHalf * kHalf;  // pairs, filled up
+      const int64_t head = column / 2 / of_head, pair = column / 2 % of_head;
+      const int64_t angle = row % work.tokens * work.half + pair;
+      const int64_t count = work.half - pair;
+      rotate<kHalf>(y, count, work.cosines + angle, work.sines + angle);
+      const int64_t begin = row * work.stride + 2 * head * work.half + pair;
+      store_as<kHalf>(work.out_type, y, count, work.out, begin);
+      store_as<kHalf>(work.out_type, y + kHalf, count, work.out, begin + work.half);
+      continue;
+    }
     const int64_t left = work.columns - column;
     const int count = left < kColumns ? static_cast<int>(left) : kColumns;
     if (work.row != nullptr) {
@@ -265,8 +332,11 @@ void finish_columns(const void* tile, int rows, bool integers, int64_t first_row
     }
     if (work.finish == Finish::kStore) {
       apply<kColumns>(work.function, y);
-      store<kColumns>(y, left, out);
-    } else if (work.gate != nullptr) {
+      store_as<kColumns>(work.out_type, y, left, work.out, row * work.stride + column);
+      continue;
+    }
+    float* const out = static_cast<float*>(work.out) + row * work.stride + column;
+    if (work.gate != nullptr) {
       for (int j = 0; j < count; ++j) out[j] += work.gate[column + j] * y[j];
     } else if (count == kColumns) {
       for (int j = 0; j < kColumns; ++j) out[j] += y[j];
@@ -287,8 +357,9 @@ void finish_tile(const void* tile, int rows, int tile_columns, bool integers, in
 
 }  // namespace
 
-extern const RowKernels kRows = {to_bf16,  from_bf16,    largest,     to_int8,
-                                 to_int16, scatter,      layer_norm,  rms_norm,
-                                 rotate,   exponentials, multiply_by, finish_tile};
+extern const RowKernels kRows = {
+    to_bf16,     from_bf16,  largest,  to_int8,        to_int16,
+    scatter,     layer_norm, rms_norm, column_largest, column_exponentials,
+    take_column, finish_tile};
 
 }  // namespace pi0::cpu::PI0_CPU_LEVEL
