@@ -277,7 +277,8 @@ void store(const float* y, int64_t count, Out* out) {
   }
 }
 template <int kColumns>
-void store_as(Number type, const float* y, int64_t count, void* out, int64_t begin) {
+[[gnu::always_inline]] inline void store_as(  // so that what it stores need not be in memory before
+    Number type, const float* y, int64_t count, void* out, int64_t begin) {
   if (type == Number::kBf16) {
     store<kColumns>(y, count, static_cast<uint16_t*>(out) + begin);
   } else {
@@ -300,48 +301,63 @@ void rotate(float* y, int64_t count, const float* cosines, const float* sines) {
   }
 }
 
+// finish(row, its values) for each row of a tile.
+template <int kColumns, typename Finish>
+void finish_rows(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
+                 const FinishWork& work, const Finish& finish) {
+  for (int r = 0; r < rows; ++r) {
+    float y[kColumns];
+    load_row<kColumns>(tile, r, integers, first_row + r, column, work, y);
+    finish(first_row + r, y);
+  }
+}
+
 template <int kColumns>
 void finish_columns(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
                     const FinishWork& work) {
   constexpr int kHalf = kColumns / 2;
-  for (int r = 0; r < rows; ++r) {
-    const int64_t row = first_row + r;
-    float y[kColumns];
-    load_row<kColumns>(tile, r, integers, row, column, work, y);
-    if (work.finish == Finish::kGate) {
-      for (int j = 0; j < kHalf; ++j) y[j] = gelu(y[j]) * y[kHalf + j];
-      store_as<kHalf>(work.out_type, y, work.columns - column / 2, work.out,
-                      row * work.stride + column / 2);
-      continue;
-    }
-    if (work.finish == Finish::kRotate) {
+  const auto each = [&](const auto& finish) {
+    finish_rows<kColumns>(tile, rows, integers, first_row, column, work, finish);
+  };
+  const int64_t left = work.columns - column;
+  const int count = left < kColumns ? static_cast<int>(left) : kColumns;
+  switch (work.finish) {
+    case Finish::kStore:
+      return each([&](int64_t row, float* y) {
+        if (work.row != nullptr) {
+          for (int j = 0; j < count; ++j) y[j] += work.row[column + j];
+        }
+        apply<kColumns>(work.function, y);
+        store_as<kColumns>(work.out_type, y, left, work.out, row * work.stride + column);
+      });
+    case Finish::kAdd:
+      return each([&](int64_t row, const float* y) {
+        float* const out = static_cast<float*>(work.out) + row * work.stride + column;
+        if (work.gate != nullptr) {
+          for (int j = 0; j < count; ++j) out[j] += work.gate[column + j] * y[j];
+        } else if (count == kColumns) {
+          for (int j = 0; j < kColumns; ++j) out[j] += y[j];
+        } else {
+          for (int j = 0; j < count; ++j) out[j] += y[j];
+        }
+      });
+    case Finish::kGate:
+      return each([&](int64_t row, float* y) {
+        for (int j = 0; j < kHalf; ++j) y[j] = gelu(y[j]) * y[kHalf + j];
+        store_as<kHalf>(work.out_type, y, work.columns - column / 2, work.out,
+                        row * work.stride + column / 2);
+      });
+    case Finish::kRotate: {
       const int64_t of_head = (work.half + kHalf - 1) / kHalf * kHalf;  // pairs, filled up
       const int64_t head = column / 2 / of_head, pair = column / 2 % of_head;
-      const int64_t angle = row % work.tokens * work.half + pair;
-      const int64_t count = work.half - pair;
-      rotate<kHalf>(y, count, work.cosines + angle, work.sines + angle);
-      const int64_t begin = row * work.stride + 2 * head * work.half + pair;
-      store_as<kHalf>(work.out_type, y, count, work.out, begin);
-      store_as<kHalf>(work.out_type, y + kHalf, count, work.out, begin + work.half);
-      continue;
-    }
-    const int64_t left = work.columns - column;
-    const int count = left < kColumns ? static_cast<int>(left) : kColumns;
-    if (work.row != nullptr) {
-      for (int j = 0; j < count; ++j) y[j] += work.row[column + j];
-    }
-    if (work.finish == Finish::kStore) {
-      apply<kColumns>(work.function, y);
-      store_as<kColumns>(work.out_type, y, left, work.out, row * work.stride + column);
-      continue;
-    }
-    float* const out = static_cast<float*>(work.out) + row * work.stride + column;
-    if (work.gate != nullptr) {
-      for (int j = 0; j < count; ++j) out[j] += work.gate[column + j] * y[j];
-    } else if (count == kColumns) {
-      for (int j = 0; j < kColumns; ++j) out[j] += y[j];
-    } else {
-      for (int j = 0; j < count; ++j) out[j] += y[j];
+      const int64_t pairs = work.half - pair;
+      return each([&](int64_t row, float* y) {
+        const int64_t angle = row % work.tokens * work.half + pair;
+        rotate<kHalf>(y, pairs, work.cosines + angle, work.sines + angle);
+        const int64_t begin = row * work.stride + 2 * head * work.half + pair;
+        store_as<kHalf>(work.out_type, y, pairs, work.out, begin);
+        store_as<kHalf>(work.out_type, y + kHalf, pairs, work.out, begin + work.half);
+      });
     }
   }
 }
