@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "files/descriptor.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -23,27 +24,6 @@ namespace fs = std::filesystem;
   throw Error(ErrorCode::kIo,
               path.string() + " " + what + ": " + std::generic_category().message(error));
 }
-
-// A file descriptor that is closed whatever happens.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags, mode_t mode = 0) {
-    do {
-      value_ = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    } while (value_ < 0 && errno == EINTR);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  int get() const { return value_; }
-  // close(), which is where some file systems report that a write failed.
-  int close() { return ::close(std::exchange(value_, -1)); }
-
- private:
-  int value_;
-};
 
 // The size of an open file. Throws when it was not opened, or is no regular file.
 std::size_t regular_size(const Descriptor& file, const fs::path& path) {

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "checkpoint/weight_files.h"
+#include "files/descriptor.h"
 #include "files/file.h"
 #include "files/json.h"
 #include "model/random_weights.h"
@@ -52,22 +53,6 @@ class Hash {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
   std::unique_ptr<XXH3_state_t, Free> state_;
-};
-
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags)
-      : value_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  explicit operator bool() const { return value_ >= 0; }
-  int get() const { return value_; }
-
- private:
-  int value_;
 };
 
 std::string message_of(int error) { return std::generic_category().message(error); }
@@ -285,7 +270,7 @@ class FileCache final : public WeightCache {
 
   void begin_writing() {
     blocks_.clear();
-    file_.emplace(partial_, O_RDWR | O_CREAT);
+    file_.emplace(partial_, O_RDWR | O_CREAT, 0666);
     if (!*file_) return give_up(errno);
     // One that a process which died has left is taken over; one that is being written is not.
     if (::flock(file_->get(), LOCK_EX | LOCK_NB) != 0) {
