@@ -105,8 +105,7 @@ using CpuBuffersTest = CpuTest;
 
 TEST_P(CpuBuffersTest, CallsAfterTheFirstAskForNone) {
   const auto pool = std::make_shared<BufferPool>();
-  const std::unique_ptr<Device> device = make_cpu_device(
-      {.type = type(), .isa = isa(), .threads = 2, .memory = nullptr, .buffers = pool});
+  const std::unique_ptr<Device> device = make(2, pool);
   every_operation(*device);
   const std::int64_t first = pool->allocations();
   EXPECT_GT(first, 0);  // or this test counts nothing

@@ -61,8 +61,8 @@ std::function<float(std::int64_t)> bias_of(const std::vector<float>& values) {
 
 class CpuDevice final : public Device {
  public:
-  explicit CpuDevice(const CpuOptions& options)
-      : table_(kernel_table(options.type, options.isa)), memory_(options.memory) {
+  CpuDevice(const CpuOptions& options, const KernelTable& table)
+      : table_(table), memory_(options.memory) {
     if (memory_ == nullptr) memory_ = make_prepared_memory();
     shop_.kernels = table_.rows;
     shop_.pool = ThreadPool::of_size(options.threads);
@@ -493,7 +493,11 @@ const char* name_of(CpuType type) {
 }
 
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {
-  return std::make_unique<CpuDevice>(options);
+  return cpu::make_cpu_device(options, kernel_table(options.type, options.isa));
+}
+
+std::unique_ptr<Device> cpu::make_cpu_device(const CpuOptions& options, const KernelTable& table) {
+  return std::make_unique<CpuDevice>(options, table);
 }
 
 std::string prepared_form(CpuType type, Isa isa) {

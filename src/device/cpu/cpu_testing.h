@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "device/cpu/cpu.h"
+#include "device/cpu/kernel_table.h"
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 
@@ -65,7 +68,9 @@ using IsaAndType = std::tuple<cpu::Isa, CpuType>;
 class CpuTest : public testing::TestWithParam<IsaAndType> {
  protected:
   void SetUp() override {
-    if (!cpu::is_supported(isa())) {
+    if (in_software()) {
+      std::cout << "amx: on tiles in software, this machine has none\n";
+    } else if (!cpu::is_supported(isa())) {
       GTEST_SKIP() << "NOT RUN: this machine has no " << cpu::name_of(isa());
     }
     cpu = make(2);
@@ -73,8 +78,22 @@ class CpuTest : public testing::TestWithParam<IsaAndType> {
 
   static cpu::Isa isa() { return std::get<0>(GetParam()); }
   static CpuType type() { return std::get<1>(GetParam()); }
-  static std::unique_ptr<Device> make(int threads) {
-    return make_cpu_device({.type = type(), .isa = isa(), .threads = threads, .memory = nullptr});
+  static bool in_software() {
+    return isa() == cpu::Isa::kAmx && type() != CpuType::kFp32 && !cpu::is_supported(isa());
+  }
+  static std::unique_ptr<Device> make(int threads,
+                                      std::shared_ptr<cpu::BufferPool> buffers = nullptr) {
+    const CpuOptions options{.type = type(),
+                             .isa = isa(),
+                             .threads = threads,
+                             .memory = nullptr,
+                             .buffers = std::move(buffers)};
+    if (!in_software()) return make_cpu_device(options);
+    // Of the machine's own, portable rows.
+    cpu::KernelTable table = cpu::kernel_table(type(), cpu::Isa::kPortable);
+    table.exact = table.attention = &cpu::amx_emulated::kBf16;
+    table.layers = type() == CpuType::kInt8 ? &cpu::amx_emulated::kInt8 : table.exact;
+    return cpu::make_cpu_device(options, table);
   }
 
   struct Both {

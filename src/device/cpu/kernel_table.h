@@ -20,4 +20,7 @@ struct KernelTable {
 };
 KernelTable kernel_table(CpuType type, Isa isa);
 
+// The device with these kernels; options.type and options.isa are not looked at.
+std::unique_ptr<Device> make_cpu_device(const CpuOptions& options, const KernelTable& table);
+
 }  // namespace pi0::cpu

@@ -40,6 +40,8 @@ std::vector<Case> cases() {
         {"avx512_bf16_bf16", &avx512_bf16::kBf16, has(Isa::kAvx512Bf16)},
         {"amx_bf16", &amx::kBf16, has(Isa::kAmx)}, {"amx_int8", &amx::kInt8, has(Isa::kAmx)},
 #endif
+        {"amx_emulated_bf16", &amx_emulated::kBf16, [] { return true; }},
+        {"amx_emulated_int8", &amx_emulated::kInt8, [] { return true; }},
   };
 }
 

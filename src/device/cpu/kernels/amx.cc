@@ -2,11 +2,17 @@
 // 32 columns. Activations lie as [depth / 64 bytes][rows][64 bytes], which is what a tile register
 // loads; weights as the other kernels have them, [depth / group][32 columns][group], whose rows of
 // 128 bytes are two registers side by side.
+//
+// Compiled a second time for tests, into the namespace PI0_CPU_LEVEL, on tiles in software.
+#ifdef PI0_AMX_EMULATED
+#include "device/cpu/kernels/amx_emulated.h"
+#else
 #include <immintrin.h>
+#endif
 
 #include "device/cpu/kernels/kernels.h"
 
-namespace pi0::cpu::amx {
+namespace pi0::cpu::PI0_CPU_LEVEL {
 namespace {
 
 using std::int64_t;
@@ -183,4 +189,4 @@ extern const MultiplyKernel kInt8 = {
     .peak_operations = 4 * 2.0 * 16 * 16 * 64,
 };
 
-}  // namespace pi0::cpu::amx
+}  // namespace pi0::cpu::PI0_CPU_LEVEL

@@ -131,5 +131,8 @@ namespace amx {
 extern const MultiplyKernel kBf16, kInt8;
 }
 #endif
+namespace amx_emulated {  // in tests only
+extern const MultiplyKernel kBf16, kInt8;
+}
 
 }  // namespace pi0::cpu
