@@ -82,7 +82,7 @@ std::vector<NetworkCall> calls_of(const CompareArguments& arguments, const Check
   return {random_call(checkpoint.model, size, arguments.random_input.value_or(0))};
 }
 
-int run_compare_verb(CompareArguments arguments) {
+int run_compare_verb(const CompareArguments& arguments) {
   require_report_paths(arguments.json);
   if (arguments.network.is_random() &&
       (arguments.observation.given() || !arguments.recording.empty())) {

@@ -42,6 +42,7 @@ void print_stages(const std::vector<StageResult>& stages) {
 void write_dump(const std::filesystem::path& path,
                 const std::map<std::string, RecordedTensor>& computed) {
   std::vector<TensorToWrite> tensors;
+  tensors.reserve(computed.size());
   for (const auto& [name, tensor] : computed) {
     tensors.push_back({name,
                        "F32",

@@ -130,13 +130,12 @@ std::shared_ptr<const void> lend(std::span<const std::byte> part,
                                  std::shared_ptr<const void> owner) {
   // Whole pages only: those at its ends are its neighbours' as well.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
-  const std::uintptr_t first = (begin + page - 1) / page * page;
-  const std::uintptr_t end = (begin + part.size()) / page * page;
-  return {part.data(), [owner = std::move(owner), first, end](const void*) {
-            if (owner != nullptr && first < end) {
-              ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
-            }
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(part.data()) % page;
+  const std::size_t skipped = before == 0 ? 0 : page - before;
+  const std::size_t whole = skipped < part.size() ? (part.size() - skipped) / page * page : 0;
+  auto* const first = const_cast<std::byte*>(part.data()) + skipped;
+  return {part.data(), [owner = std::move(owner), first, whole](const void*) {
+            if (owner != nullptr && whole != 0) ::madvise(first, whole, MADV_DONTNEED);
           }};
 }
 

@@ -209,7 +209,7 @@ bool get_bool(const Json& object, const std::string& key, const std::string& whe
 }
 
 std::string get_string(const Json& object, const std::string& key, const std::string& where,
-                       std::optional<std::string> fallback) {
+                       const std::optional<std::string>& fallback) {
   return get(object, key, where, fallback, is_string, "a string");
 }
 

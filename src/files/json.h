@@ -45,7 +45,7 @@ double get_number(const Json& object, const std::string& key, const std::string&
 bool get_bool(const Json& object, const std::string& key, const std::string& where,
               std::optional<bool> fallback);
 std::string get_string(const Json& object, const std::string& key, const std::string& where,
-                       std::optional<std::string> fallback);
+                       const std::optional<std::string>& fallback);
 
 // nullptr where the key is absent or null; an object, an array otherwise.
 const Json* find_object(const Json& object, const std::string& key, const std::string& where);

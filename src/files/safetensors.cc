@@ -230,6 +230,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   // The reference writer's order: the widest types first, so that each begins at a multiple of its
   // element size; then by name.
   std::vector<const TensorToWrite*> order;
+  order.reserve(tensors.size());
   for (const TensorToWrite& tensor : tensors) order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const TensorToWrite* a, const TensorToWrite* b) {
     const std::size_t size_a = element_size(a->dtype), size_b = element_size(b->dtype);

@@ -90,14 +90,19 @@ struct EmulatedTiles {
   }
 };
 
-thread_local EmulatedTiles emulated_tiles;
+EmulatedTiles& emulated_tiles() {
+  thread_local EmulatedTiles tiles;
+  return tiles;
+}
 
 }  // namespace
 
-#define _tile_loadconfig(memory) emulated_tiles.configure(memory)
-#define _tile_release() emulated_tiles.release()
-#define _tile_zero(tile) emulated_tiles.zero(tile)
-#define _tile_loadd(tile, memory, stride) emulated_tiles.load(tile, memory, stride)
-#define _tile_stored(tile, memory, stride) emulated_tiles.store(tile, memory, stride)
-#define _tile_dpbf16ps(sums, a, b) emulated_tiles.multiply_bf16(sums, a, b)
-#define _tile_dpbssd(sums, a, b) emulated_tiles.multiply_int8(sums, a, b)
+// NOLINTBEGIN(bugprone-reserved-identifier): the intrinsics' own names
+#define _tile_loadconfig(memory) emulated_tiles().configure(memory)
+#define _tile_release() emulated_tiles().release()
+#define _tile_zero(tile) emulated_tiles().zero(tile)
+#define _tile_loadd(tile, memory, stride) emulated_tiles().load(tile, memory, stride)
+#define _tile_stored(tile, memory, stride) emulated_tiles().store(tile, memory, stride)
+#define _tile_dpbf16ps(sums, a, b) emulated_tiles().multiply_bf16(sums, a, b)
+#define _tile_dpbssd(sums, a, b) emulated_tiles().multiply_int8(sums, a, b)
+// NOLINTEND(bugprone-reserved-identifier)
