@@ -90,7 +90,7 @@ struct EmulatedTiles {
   }
 };
 
-EmulatedTiles& emulated_tiles() {
+inline EmulatedTiles& emulated_tiles() {
   thread_local EmulatedTiles tiles;
   return tiles;
 }
