@@ -276,9 +276,10 @@ void store(const float* y, int64_t count, Out* out) {
     for (int64_t j = 0; j < count; ++j) put(y[j], out + j);
   }
 }
+// Inline, so that the values need not go through memory before.
 template <int kColumns>
-[[gnu::always_inline]] inline void store_as(  // so that what it stores need not be in memory before
-    Number type, const float* y, int64_t count, void* out, int64_t begin) {
+[[gnu::always_inline]] inline void store_as(Number type, const float* y, int64_t count, void* out,
+                                            int64_t begin) {
   if (type == Number::kBf16) {
     store<kColumns>(y, count, static_cast<uint16_t*>(out) + begin);
   } else {
@@ -302,9 +303,9 @@ void rotate(float* y, int64_t count, const float* cosines, const float* sines) {
 }
 
 // finish(row, its values) for each row of a tile.
-template <int kColumns, typename Finish>
+template <int kColumns, typename Work>
 void finish_rows(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
-                 const FinishWork& work, const Finish& finish) {
+                 const FinishWork& work, const Work& finish) {
   for (int r = 0; r < rows; ++r) {
     float y[kColumns];
     load_row<kColumns>(tile, r, integers, first_row + r, column, work, y);
