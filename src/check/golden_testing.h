@@ -1,6 +1,8 @@
 // What tests of devices against PyTorch share: the recordings in testdata/.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -8,6 +10,9 @@
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include "check/comparison.h"
+#include "model/random_weights.h"
 
 namespace pi0 {
 
@@ -49,6 +54,37 @@ inline std::vector<GoldenFile> golden_files() {
     return std::tie(a.checkpoint, a.file) < std::tie(b.checkpoint, b.file);
   });
   return files;
+}
+
+// A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
+// published, of random weights.
+inline Checkpoint full_width_checkpoint(ModelKind kind, bool all_rows) {
+  Checkpoint checkpoint;
+  checkpoint.model = full_size_config(kind);
+  ModelConfig& model = checkpoint.model;
+  model.vision.depth = 1;
+  model.language.depth = 2;  // the last layer stops after its keys and values
+  model.expert.depth = 2;
+  model.num_steps = 2;
+  if (!all_rows) {
+    model.image_size = 4 * model.vision.patch_size;
+    model.num_cameras = 2;  // 32 rows, and one of the prompt
+    model.max_tokens = 1;
+    model.action_horizon = 33;
+  }
+  checkpoint.weights = make_random_weights(model);
+  checkpoint.dtype = "bf16";
+  return checkpoint;
+}
+
+// Every component correlates with the other device's at least by `least`.
+inline void expect_components_correlate(const Comparison& comparison, double least) {
+  EXPECT_GE(comparison.components().size(), 10u);
+  for (const ComparedComponent& component : comparison.components()) {
+    EXPECT_GE(component.worst.difference.correlation, least)
+        << component.worst.operation << " of " << component.worst.component << " "
+        << component.worst.index;
+  }
 }
 
 }  // namespace pi0

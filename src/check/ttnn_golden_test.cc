@@ -9,7 +9,6 @@
 #include "check/golden_testing.h"
 #include "check/random_input.h"
 #include "check/verify.h"
-#include "model/random_weights.h"
 
 namespace pi0 {
 namespace {
@@ -128,36 +127,17 @@ TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
   }
 }
 
-// A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
-// published. PI0_ALL_ROWS=1 (`make full-size`): with all rows of a call; else 33.
+// PI0_ALL_ROWS=1 (`make full-size`): with all rows of a call; else 33.
 class TtnnFullWidth : public testing::TestWithParam<ModelKind> {};
 
 TEST_P(TtnnFullWidth, CorrelatesWithTheReference) {
-  Checkpoint checkpoint;
-  checkpoint.model = full_size_config(GetParam());
-  ModelConfig& model = checkpoint.model;
-  model.vision.depth = 1;
-  model.language.depth = 2;  // the last layer stops after its keys and values
-  model.expert.depth = 2;
-  model.num_steps = 2;
-  if (std::getenv("PI0_ALL_ROWS") == nullptr) {
-    model.image_size = 4 * model.vision.patch_size;
-    model.num_cameras = 2;  // 32 rows, and one of the prompt
-    model.max_tokens = 1;
-    model.action_horizon = 33;
-  }
-  checkpoint.weights = make_random_weights(model);
-  checkpoint.dtype = "bf16";
-  const std::vector<NetworkCall> calls{random_call(model, {}, 11)};
+  const Checkpoint checkpoint =
+      full_width_checkpoint(GetParam(), std::getenv("PI0_ALL_ROWS") != nullptr);
+  const std::vector<NetworkCall> calls{random_call(checkpoint.model, {}, 11)};
   Comparison comparison;
   compare_devices(checkpoint, {.name = "ttnn-emulated"}, {.name = "reference"}, calls, {},
                   comparison);
-  EXPECT_GE(comparison.components().size(), 10u);
-  for (const ComparedComponent& component : comparison.components()) {
-    EXPECT_GE(component.worst.difference.correlation, kPcc)
-        << component.worst.operation << " of " << component.worst.component << " "
-        << component.worst.index;
-  }
+  expect_components_correlate(comparison, kPcc);
   EXPECT_GE(comparison.actions_pcc(), kPcc);
   RecordProperty("worst_pcc", std::to_string(comparison.worst_pcc()));
 }

@@ -118,18 +118,13 @@ class Panel {
   // A column a query, with zeros where there is none and up to whole groups of the dimensions.
   void pack_queries(std::int64_t padded_dim) {
     const HeadRows& queries = attention_.work.queries;
-    const std::int64_t columns = kernel_.columns, whole = queries.dim / kernel_.weight_group;
-    const int unit = kernel_.weight_group * size_of(kernel_.weights);
-    const auto rest =
-        static_cast<std::size_t>(queries.dim * size_of(kernel_.weights) - whole * unit);
-    if (count_ < columns || padded_dim != queries.dim) {
-      std::memset(queries_, 0,
-                  static_cast<std::size_t>(padded_dim * columns * size_of(kernel_.weights)));
+    if (count_ < kernel_.columns || padded_dim != queries.dim) {
+      std::memset(
+          queries_, 0,
+          static_cast<std::size_t>(padded_dim * kernel_.columns * size_of(kernel_.weights)));
     }
-    for (std::int64_t i = 0; i < count_; ++i) {
-      const std::byte* const row = query(queries, first_ + i);
-      attention_.rows.scatter(row, queries_ + i * unit, whole, columns, unit);
-      std::memcpy(queries_ + (whole * columns + i) * unit, row + whole * unit, rest);
+    for (int i = 0; i < count_; ++i) {
+      place_column(kernel_, query(queries, first_ + i), queries.dim, i, queries_);
     }
   }
 

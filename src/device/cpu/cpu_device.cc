@@ -54,11 +54,6 @@ Function function_of(Activation activation) {
   return Function::kNone;
 }
 
-std::function<float(std::int64_t)> bias_of(const std::vector<float>& values) {
-  if (values.empty()) return {};
-  return [&values](std::int64_t column) { return values[static_cast<std::size_t>(column)]; };
-}
-
 class CpuDevice final : public Device {
  public:
   CpuDevice(const CpuOptions& options, const KernelTable& table)
@@ -139,15 +134,14 @@ class CpuDevice final : public Device {
                                                      const HostTensor& down) override {
     auto mlp = std::make_unique<CpuGatedMlp>();
     mlp->hidden = gate.shape[0];
-    const std::int64_t half = table_.layers->columns / 2;
+    const MultiplyKernel& kernel = *table_.layers;
     const auto row = [&](std::int64_t column) -> WeightRow {
-      const std::int64_t within = column % (2 * half);
-      const std::int64_t index = column / (2 * half) * half + within % half;
-      if (index >= gate.shape[0]) return {};
-      return {within < half ? &gate : &up, index};
+      const auto [second, index] = side_of(kernel, column);
+      if (index >= mlp->hidden) return {};
+      return {second ? &up : &gate, index};
     };
-    mlp->gate_up = pack_weights(*table_.layers, divide_up(mlp->hidden, half) * 2 * half,
-                                gate.shape[1], row, {}, *memory_, *shop_.pool);
+    mlp->gate_up = pack_weights(kernel, 2 * round_up(mlp->hidden, kernel.columns / 2),
+                                gate.shape[1], row, nullptr, *memory_, *shop_.pool);
     mlp->down = pack(*table_.layers, down, nullptr);
     return mlp;
   }
@@ -319,48 +313,29 @@ class CpuDevice final : public Device {
 
   PackedWeights pack(const MultiplyKernel& kernel, const HostTensor& weight,
                      const HostTensor* bias) {
-    const std::int64_t columns = weight.shape[0];
-    std::vector<float> biases;
-    if (bias != nullptr) {
-      biases.resize(static_cast<std::size_t>(columns));
-      if (bias->data != nullptr) bias->copy_to(0, biases);
-    }
-    return pack_weights(
-        kernel, columns, weight.size() / columns,
-        [&](std::int64_t column) {
-          return WeightRow{&weight, column};
-        },
-        bias_of(biases), *memory_, *shop_.pool);
+    const auto row = [&](std::int64_t column) { return WeightRow{&weight, column}; };
+    return pack_weights(kernel, weight.shape[0], weight.size() / weight.shape[0], row, bias,
+                        *memory_, *shop_.pool);
   }
   // As finishing rotates them: panels whose first half of the columns is of a head's first half,
   // and the second of its second.
   PackedWeights pack_rotated(const HostTensor& weight, const HostTensor* bias, std::int64_t dim) {
     const MultiplyKernel& kernel = *table_.layers;
-    const std::int64_t half = dim / 2, side = kernel.columns / 2, filled = round_up(half, side);
-    std::vector<float> biases;
-    if (bias != nullptr && bias->data != nullptr) biases = bias->to_floats();
-    // The row of the weight that a column is, or -1.
-    const auto row = [=](std::int64_t column) {
-      const std::int64_t within = column % kernel.columns;
-      const std::int64_t pair = column / kernel.columns * side + within % side;
-      const std::int64_t head = pair / filled, of_head = pair % filled;
-      if (of_head >= half) return std::int64_t{-1};
-      return head * dim + (within < side ? 0 : half) + of_head;
+    const std::int64_t half = dim / 2, filled = round_up(half, kernel.columns / 2);
+    const auto row = [&](std::int64_t column) -> WeightRow {
+      const auto [second, pair] = side_of(kernel, column);
+      const std::int64_t head = pair / filled, within = pair % filled;
+      if (within >= half) return {};
+      return {&weight, head * dim + (second ? half : 0) + within};
     };
-    std::function<float(std::int64_t)> bias_at;
-    if (bias != nullptr) {
-      bias_at = [&](std::int64_t column) {
-        const std::int64_t index = row(column);
-        return index < 0 || biases.empty() ? 0.0f : biases[static_cast<std::size_t>(index)];
-      };
-    }
-    return pack_weights(
-        kernel, weight.shape[0] / dim * 2 * filled, weight.shape[1],
-        [&](std::int64_t column) {
-          const std::int64_t index = row(column);
-          return index < 0 ? WeightRow() : WeightRow{&weight, index};
-        },
-        bias_at, *memory_, *shop_.pool);
+    return pack_weights(kernel, weight.shape[0] / dim * 2 * filled, weight.shape[1], row, bias,
+                        *memory_, *shop_.pool);
+  }
+  // Of panels whose halves come of two sides: whether a column is of the second, and its place in
+  // that side.
+  static std::pair<bool, std::int64_t> side_of(const MultiplyKernel& kernel, std::int64_t column) {
+    const std::int64_t half = kernel.columns / 2, within = column % kernel.columns;
+    return {within >= half, column / kernel.columns * half + within % half};
   }
   std::unique_ptr<LinearWeights> linear_weights(const HostTensor& weight, const HostTensor* bias,
                                                 const MultiplyKernel& kernel) {

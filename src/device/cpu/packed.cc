@@ -64,7 +64,8 @@ void spread(const std::byte* in, std::int64_t units, std::byte* out, std::int64_
   }
 }
 
-// Values of depth to column `column` of a panel of zeros.
+}  // namespace
+
 void place_column(const MultiplyKernel& kernel, const std::byte* values, std::int64_t depth,
                   int column, std::byte* panel) {
   const int size = size_of(kernel.weights);
@@ -80,12 +81,9 @@ void place_column(const MultiplyKernel& kernel, const std::byte* values, std::in
               static_cast<std::size_t>((depth % kernel.weight_group) * size));
 }
 
-}  // namespace
-
 PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
                            const std::function<WeightRow(std::int64_t)>& row,
-                           const std::function<float(std::int64_t)>& bias, PreparedMemory& memory,
-                           ThreadPool& pool) {
+                           const HostTensor* bias, PreparedMemory& memory, ThreadPool& pool) {
   PackedWeights packed{.kernel = &kernel, .depth = depth, .columns = columns};
   const std::int64_t panels = packed.panel_count(), panel_bytes = packed.panel_bytes();
   const std::int64_t padded = packed.padded_columns();
@@ -93,12 +91,12 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   packed.panels = block.data;
   // bias, scales, sums: one block
   const bool integers = kernel.weights == Number::kInt8;
-  const std::size_t vectors = (bias ? 1 : 0) + (integers ? 2 : 0);
+  const std::size_t vectors = (bias != nullptr ? 1 : 0) + (integers ? 2 : 0);
   PreparedMemory::Block rest;
   if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);
   auto* next = reinterpret_cast<float*>(rest.data);
-  float* const biases = bias ? next : nullptr;
-  if (bias) next += padded;
+  float* const biases = bias != nullptr ? next : nullptr;
+  if (bias != nullptr) next += padded;
   float* const scales = integers ? next : nullptr;
   auto* const sums = integers ? reinterpret_cast<std::int32_t*>(next + padded) : nullptr;
   packed.bias = biases;
@@ -106,6 +104,8 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   packed.sums = sums;
   if (block.ready) return packed;
 
+  std::vector<float> bias_values;
+  if (bias != nullptr && bias->data != nullptr) bias_values = bias->to_floats();
   pool.run(panels, [&](std::int64_t panel, int) {
     RowConverter converter(kernel, depth);
     std::byte* const out = block.data + panel * panel_bytes;
@@ -119,7 +119,10 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
         scale = converter.convert(source);
         place_column(kernel, converter.values(), depth, j, out);
       }
-      if (biases != nullptr) biases[column] = column < columns ? bias(column) : 0.0f;
+      if (biases != nullptr) {
+        const bool biased = source.tensor != nullptr && !bias_values.empty();
+        biases[column] = biased ? bias_values[static_cast<std::size_t>(source.index)] : 0.0f;
+      }
       if (integers) {
         scales[column] = scale;
         sums[column] = there ? converter.sum() : 0;

@@ -42,11 +42,14 @@ struct WeightRow {
   const HostTensor* tensor = nullptr;
   std::int64_t index = 0;
 };
-// Packs into `memory` (or takes what is there already). `bias(column)` may be empty.
+// Packs into `memory` (or takes what is there already). `bias`, by index of the rows, may be null.
 PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
                            const std::function<WeightRow(std::int64_t)>& row,
-                           const std::function<float(std::int64_t)>& bias, PreparedMemory& memory,
-                           ThreadPool& pool);
+                           const HostTensor* bias, PreparedMemory& memory, ThreadPool& pool);
+
+// `depth` values of the kernel's own type as column `column` of a panel of zeros.
+void place_column(const MultiplyKernel& kernel, const std::byte* values, std::int64_t depth,
+                  int column, std::byte* panel);
 
 // A float vector in `memory`: what a norm or a position embedding keeps.
 const float* keep_floats(const HostTensor& tensor, PreparedMemory& memory);

@@ -302,23 +302,16 @@ void rotate(float* y, int64_t count, const float* cosines, const float* sines) {
   }
 }
 
-// finish(row, its values) for each row of a tile.
-template <int kColumns, typename Work>
-void finish_rows(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
-                 const FinishWork& work, const Work& finish) {
-  for (int r = 0; r < rows; ++r) {
-    float y[kColumns];
-    load_row<kColumns>(tile, r, integers, first_row + r, column, work, y);
-    finish(first_row + r, y);
-  }
-}
-
 template <int kColumns>
 void finish_columns(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
                     const FinishWork& work) {
   constexpr int kHalf = kColumns / 2;
   const auto each = [&](const auto& finish) {
-    finish_rows<kColumns>(tile, rows, integers, first_row, column, work, finish);
+    for (int r = 0; r < rows; ++r) {
+      float y[kColumns];
+      load_row<kColumns>(tile, r, integers, first_row + r, column, work, y);
+      finish(first_row + r, y);
+    }
   };
   const int64_t left = work.columns - column;
   const int count = left < kColumns ? static_cast<int>(left) : kColumns;
