@@ -476,7 +476,7 @@ std::unique_ptr<Device> cpu::make_cpu_device(const CpuOptions& options, const Ke
 }
 
 std::string prepared_form(CpuType type, Isa isa) {
-  constexpr int kVersion = 2;  // another whenever prepared weights become other bytes
+  constexpr int kVersion = 3;  // another whenever prepared weights become other bytes
   const KernelTable table = kernel_table(type, isa);
   std::ostringstream form;
   form << kVersion << ": ";

@@ -110,8 +110,8 @@ TEST_P(CpuTest, ModulationAndAdaptiveNorm) {
 struct MatrixCase {
   std::int64_t rows, in, out;
 };
-// Rows and columns around the edges of tiles of 4 to 32 rows and 16 or 32 columns; depths of more
-// than one step (512 values of fp32), and with less than a group (up to 64 values) left over.
+// Rows and columns around the edges of tiles of 4 to 32 rows and 16 or 32 columns; depths with less
+// than a group (up to 64 values) left over.
 constexpr MatrixCase kMatrices[] = {{1, 1, 1},    {1, 37, 3},    {2, 7, 31},   {13, 100, 33},
                                     {50, 33, 65}, {51, 588, 97}, {33, 31, 16}, {3, 2051, 40}};
 
@@ -165,6 +165,17 @@ TEST_P(CpuTest, LinearOfManyRowsAndColumns) {
                  reference->linear(x.reference, *reference->prepare_linear(weight, nullptr)),
                  "linear" + name({rows, in, out}));
   }
+}
+
+// Of each type, more of a tile than is multiplied in one step; several tiles, but of AMX.
+TEST_P(CpuTest, LinearInStepsOfDepth) {
+  constexpr std::int64_t kRows = 25, kDepth = 16411, kColumns = 40;
+  const HostTensor weight = random.weight(kColumns, kDepth);
+  const Both x = upload({kRows, kDepth});
+  expect_close(cpu->linear(x.cpu, *cpu->prepare_linear(weight, nullptr), Activation::kNone),
+               reference->linear(x.reference, *reference->prepare_linear(weight, nullptr),
+                                 Activation::kNone),
+               "linear in steps");
 }
 
 // What must be exact is not int8.

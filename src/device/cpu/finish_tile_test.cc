@@ -58,8 +58,8 @@ class FinishTileTest : public LevelTest {
                              column_scales = values(padded, 1e-3f);
     // As many as `columns`: sanitizers see what is read beyond.
     const std::vector<float> row = values(p.columns), gate = values(p.columns);
-    std::vector<std::int32_t> column_sums(static_cast<std::size_t>(padded));
-    for (auto& sum : column_sums) sum = static_cast<std::int32_t>(generator() % 2000) - 1000;
+    std::vector<std::int32_t> offsets(static_cast<std::size_t>(padded));
+    for (auto& one : offsets) one = 128 * (static_cast<std::int32_t>(generator() % 2000) - 1000);
 
     std::vector<float> before = values(rows * stride);
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -84,8 +84,7 @@ class FinishTileTest : public LevelTest {
     if (p.integers) {
       work.row_scales = row_scales.data();
       work.column_scales = column_scales.data();
-      work.column_sums = column_sums.data();
-      work.offset = 128;
+      work.column_offsets = offsets.data();
     }
 
     std::vector<std::vector<double>> y;  // by panel, [kRows][tile_columns]
@@ -99,8 +98,8 @@ class FinishTileTest : public LevelTest {
           const auto whole = static_cast<std::int32_t>(tile[i] * 1000);
           std::memcpy(&tile[i], &whole, 4);
           const std::size_t r = kFirstRow + i / static_cast<std::size_t>(p.tile_columns);
-          sums[i] = (double{static_cast<float>(whole - 128 * column_sums[column])}) *
-                    column_scales[column] * row_scales[r];
+          sums[i] = (double{static_cast<float>(whole - offsets[column])}) * column_scales[column] *
+                    row_scales[r];
         }
         if (p.with_bias) sums[i] += bias[column];
       }
@@ -146,7 +145,7 @@ class FinishTileTest : public LevelTest {
 constexpr std::int64_t kColumns[] = {1, 7, 16, 17, 31, 32, 33, 63, 64, 65};
 
 TEST_P(FinishTileTest, StoresAndAdds) {
-  for (const int tile_columns : {16, 32}) {
+  for (const int tile_columns : LevelTest::tile_columns()) {
     for (const std::int64_t columns : kColumns) {
       for (const bool integers : {false, true}) {
         for (const bool with_bias : {false, true}) {
@@ -170,7 +169,7 @@ TEST_P(FinishTileTest, StoresAndAdds) {
 }
 
 TEST_P(FinishTileTest, Gates) {
-  for (const int tile_columns : {16, 32}) {
+  for (const int tile_columns : LevelTest::tile_columns()) {
     for (const std::int64_t columns : kColumns) {
       for (const bool integers : {false, true}) {
         for (const bool with_bias : {false, true}) {
@@ -187,7 +186,7 @@ TEST_P(FinishTileTest, Gates) {
 
 // Two heads: rows of two sequences, whose second begins within the tile.
 TEST_P(FinishTileTest, RotatesHeads) {
-  for (const int tile_columns : {16, 32}) {
+  for (const int tile_columns : LevelTest::tile_columns()) {
     for (const std::int64_t half : {1, 7, 8, 9, 16, 17, 36, 128}) {
       const std::int64_t side = tile_columns / 2, panels = (half + side - 1) / side;
       const std::int64_t tokens = kFirstRow + 2, stride = 4 * half + 3, rows = kFirstRow + kRows;

@@ -34,6 +34,10 @@ class LevelTest : public testing::TestWithParam<Level> {
     }
   }
   static const RowKernels& kernels() { return *GetParam().kernels; }
+  static std::vector<int> tile_columns() {
+    if (GetParam().isa == Isa::kAvx512) return {32};
+    return {16, 32};
+  }
   std::vector<float> values(std::int64_t count, float size = 1) {
     std::normal_distribution<float> normal(0, size);
     std::vector<float> result(static_cast<std::size_t>(count));

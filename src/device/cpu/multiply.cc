@@ -2,19 +2,25 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace pi0::cpu {
 namespace {
 
-// A step of depth, in bytes of a row of activations: with it a tile of activations stays in the
-// first-level cache while it meets the panels of a block. SigLIP's 1152 values are one step.
-constexpr std::int64_t kDepthBytes = 2304;
+// Depth in one step needs no sums to be kept, but then a tile of activations is read from the
+// second-level cache at each panel of a block: up to so many bytes of a tile that is cheaper.
+// Deeper ones go in steps of which a tile stays in the first-level cache; at the network's sizes
+// all rows together are in memory then, by the time that another block reads them, and are fetched
+// ahead.
+constexpr std::int64_t kWholeTileBytes = 120 * 1024, kStepTileBytes = 18 * 1024;
 // The weights of a block, and the sums of its rows between two steps, stay in the second-level
-// cache. Where the depth takes many steps the activations no longer stay in the third: then a block
-// is wider, so that they are read less often.
-constexpr std::int64_t kColumnsOfBlock = 128, kColumnsOfDeepBlock = 256;
-constexpr std::int64_t kDeep = 8;  // steps
-constexpr std::int64_t kRowsOfBlock = 400;
+// cache.
+constexpr std::int64_t kColumnsOfBlock = 256, kRowsOfBlock = 400;
+
+void prefetch(std::span<const std::byte> bytes) {
+  constexpr std::size_t kLine = 64;
+  for (std::size_t at = 0; at < bytes.size(); at += kLine) __builtin_prefetch(bytes.data() + at);
+}
 
 PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& kernel,
                      std::byte* data, float* scales) {
@@ -61,9 +67,10 @@ class Multiplication {
   Multiplication(Workshop& shop, const PackedRows& rows, const PackedWeights& weights,
                  const FinishWork& finish)
       : shop_(shop), rows_(rows), weights_(weights), kernel_(*weights.kernel), finish_(finish) {
-    const std::int64_t most = kDepthBytes / size_of(kernel_.activations);
-    depth_step_ = round_up(divide_up(rows.padded_depth, divide_up(rows.padded_depth, most)),
-                           kernel_.activation_group);
+    const std::int64_t tile_bytes = rows.tiles.full * rows.padded_depth * rows.value_bytes;
+    const std::int64_t steps =
+        tile_bytes <= kWholeTileBytes ? 1 : divide_up(tile_bytes, kStepTileBytes);
+    depth_step_ = round_up(divide_up(rows.padded_depth, steps), kernel_.activation_group);
     divide();
   }
 
@@ -83,36 +90,42 @@ class Multiplication {
   // share.
   void divide() {
     const std::int64_t threads = shop_.pool->size(), panels = weights_.panel_count();
-    const bool deep = rows_.padded_depth > kDeep * depth_step_;
-    const std::int64_t columns = deep ? kColumnsOfDeepBlock : kColumnsOfBlock;
-    across_ = std::min(panels, threads * divide_up(weights_.padded_columns(), threads * columns));
+    across_ =
+        std::min(panels, threads * divide_up(weights_.padded_columns(), threads * kColumnsOfBlock));
     down_ = divide_up(rows_.tiles.rows, kRowsOfBlock);
     if (across_ < threads) down_ = std::max(down_, divide_up(threads, across_));
     down_ = std::min(down_, rows_.tiles.count);
   }
 
   void compute(const Block& block, ThreadScratch& scratch) const {
-    const std::int64_t columns = kernel_.columns, full = rows_.tiles.full;
+    const std::int64_t columns = kernel_.columns;
     const bool integers = kernel_.weights == Number::kInt8;
-    const std::int64_t tiles = block.end_tile - block.first_tile;
+    const bool one_step = depth_step_ >= rows_.padded_depth;
     const std::int64_t panels = block.end_panel - block.first_panel;
-    const std::int64_t sums_count = tiles * full * panels * columns;
+    const std::int64_t tile_sums_count = rows_.tiles.full * columns;
+    const std::int64_t kept = one_step ? 1 : (block.end_tile - block.first_tile) * panels;
+    const std::int64_t sums_count = kept * tile_sums_count;
     scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(sums_count) * 4));
     auto* const sums = scratch.take<float>(sums_count);  // or int32
     if (kernel_.begin != nullptr) kernel_.begin();
     for (std::int64_t k = 0; k < rows_.padded_depth; k += depth_step_) {
-      const std::int64_t depth = std::min(depth_step_, rows_.padded_depth - k);
-      const bool last = k + depth == rows_.padded_depth;
-      for (std::int64_t t = 0; t < tiles; ++t) {
-        const std::int64_t tile = block.first_tile + t;
+      const bool last = k + depth_step_ >= rows_.padded_depth;
+      float* tile_sums = sums;
+      for (std::int64_t tile = block.first_tile; tile < block.end_tile; ++tile) {
         const int rows = rows_.tiles.size(tile);
-        const std::byte* const activations = rows_.tile(tile) + k * rows * rows_.value_bytes;
-        for (std::int64_t p = 0; p < panels; ++p) {
+        const std::span<const std::byte> activations = step_of(tile, k);
+        std::span<const std::byte> next;
+        if (!one_step && tile + 1 < block.end_tile) {
+          next = step_of(tile + 1, k);
+        } else if (!last) {
+          next = step_of(block.first_tile, k + depth_step_);
+        }
+        for (std::int64_t p = 0; p < panels; ++p, tile_sums += one_step ? 0 : tile_sums_count) {
           const std::int64_t panel = block.first_panel + p;
           const std::byte* const weights = weights_.panels + panel * weights_.panel_bytes() +
                                            k * columns * size_of(kernel_.weights);
-          float* const tile_sums = sums + (t * panels + p) * full * columns;
-          kernel_.multiply(activations, weights, tile_sums, depth, rows, k != 0);
+          prefetch(part_of(next, p, panels));
+          kernel_.multiply(activations.data(), weights, tile_sums, depth_at(k), rows, k != 0);
           if (last) {
             shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers,
                                        rows_.tiles.begin(tile), panel * columns, finish_);
@@ -121,6 +134,21 @@ class Multiplication {
       }
     }
     if (kernel_.end != nullptr) kernel_.end();
+  }
+
+  std::int64_t depth_at(std::int64_t k) const {
+    return std::min(depth_step_, rows_.padded_depth - k);
+  }
+  // What a tile has of the step of depth that begins at k.
+  std::span<const std::byte> step_of(std::int64_t tile, std::int64_t k) const {
+    // Of a value of depth.
+    const std::int64_t bytes = std::int64_t{rows_.tiles.size(tile)} * rows_.value_bytes;
+    return {rows_.tile(tile) + k * bytes, static_cast<std::size_t>(depth_at(k) * bytes)};
+  }
+  static std::span<const std::byte> part_of(std::span<const std::byte> all, std::int64_t index,
+                                            std::int64_t count) {
+    const auto i = static_cast<std::size_t>(index), n = static_cast<std::size_t>(count);
+    return all.subspan(i * all.size() / n, (i + 1) * all.size() / n - i * all.size() / n);
   }
 
   Workshop& shop_;
@@ -146,8 +174,7 @@ void multiply(Workshop& shop, const RowView& rows, std::initializer_list<Product
     product.finish.bias = product.weights->bias;
     product.finish.row_scales = packed.scales;
     product.finish.column_scales = product.weights->scales;
-    product.finish.column_sums = product.weights->sums;
-    product.finish.offset = kernel.offset;
+    product.finish.column_offsets = product.weights->offsets;
     Multiplication(shop, packed, *product.weights, product.finish).run();
   }
 }

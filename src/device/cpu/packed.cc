@@ -89,7 +89,7 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   const std::int64_t padded = packed.padded_columns();
   const PreparedMemory::Block block = memory.take(static_cast<std::size_t>(panels * panel_bytes));
   packed.panels = block.data;
-  // bias, scales, sums: one block
+  // bias, scales, offsets: one block
   const bool integers = kernel.weights == Number::kInt8;
   const std::size_t vectors = (bias != nullptr ? 1 : 0) + (integers ? 2 : 0);
   PreparedMemory::Block rest;
@@ -98,10 +98,10 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   float* const biases = bias != nullptr ? next : nullptr;
   if (bias != nullptr) next += padded;
   float* const scales = integers ? next : nullptr;
-  auto* const sums = integers ? reinterpret_cast<std::int32_t*>(next + padded) : nullptr;
+  auto* const offsets = integers ? reinterpret_cast<std::int32_t*>(next + padded) : nullptr;
   packed.bias = biases;
   packed.scales = scales;
-  packed.sums = sums;
+  packed.offsets = offsets;
   if (block.ready) return packed;
 
   std::vector<float> bias_values;
@@ -125,7 +125,7 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
       }
       if (integers) {
         scales[column] = scale;
-        sums[column] = there ? converter.sum() : 0;
+        offsets[column] = there ? kernel.offset * converter.sum() : 0;
       }
     }
   });

@@ -25,9 +25,9 @@ struct PackedWeights {
   std::int64_t columns = 0;
   const std::byte* panels = nullptr;
   const float* bias = nullptr;  // [padded_columns()], or null
-  // int8: what a weight is a multiple of, and the sum of a column's weights.
-  const float* scales = nullptr;       // [padded_columns()]
-  const std::int32_t* sums = nullptr;  // [padded_columns()]
+  // int8: what a weight is a multiple of, and what the offset of activations adds to a sum.
+  const float* scales = nullptr;          // [padded_columns()]
+  const std::int32_t* offsets = nullptr;  // [padded_columns()]
 
   std::int64_t padded_depth() const { return round_up(depth, kernel->activation_group); }
   std::int64_t panel_count() const { return divide_up(columns, kernel->columns); }

@@ -194,10 +194,8 @@ TEST_P(RowKernelsTest, RmsNormWithAndWithoutShift) {
   }
 }
 
-constexpr int kTileColumns[] = {16, 32};
-
 TEST_P(RowKernelsTest, ColumnLargestWhereverItIs) {
-  for (const int columns : kTileColumns) {
+  for (const int columns : tile_columns()) {
     for (const std::int64_t rows : kLengths) {
       const std::vector<float> x = values(rows * columns);
       std::vector<float> most(static_cast<std::size_t>(columns), -INFINITY);
@@ -216,7 +214,7 @@ TEST_P(RowKernelsTest, ColumnLargestWhereverItIs) {
 // Of what fp32 has: below e^-87 its numbers lose digits, and softmax has no use for them.
 TEST_P(RowKernelsTest, ColumnExponentials) {
   constexpr double kSmallest = 2e-38;
-  for (const int columns : kTileColumns) {
+  for (const int columns : tile_columns()) {
     const auto width = static_cast<std::size_t>(columns);
     for (const std::int64_t rows : kLengths) {
       for (const float size : {0.0f, 1e-3f, 1.0f, 30.0f, 1e4f}) {
@@ -262,11 +260,11 @@ TEST_P(RowKernelsTest, ColumnExponentials) {
 TEST_P(RowKernelsTest, ColumnExponentialsAllAlongTheirRange) {
   std::vector<float> x;
   for (float value = 0; value > -87; value -= 0.0037f) x.push_back(value);
-  x.resize(x.size() / 16 * 16);
+  x.resize(x.size() / 32 * 32);
   std::vector<float> out(x.size());
-  const std::vector<float> most(16, 0.0f);
-  std::vector<float> sums(16);
-  kernels().column_exponentials(x.data(), static_cast<std::int64_t>(x.size() / 16), 16, most.data(),
+  const std::vector<float> most(32, 0.0f);
+  std::vector<float> sums(32);
+  kernels().column_exponentials(x.data(), static_cast<std::int64_t>(x.size() / 32), 32, most.data(),
                                 1, sums.data(), Number::kF32, out.data());
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double expected = std::exp(double{x[i]});
@@ -275,7 +273,7 @@ TEST_P(RowKernelsTest, ColumnExponentialsAllAlongTheirRange) {
 }
 
 TEST_P(RowKernelsTest, TakeColumn) {
-  for (const int columns : kTileColumns) {
+  for (const int columns : tile_columns()) {
     for (const std::int64_t rows : kLengths) {
       const std::vector<float> x = values(rows * columns);
       for (const std::size_t column : {0, 5, columns - 1}) {

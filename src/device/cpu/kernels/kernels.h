@@ -69,11 +69,10 @@ struct FinishWork {
   const float* cosines = nullptr;
   const float* sines = nullptr;
   std::int64_t tokens = 0, half = 0;
-  // Integers: y = (tile - offset * sum) * column_scale * row_scale.
+  // Integers: y = (tile - column_offset) * column_scale * row_scale.
   const float* row_scales = nullptr;
   const float* column_scales = nullptr;
-  const std::int32_t* column_sums = nullptr;
-  int offset = 0;
+  const std::int32_t* column_offsets = nullptr;
 };
 
 // Work on whole rows; all but the matrices. Lengths are any from 1 on.
@@ -92,7 +91,8 @@ struct RowKernels {
   // x / sqrt(mean(x²) + eps) * (1 + scale) + shift; shift may be null.
   void (*rms_norm)(const float* x, const float* scale, const float* shift, float eps, float* out,
                    std::int64_t count);
-  // Softmax of columns, [rows][16 or 32]: the largest of a column, where it is above `most`; then
+  // Tiles have 32 columns; at levels below AVX512, 16 or 32.
+  // Softmax of columns, [rows][columns]: the largest of a column, where it is above `most`; then
   // exp(scale * (x - most)), which is added to `sums` and stored as fp32, or as bf16 like a panel
   // of weights, [rows / 2][columns][2], a last row of an odd number with zeros.
   void (*column_largest)(const float* x, std::int64_t rows, int columns, float* most);
@@ -100,8 +100,8 @@ struct RowKernels {
                               float scale, float* sums, Number out_type, void* out);
   // out = in * factor of one column of [rows][columns].
   void (*take_column)(const float* in, std::int64_t rows, int columns, float factor, float* out);
-  // A tile of `rows` x (16 or 32) columns whose first is `column`; its row r is row `first_row` + r
-  // of what is finished.
+  // A tile of `rows` x `tile_columns` whose first is `column`; its row r is row `first_row` + r of
+  // what is finished.
   void (*finish_tile)(const void* tile, int rows, int tile_columns, bool integers,
                       std::int64_t first_row, std::int64_t column, const FinishWork& work);
 };

@@ -14,34 +14,61 @@ using std::uint8_t;
 inline uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
 inline float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
+// A register of values, where the compiler's own vectors would go through memory between one loop
+// and the next.
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+using Floats [[gnu::vector_size(4 * kWidth)]] = float;
+using Integers [[gnu::vector_size(4 * kWidth)]] = int32_t;
+using Words [[gnu::vector_size(4 * kWidth)]] = uint32_t;
+using Halves [[gnu::vector_size(2 * kWidth)]] = uint16_t;
+
+template <typename Vector>
+[[gnu::always_inline]] inline Vector load(const void* from) {
+  Vector x;
+  __builtin_memcpy(&x, from, sizeof x);
+  return x;
+}
+template <typename Vector>
+[[gnu::always_inline]] inline void store(Vector x, void* to) {
+  __builtin_memcpy(to, &x, sizeof x);
+}
+[[gnu::always_inline]] inline Floats all(float x) { return x - Floats{}; }
+
 // 2^n times a polynomial of the rest, after Cephes' expf: within 2 units in the last place.
-inline float exponential(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
+[[gnu::always_inline]] inline Floats exponential(Floats x) {
+  x = x < all(-87.0f) ? all(-87.0f) : x;
+  x = x > all(88.0f) ? all(88.0f) : x;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-  const float rounded = x * 1.44269504f + kRound;
-  const float n = rounded - kRound;
-  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
+  const Floats rounded = x * 1.44269504f + kRound;
+  const Floats n = rounded - kRound;
+  const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  return float_of(bits_of(p) + (bits_of(rounded) << 23));
+  return reinterpret_cast<Floats>(reinterpret_cast<Words>(p) +
+                                  (reinterpret_cast<Words>(rounded) << 23));
 }
 
 // x sigmoid(2 u) is 0.5 x (1 + tanh(u)).
-inline float gelu(float x) {
-  const float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
+[[gnu::always_inline]] inline Floats gelu(Floats x) {
+  const Floats u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
   return x / (1.0f + exponential(-2.0f * u));
 }
-inline float silu(float x) { return x / (1.0f + exponential(-x)); }
+[[gnu::always_inline]] inline Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
 
-inline uint16_t bf16_of(float x) {  // to nearest, ties to even; finite
-  const uint32_t bits = bits_of(x);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+// To nearest, ties to even; finite. Of one value or of a register of them.
+template <typename Bits>
+[[gnu::always_inline]] inline Bits bf16_of(Bits bits) {
+  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 }
 
 // Partial sums: a fixed order, which the compiler can keep in vectors.
@@ -56,7 +83,7 @@ struct Sums {
 };
 
 void to_bf16(const float* in, uint16_t* out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) out[i] = bf16_of(in[i]);
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint16_t>(bf16_of(bits_of(in[i])));
 }
 
 void from_bf16(const uint16_t* in, float* out, int64_t count) {
@@ -158,211 +185,220 @@ void rms_norm(const float* x, const float* scale, const float* shift, float eps,
   }
 }
 
+// kColumns values side by side, or the `count` first of them.
+template <int kColumns>
+struct Row {
+  static constexpr int kVectors = kColumns / kWidth;
+  static_assert(kVectors * kWidth == kColumns);
+  Floats part[kVectors];
+
+  [[gnu::always_inline]] static Row at(const float* from, int64_t count = kColumns) {
+    if (count < kColumns) {
+      float some[kColumns] = {};
+      for (int64_t j = 0; j < count; ++j) some[j] = from[j];
+      return at(some);
+    }
+    Row row;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) row.part[v] = load<Floats>(from + v * kWidth);
+    return row;
+  }
+  [[gnu::always_inline]] void put(float* to, int64_t count = kColumns) const {
+    if (count >= kColumns) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) store(part[v], to + v * kWidth);
+      return;
+    }
+    float some[kColumns];
+    put(some);
+    for (int64_t j = 0; j < count; ++j) to[j] = some[j];
+  }
+  [[gnu::always_inline]] void put(uint16_t* to, int64_t count) const {
+    if (count >= kColumns) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        store(__builtin_convertvector(bf16_of(reinterpret_cast<Words>(part[v])), Halves),
+              to + v * kWidth);
+      }
+      return;
+    }
+    float some[kColumns];
+    put(some);
+    for (int64_t j = 0; j < count; ++j) to[j] = static_cast<uint16_t>(bf16_of(bits_of(some[j])));
+  }
+  [[gnu::always_inline]] void put(Number type, void* out, int64_t begin, int64_t count) const {
+    if (type == Number::kBf16) {
+      put(static_cast<uint16_t*>(out) + begin, count);
+    } else {
+      put(static_cast<float*>(out) + begin, count);
+    }
+  }
+
+  // work(part, index) becomes of each part.
+  template <typename Work>
+  [[gnu::always_inline]] void each(const Work& work) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) part[v] = work(part[v], v);
+  }
+  [[gnu::always_inline]] Row& operator+=(const Row& other) {
+    each([&](Floats x, int v) { return x + other.part[v]; });
+    return *this;
+  }
+};
+
 template <int kColumns>
 void largest_of_columns(const float* x, int64_t rows, float* most) {
-  float largest[kColumns];
-  for (int j = 0; j < kColumns; ++j) largest[j] = most[j];
-  for (int64_t r = 0; r < rows; ++r, x += kColumns) {
-    for (int j = 0; j < kColumns; ++j) largest[j] = x[j] > largest[j] ? x[j] : largest[j];
+  auto largest = Row<kColumns>::at(most);
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto row = Row<kColumns>::at(x + r * kColumns);
+    largest.each([&](Floats a, int v) { return row.part[v] > a ? row.part[v] : a; });
   }
-  for (int j = 0; j < kColumns; ++j) most[j] = largest[j];
-}
-
-void column_largest(const float* x, int64_t rows, int columns, float* most) {
-  if (columns == 32) {
-    largest_of_columns<32>(x, rows, most);
-  } else {
-    largest_of_columns<16>(x, rows, most);
-  }
+  largest.put(most);
 }
 
 template <int kColumns>
 void exponentials_of_columns(const float* x, int64_t rows, const float* most, float scale,
-                             float* sums, float* out) {
-  for (int64_t r = 0; r < rows; ++r, x += kColumns, out += kColumns) {
-    for (int j = 0; j < kColumns; ++j) {
-      out[j] = exponential((x[j] - most[j]) * scale);
-      sums[j] += out[j];
+                             float* sums, Number out_type, void* out) {
+  const auto top = Row<kColumns>::at(most);
+  auto sum = Row<kColumns>::at(sums);
+  const auto exponentials = [&](int64_t r) __attribute__((always_inline)) {
+    auto row = Row<kColumns>::at(x + r * kColumns);
+    row.each([&](Floats y, int v) { return exponential((y - top.part[v]) * scale); });
+    sum += row;
+    return row;
+  };
+  if (out_type == Number::kF32) {
+    for (int64_t r = 0; r < rows; ++r) exponentials(r).put(static_cast<float*>(out) + r * kColumns);
+  } else {
+    auto* const pairs = static_cast<uint32_t*>(out);
+    for (int64_t r = 0; r < rows; r += 2) {
+      const auto first = exponentials(r);
+      const auto second = r + 1 < rows ? exponentials(r + 1) : Row<kColumns>{};
+#pragma GCC unroll 8
+      for (int v = 0; v < Row<kColumns>::kVectors; ++v) {
+        store(bf16_of(reinterpret_cast<Words>(first.part[v])) |
+                  bf16_of(reinterpret_cast<Words>(second.part[v])) << 16,
+              pairs + r / 2 * kColumns + v * kWidth);
+      }
     }
   }
-}
-
-template <int kColumns>
-void exponentials_of_columns(const float* x, int64_t rows, const float* most, float scale,
-                             float* sums, uint16_t* out) {
-  int64_t r = 0;
-  for (; r + 2 <= rows; r += 2, x += 2 * kColumns, out += 2 * kColumns) {
-    uint32_t pairs[kColumns];
-    for (int j = 0; j < kColumns; ++j) {
-      const float first = exponential((x[j] - most[j]) * scale);
-      const float second = exponential((x[kColumns + j] - most[j]) * scale);
-      sums[j] += first + second;
-      pairs[j] = uint32_t{bf16_of(first)} | uint32_t{bf16_of(second)} << 16;
-    }
-    __builtin_memcpy(out, pairs, sizeof pairs);
-  }
-  if (r == rows) return;
-  uint32_t last[kColumns];
-  for (int j = 0; j < kColumns; ++j) {
-    const float one = exponential((x[j] - most[j]) * scale);
-    sums[j] += one;
-    last[j] = bf16_of(one);
-  }
-  __builtin_memcpy(out, last, sizeof last);
-}
-
-template <int kColumns>
-void exponentials_as(const float* x, int64_t rows, const float* most, float scale, float* sums,
-                     Number out_type, void* out) {
-  if (out_type == Number::kBf16) {
-    exponentials_of_columns<kColumns>(x, rows, most, scale, sums, static_cast<uint16_t*>(out));
-  } else {
-    exponentials_of_columns<kColumns>(x, rows, most, scale, sums, static_cast<float*>(out));
-  }
-}
-
-void column_exponentials(const float* x, int64_t rows, int columns, const float* most, float scale,
-                         float* sums, Number out_type, void* out) {
-  if (columns == 32) {
-    exponentials_as<32>(x, rows, most, scale, sums, out_type, out);
-  } else {
-    exponentials_as<16>(x, rows, most, scale, sums, out_type, out);
-  }
+  sum.put(sums);
 }
 
 void take_column(const float* in, int64_t rows, int columns, float factor, float* out) {
   for (int64_t r = 0; r < rows; ++r) out[r] = in[r * columns] * factor;
 }
 
-// One row of a tile as fp32, with its bias.
-template <int kColumns>
-void load_row(const void* tile, int r, bool integers, int64_t row, int64_t column,
-              const FinishWork& work, float* y) {
-  if (integers) {
-    const int32_t* const sums = static_cast<const int32_t*>(tile) + r * kColumns;
+// Row r of a tile as fp32, with its bias.
+template <int kColumns, bool kIntegers>
+[[gnu::always_inline]] inline Row<kColumns> row_of_tile(const void* tile, int r, int64_t row,
+                                                        int64_t column, const FinishWork& work) {
+  auto y = Row<kColumns>::at(static_cast<const float*>(tile) + r * kColumns);
+  if constexpr (kIntegers) {
     const float scale = work.row_scales[row];
-    const float* const scales = work.column_scales + column;
-    const int32_t* const offsets = work.column_sums + column;
-    for (int j = 0; j < kColumns; ++j) {
-      y[j] = static_cast<float>(sums[j] - work.offset * offsets[j]) * (scales[j] * scale);
-    }
-  } else {
-    const float* const values = static_cast<const float*>(tile) + r * kColumns;
-    for (int j = 0; j < kColumns; ++j) y[j] = values[j];
+    y.each([&](Floats bits, int v) {
+      const int64_t at = column + v * kWidth;
+      const Integers sums =
+          reinterpret_cast<Integers>(bits) - load<Integers>(work.column_offsets + at);
+      return __builtin_convertvector(sums, Floats) *
+             (load<Floats>(work.column_scales + at) * scale);
+    });
   }
-  if (work.bias != nullptr) {
-    for (int j = 0; j < kColumns; ++j) y[j] += work.bias[column + j];
-  }
+  if (work.bias != nullptr) y += Row<kColumns>::at(work.bias + column);
+  return y;
 }
 
-template <int kColumns>
-void apply(Function function, float* y) {
-  if (function == Function::kGelu) {
-    for (int j = 0; j < kColumns; ++j) y[j] = gelu(y[j]);
-  } else if (function == Function::kSilu) {
-    for (int j = 0; j < kColumns; ++j) y[j] = silu(y[j]);
-  }
-}
-
-inline void put(float y, float* out) { *out = y; }
-inline void put(float y, uint16_t* out) { *out = bf16_of(y); }
-
-// Writes `count` of the values, all kColumns but in a last panel.
-template <int kColumns, typename Out>
-void store(const float* y, int64_t count, Out* out) {
-  if (count >= kColumns) {
-    for (int j = 0; j < kColumns; ++j) put(y[j], out + j);
-  } else {
-    for (int64_t j = 0; j < count; ++j) put(y[j], out + j);
-  }
-}
-// Inline, so that the values need not go through memory before.
-template <int kColumns>
-[[gnu::always_inline]] inline void store_as(Number type, const float* y, int64_t count, void* out,
-                                            int64_t begin) {
-  if (type == Number::kBf16) {
-    store<kColumns>(y, count, static_cast<uint16_t*>(out) + begin);
-  } else {
-    store<kColumns>(y, count, static_cast<float*>(out) + begin);
-  }
-}
-
-// The first half of the columns and the second, `count` of each.
-template <int kHalf>
-void rotate(float* y, int64_t count, const float* cosines, const float* sines) {
-  const auto one = [&](int64_t j) {
-    const float a = y[j], b = y[kHalf + j];
-    y[j] = a * cosines[j] - b * sines[j];
-    y[kHalf + j] = b * cosines[j] + a * sines[j];
-  };
-  if (count >= kHalf) {
-    for (int j = 0; j < kHalf; ++j) one(j);
-  } else {
-    for (int64_t j = 0; j < count; ++j) one(j);
-  }
-}
-
-template <int kColumns>
-void finish_columns(const void* tile, int rows, bool integers, int64_t first_row, int64_t column,
+template <int kColumns, bool kIntegers>
+void finish_columns(const void* tile, int rows, int64_t first_row, int64_t column,
                     const FinishWork& work) {
-  constexpr int kHalf = kColumns / 2;
+  constexpr int kHalf = kColumns / 2, kVectors = kHalf / kWidth;
   const auto each = [&](const auto& finish) {
     for (int r = 0; r < rows; ++r) {
-      float y[kColumns];
-      load_row<kColumns>(tile, r, integers, first_row + r, column, work, y);
-      finish(first_row + r, y);
+      finish(first_row + r, row_of_tile<kColumns, kIntegers>(tile, r, first_row + r, column, work));
     }
   };
   const int64_t left = work.columns - column;
-  const int count = left < kColumns ? static_cast<int>(left) : kColumns;
   switch (work.finish) {
     case Finish::kStore:
-      return each([&](int64_t row, float* y) {
-        if (work.row != nullptr) {
-          for (int j = 0; j < count; ++j) y[j] += work.row[column + j];
+      return each([&](int64_t row, Row<kColumns> y) {
+        if (work.row != nullptr) y += Row<kColumns>::at(work.row + column, left);
+        if (work.function == Function::kGelu) {
+          y.each([](Floats x, int) { return gelu(x); });
+        } else if (work.function == Function::kSilu) {
+          y.each([](Floats x, int) { return silu(x); });
         }
-        apply<kColumns>(work.function, y);
-        store_as<kColumns>(work.out_type, y, left, work.out, row * work.stride + column);
+        y.put(work.out_type, work.out, row * work.stride + column, left);
       });
     case Finish::kAdd:
-      return each([&](int64_t row, const float* y) {
-        float* const out = static_cast<float*>(work.out) + row * work.stride + column;
+      return each([&](int64_t row, Row<kColumns> y) {
         if (work.gate != nullptr) {
-          for (int j = 0; j < count; ++j) out[j] += work.gate[column + j] * y[j];
-        } else if (count == kColumns) {
-          for (int j = 0; j < kColumns; ++j) out[j] += y[j];
-        } else {
-          for (int j = 0; j < count; ++j) out[j] += y[j];
+          const auto gate = Row<kColumns>::at(work.gate + column, left);
+          y.each([&](Floats x, int v) { return x * gate.part[v]; });
         }
+        float* const out = static_cast<float*>(work.out) + row * work.stride + column;
+        y += Row<kColumns>::at(out, left);
+        y.put(out, left);
       });
     case Finish::kGate:
-      return each([&](int64_t row, float* y) {
-        for (int j = 0; j < kHalf; ++j) y[j] = gelu(y[j]) * y[kHalf + j];
-        store_as<kHalf>(work.out_type, y, work.columns - column / 2, work.out,
-                        row * work.stride + column / 2);
+      return each([&](int64_t row, const Row<kColumns>& y) {
+        Row<kHalf> gated;
+        gated.each([&](Floats, int v) { return gelu(y.part[v]) * y.part[kVectors + v]; });
+        gated.put(work.out_type, work.out, row * work.stride + column / 2,
+                  work.columns - column / 2);
       });
     case Finish::kRotate: {
       const int64_t of_head = (work.half + kHalf - 1) / kHalf * kHalf;  // pairs, filled up
       const int64_t head = column / 2 / of_head, pair = column / 2 % of_head;
       const int64_t pairs = work.half - pair;
-      return each([&](int64_t row, float* y) {
+      return each([&](int64_t row, const Row<kColumns>& y) {
         const int64_t angle = row % work.tokens * work.half + pair;
-        rotate<kHalf>(y, pairs, work.cosines + angle, work.sines + angle);
+        const auto cosines = Row<kHalf>::at(work.cosines + angle, pairs);
+        const auto sines = Row<kHalf>::at(work.sines + angle, pairs);
+        Row<kHalf> first, second;
+        first.each([&](Floats, int v) {
+          return y.part[v] * cosines.part[v] - y.part[kVectors + v] * sines.part[v];
+        });
+        second.each([&](Floats, int v) {
+          return y.part[kVectors + v] * cosines.part[v] + y.part[v] * sines.part[v];
+        });
         const int64_t begin = row * work.stride + 2 * head * work.half + pair;
-        store_as<kHalf>(work.out_type, y, pairs, work.out, begin);
-        store_as<kHalf>(work.out_type, y + kHalf, pairs, work.out, begin + work.half);
+        first.put(work.out_type, work.out, begin, pairs);
+        second.put(work.out_type, work.out, begin + work.half, pairs);
       });
     }
   }
 }
 
+// work.operator()<columns>(): of the widths that the level's kernels have, and those on its tiles
+// in software.
+template <typename Work>
+void with_columns(int columns, const Work& work) {
+  if constexpr (kWidth <= 8) {
+    if (columns == 16) return work.template operator()<16>();
+  }
+  work.template operator()<32>();
+}
+
+void column_largest(const float* x, int64_t rows, int columns, float* most) {
+  with_columns(columns, [&]<int kColumns>() { largest_of_columns<kColumns>(x, rows, most); });
+}
+
+void column_exponentials(const float* x, int64_t rows, int columns, const float* most, float scale,
+                         float* sums, Number out_type, void* out) {
+  with_columns(columns, [&]<int kColumns>() {
+    exponentials_of_columns<kColumns>(x, rows, most, scale, sums, out_type, out);
+  });
+}
+
 void finish_tile(const void* tile, int rows, int tile_columns, bool integers, int64_t first_row,
                  int64_t column, const FinishWork& work) {
-  if (tile_columns == 32) {
-    finish_columns<32>(tile, rows, integers, first_row, column, work);
-  } else {
-    finish_columns<16>(tile, rows, integers, first_row, column, work);
-  }
+  with_columns(tile_columns, [&]<int kColumns>() {
+    if (integers) {
+      finish_columns<kColumns, true>(tile, rows, first_row, column, work);
+    } else {
+      finish_columns<kColumns, false>(tile, rows, first_row, column, work);
+    }
+  });
 }
 
 }  // namespace
