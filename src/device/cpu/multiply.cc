@@ -17,9 +17,14 @@ constexpr std::int64_t kWholeTileBytes = 120 * 1024, kStepTileBytes = 18 * 1024;
 // cache.
 constexpr std::int64_t kColumnsOfBlock = 256, kRowsOfBlock = 400;
 
-void prefetch(std::span<const std::byte> bytes) {
-  constexpr std::size_t kLine = 64;
-  for (std::size_t at = 0; at < bytes.size(); at += kLine) __builtin_prefetch(bytes.data() + at);
+// The index-th of `count` parts.
+void prefetch(std::span<const std::byte> bytes, std::int64_t index, std::int64_t count) {
+  constexpr std::int64_t kLine = 64;
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  const std::int64_t end = (index + 1) * size / count;
+  for (std::int64_t at = index * size / count; at < end; at += kLine) {
+    __builtin_prefetch(bytes.data() + at);
+  }
 }
 
 PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& kernel,
@@ -124,7 +129,7 @@ class Multiplication {
           const std::int64_t panel = block.first_panel + p;
           const std::byte* const weights = weights_.panels + panel * weights_.panel_bytes() +
                                            k * columns * size_of(kernel_.weights);
-          prefetch(part_of(next, p, panels));
+          prefetch(next, p, panels);
           kernel_.multiply(activations.data(), weights, tile_sums, depth_at(k), rows, k != 0);
           if (last) {
             shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers,
@@ -144,11 +149,6 @@ class Multiplication {
     // Of a value of depth.
     const std::int64_t bytes = std::int64_t{rows_.tiles.size(tile)} * rows_.value_bytes;
     return {rows_.tile(tile) + k * bytes, static_cast<std::size_t>(depth_at(k) * bytes)};
-  }
-  static std::span<const std::byte> part_of(std::span<const std::byte> all, std::int64_t index,
-                                            std::int64_t count) {
-    const auto i = static_cast<std::size_t>(index), n = static_cast<std::size_t>(count);
-    return all.subspan(i * all.size() / n, (i + 1) * all.size() / n - i * all.size() / n);
   }
 
   Workshop& shop_;

@@ -1,4 +1,5 @@
-// Rows, as plain loops that the compiler turns into vectors: compiled once for each level, into the
+// Rows, as plain loops that the compiler turns into vectors, or in its vector types where they
+// would go through memory between one loop and the next. Compiled once for each level, into the
 // namespace PI0_CPU_LEVEL.
 #include "device/cpu/kernels/kernels.h"
 
@@ -14,8 +15,7 @@ using std::uint8_t;
 inline uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
 inline float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
-// A register of values, where the compiler's own vectors would go through memory between one loop
-// and the next.
+// A register of values.
 #if defined(__AVX512F__)
 constexpr int kWidth = 16;
 #elif defined(__AVX2__)
@@ -39,6 +39,7 @@ template <typename Vector>
   __builtin_memcpy(to, &x, sizeof x);
 }
 [[gnu::always_inline]] inline Floats all(float x) { return x - Floats{}; }
+[[gnu::always_inline]] inline Words bits_of(Floats x) { return reinterpret_cast<Words>(x); }
 
 // 2^n times a polynomial of the rest, after Cephes' expf: within 2 units in the last place.
 [[gnu::always_inline]] inline Floats exponential(Floats x) {
@@ -54,8 +55,7 @@ template <typename Vector>
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  return reinterpret_cast<Floats>(reinterpret_cast<Words>(p) +
-                                  (reinterpret_cast<Words>(rounded) << 23));
+  return reinterpret_cast<Floats>(bits_of(p) + (bits_of(rounded) << 23));
 }
 
 // x sigmoid(2 u) is 0.5 x (1 + tanh(u)).
@@ -185,46 +185,44 @@ void rms_norm(const float* x, const float* scale, const float* shift, float eps,
   }
 }
 
-// kColumns values side by side, or the `count` first of them.
+[[gnu::always_inline]] inline void put_part(Floats x, float* to) { store(x, to); }
+[[gnu::always_inline]] inline void put_part(Floats x, uint16_t* to) {
+  store(__builtin_convertvector(bf16_of(bits_of(x)), Halves), to);
+}
+
+// kColumns values side by side; at() and put() may be of the `count` first of them.
 template <int kColumns>
 struct Row {
   static constexpr int kVectors = kColumns / kWidth;
   static_assert(kVectors * kWidth == kColumns);
   Floats part[kVectors];
 
+  // Part v is work(v).
+  template <typename Work>
+  [[gnu::always_inline]] static Row of(const Work& work) {
+    Row row;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) row.part[v] = work(v);
+    return row;
+  }
   [[gnu::always_inline]] static Row at(const float* from, int64_t count = kColumns) {
     if (count < kColumns) {
       float some[kColumns] = {};
       for (int64_t j = 0; j < count; ++j) some[j] = from[j];
       return at(some);
     }
-    Row row;
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) row.part[v] = load<Floats>(from + v * kWidth);
-    return row;
+    return of([&](int v) { return load<Floats>(from + v * kWidth); });
   }
-  [[gnu::always_inline]] void put(float* to, int64_t count = kColumns) const {
-    if (count >= kColumns) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) store(part[v], to + v * kWidth);
+  template <typename Out>
+  [[gnu::always_inline]] void put(Out* to, int64_t count = kColumns) const {
+    if (count < kColumns) {
+      Out some[kColumns];
+      put(some);
+      for (int64_t j = 0; j < count; ++j) to[j] = some[j];
       return;
     }
-    float some[kColumns];
-    put(some);
-    for (int64_t j = 0; j < count; ++j) to[j] = some[j];
-  }
-  [[gnu::always_inline]] void put(uint16_t* to, int64_t count) const {
-    if (count >= kColumns) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        store(__builtin_convertvector(bf16_of(reinterpret_cast<Words>(part[v])), Halves),
-              to + v * kWidth);
-      }
-      return;
-    }
-    float some[kColumns];
-    put(some);
-    for (int64_t j = 0; j < count; ++j) to[j] = static_cast<uint16_t>(bf16_of(bits_of(some[j])));
+    for (int v = 0; v < kVectors; ++v) put_part(part[v], to + v * kWidth);
   }
   [[gnu::always_inline]] void put(Number type, void* out, int64_t begin, int64_t count) const {
     if (type == Number::kBf16) {
@@ -233,16 +231,8 @@ struct Row {
       put(static_cast<float*>(out) + begin, count);
     }
   }
-
-  // work(part, index) becomes of each part.
-  template <typename Work>
-  [[gnu::always_inline]] void each(const Work& work) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) part[v] = work(part[v], v);
-  }
-  [[gnu::always_inline]] Row& operator+=(const Row& other) {
-    each([&](Floats x, int v) { return x + other.part[v]; });
-    return *this;
+  [[gnu::always_inline]] Row operator+(const Row& other) const {
+    return of([&](int v) { return part[v] + other.part[v]; });
   }
 };
 
@@ -251,7 +241,8 @@ void largest_of_columns(const float* x, int64_t rows, float* most) {
   auto largest = Row<kColumns>::at(most);
   for (int64_t r = 0; r < rows; ++r) {
     const auto row = Row<kColumns>::at(x + r * kColumns);
-    largest.each([&](Floats a, int v) { return row.part[v] > a ? row.part[v] : a; });
+    largest = Row<kColumns>::of(
+        [&](int v) { return row.part[v] > largest.part[v] ? row.part[v] : largest.part[v]; });
   }
   largest.put(most);
 }
@@ -262,9 +253,10 @@ void exponentials_of_columns(const float* x, int64_t rows, const float* most, fl
   const auto top = Row<kColumns>::at(most);
   auto sum = Row<kColumns>::at(sums);
   const auto exponentials = [&](int64_t r) __attribute__((always_inline)) {
-    auto row = Row<kColumns>::at(x + r * kColumns);
-    row.each([&](Floats y, int v) { return exponential((y - top.part[v]) * scale); });
-    sum += row;
+    const auto y = Row<kColumns>::at(x + r * kColumns);
+    const auto row =
+        Row<kColumns>::of([&](int v) { return exponential((y.part[v] - top.part[v]) * scale); });
+    sum = sum + row;
     return row;
   };
   if (out_type == Number::kF32) {
@@ -276,8 +268,7 @@ void exponentials_of_columns(const float* x, int64_t rows, const float* most, fl
       const auto second = r + 1 < rows ? exponentials(r + 1) : Row<kColumns>{};
 #pragma GCC unroll 8
       for (int v = 0; v < Row<kColumns>::kVectors; ++v) {
-        store(bf16_of(reinterpret_cast<Words>(first.part[v])) |
-                  bf16_of(reinterpret_cast<Words>(second.part[v])) << 16,
+        store(bf16_of(bits_of(first.part[v])) | bf16_of(bits_of(second.part[v])) << 16,
               pairs + r / 2 * kColumns + v * kWidth);
       }
     }
@@ -296,16 +287,15 @@ template <int kColumns, bool kIntegers>
   auto y = Row<kColumns>::at(static_cast<const float*>(tile) + r * kColumns);
   if constexpr (kIntegers) {
     const float scale = work.row_scales[row];
-    y.each([&](Floats bits, int v) {
+    y = Row<kColumns>::of([&](int v) {
       const int64_t at = column + v * kWidth;
       const Integers sums =
-          reinterpret_cast<Integers>(bits) - load<Integers>(work.column_offsets + at);
+          reinterpret_cast<Integers>(y.part[v]) - load<Integers>(work.column_offsets + at);
       return __builtin_convertvector(sums, Floats) *
              (load<Floats>(work.column_scales + at) * scale);
     });
   }
-  if (work.bias != nullptr) y += Row<kColumns>::at(work.bias + column);
-  return y;
+  return work.bias == nullptr ? y : y + Row<kColumns>::at(work.bias + column);
 }
 
 template <int kColumns, bool kIntegers>
@@ -321,11 +311,11 @@ void finish_columns(const void* tile, int rows, int64_t first_row, int64_t colum
   switch (work.finish) {
     case Finish::kStore:
       return each([&](int64_t row, Row<kColumns> y) {
-        if (work.row != nullptr) y += Row<kColumns>::at(work.row + column, left);
+        if (work.row != nullptr) y = y + Row<kColumns>::at(work.row + column, left);
         if (work.function == Function::kGelu) {
-          y.each([](Floats x, int) { return gelu(x); });
+          y = Row<kColumns>::of([&](int v) { return gelu(y.part[v]); });
         } else if (work.function == Function::kSilu) {
-          y.each([](Floats x, int) { return silu(x); });
+          y = Row<kColumns>::of([&](int v) { return silu(y.part[v]); });
         }
         y.put(work.out_type, work.out, row * work.stride + column, left);
       });
@@ -333,16 +323,15 @@ void finish_columns(const void* tile, int rows, int64_t first_row, int64_t colum
       return each([&](int64_t row, Row<kColumns> y) {
         if (work.gate != nullptr) {
           const auto gate = Row<kColumns>::at(work.gate + column, left);
-          y.each([&](Floats x, int v) { return x * gate.part[v]; });
+          y = Row<kColumns>::of([&](int v) { return gate.part[v] * y.part[v]; });
         }
         float* const out = static_cast<float*>(work.out) + row * work.stride + column;
-        y += Row<kColumns>::at(out, left);
-        y.put(out, left);
+        (Row<kColumns>::at(out, left) + y).put(out, left);
       });
     case Finish::kGate:
       return each([&](int64_t row, const Row<kColumns>& y) {
-        Row<kHalf> gated;
-        gated.each([&](Floats, int v) { return gelu(y.part[v]) * y.part[kVectors + v]; });
+        const auto gated =
+            Row<kHalf>::of([&](int v) { return gelu(y.part[v]) * y.part[kVectors + v]; });
         gated.put(work.out_type, work.out, row * work.stride + column / 2,
                   work.columns - column / 2);
       });
@@ -354,11 +343,10 @@ void finish_columns(const void* tile, int rows, int64_t first_row, int64_t colum
         const int64_t angle = row % work.tokens * work.half + pair;
         const auto cosines = Row<kHalf>::at(work.cosines + angle, pairs);
         const auto sines = Row<kHalf>::at(work.sines + angle, pairs);
-        Row<kHalf> first, second;
-        first.each([&](Floats, int v) {
+        const auto first = Row<kHalf>::of([&](int v) {
           return y.part[v] * cosines.part[v] - y.part[kVectors + v] * sines.part[v];
         });
-        second.each([&](Floats, int v) {
+        const auto second = Row<kHalf>::of([&](int v) {
           return y.part[kVectors + v] * cosines.part[v] + y.part[v] * sines.part[v];
         });
         const int64_t begin = row * work.stride + 2 * head * work.half + pair;
