@@ -1,5 +1,7 @@
 #include "device/cpu/multiply.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -12,10 +14,21 @@ namespace {
 // Deeper ones go in steps of which a tile stays in the first-level cache; at the network's sizes
 // all rows together are in memory then, by the time that another block reads them, and are fetched
 // ahead.
-constexpr std::int64_t kWholeTileBytes = 120 * 1024, kStepTileBytes = 18 * 1024;
+constexpr std::int64_t kWholeTileBytes = 120 * 1024;
 // The weights of a block, and the sums of its rows between two steps, stay in the second-level
 // cache.
-constexpr std::int64_t kColumnsOfBlock = 256, kRowsOfBlock = 400;
+constexpr std::int64_t kColumnsOfBlock = 256, kRowsOfBlock = 512;
+
+// Of a step: a third of the first-level cache, beside the next tile and the weights that pass.
+std::int64_t step_tile_bytes() {
+  constexpr long kUsual = 32 * 1024;
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  static const long cache = sysconf(_SC_LEVEL1_DCACHE_SIZE);  // 0, -1: not known
+#else
+  constexpr long cache = 0;
+#endif
+  return (cache > 0 ? cache : kUsual) / 3;
+}
 
 // The index-th of `count` parts.
 void prefetch(std::span<const std::byte> bytes, std::int64_t index, std::int64_t count) {
@@ -74,7 +87,7 @@ class Multiplication {
       : shop_(shop), rows_(rows), weights_(weights), kernel_(*weights.kernel), finish_(finish) {
     const std::int64_t tile_bytes = rows.tiles.full * rows.padded_depth * rows.value_bytes;
     const std::int64_t steps =
-        tile_bytes <= kWholeTileBytes ? 1 : divide_up(tile_bytes, kStepTileBytes);
+        tile_bytes <= kWholeTileBytes ? 1 : divide_up(tile_bytes, step_tile_bytes());
     depth_step_ = round_up(divide_up(rows.padded_depth, steps), kernel_.activation_group);
     divide();
   }
