@@ -41,11 +41,14 @@ template <typename Vector>
 [[gnu::always_inline]] inline Floats all(float x) { return x - Floats{}; }
 [[gnu::always_inline]] inline Words bits_of(Floats x) { return reinterpret_cast<Words>(x); }
 
+// 1.5 * 2^23: adding it rounds to a whole number, to nearest, ties to even, which the sum's low
+// bits hold.
+constexpr float kRound = 12582912.0f;
+
 // 2^n times a polynomial of the rest, after Cephes' expf: within 2 units in the last place.
 [[gnu::always_inline]] inline Floats exponential(Floats x) {
   x = x < all(-87.0f) ? all(-87.0f) : x;
   x = x > all(88.0f) ? all(88.0f) : x;
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
   const Floats rounded = x * 1.44269504f + kRound;
   const Floats n = rounded - kRound;
   const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -110,9 +113,9 @@ float largest(const float* in, int64_t count) {
   return float_of(result);
 }
 
-// To nearest, ties to even, without a call: the sum's low bits hold the whole number.
+// Without a call.
 inline int32_t rounded(float x) {
-  return static_cast<int32_t>(bits_of(x + 12582912.0f)) - 0x4b400000;
+  return static_cast<int32_t>(bits_of(x + kRound) - bits_of(kRound));
 }
 
 void to_int8(const float* in, float factor, int offset, uint8_t* out, int64_t count) {
