@@ -100,7 +100,6 @@ class Panel {
     sums_ = scratch_.take<float>(columns);
 
     pack_queries(padded_dim);
-    if (kernel_.begin != nullptr) kernel_.begin();
     multiply_keys(padded_dim);
     soften();
     multiply_values();

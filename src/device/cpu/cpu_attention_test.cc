@@ -13,7 +13,7 @@ struct Case {
 
 class CpuAttentionTest : public CpuTest {
  protected:
-  // A block has 4 tiles of at most 4 to 32 rows: 130 tokens are several of any.
+  // A tile has at most 4 to 32 rows: 130 tokens are several of any.
   static constexpr Case kCases[] = {
       {1, 1, 32, 1, 1, 2, true, 0, 0},      {3, 9, 48, 3, 3, 16, false, 0, 0},
       {2, 37, 33, 1, 1, 72, false, 0, 0},   {1, 33, 31, 8, 1, 32, true, 0, 5},

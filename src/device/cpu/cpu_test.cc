@@ -169,7 +169,7 @@ TEST_P(CpuTest, LinearOfManyRowsAndColumns) {
 
 // Of each type, more of a tile than is multiplied in one step; several tiles, but of AMX.
 TEST_P(CpuTest, LinearInStepsOfDepth) {
-  constexpr std::int64_t kRows = 25, kDepth = 16411, kColumns = 40;
+  constexpr std::int64_t kRows = 70, kDepth = 16411, kColumns = 40;
   const HostTensor weight = random.weight(kColumns, kDepth);
   const Both x = upload({kRows, kDepth});
   expect_close(cpu->linear(x.cpu, *cpu->prepare_linear(weight, nullptr), Activation::kNone),

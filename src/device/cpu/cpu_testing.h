@@ -14,6 +14,7 @@
 
 #include "device/cpu/cpu.h"
 #include "device/cpu/kernel_table.h"
+#include "device/cpu/kernels/amx_trap.h"
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 
@@ -68,8 +69,8 @@ using IsaAndType = std::tuple<cpu::Isa, CpuType>;
 class CpuTest : public testing::TestWithParam<IsaAndType> {
  protected:
   void SetUp() override {
-    if (in_software()) {
-      std::cout << "amx: on tiles in software, this machine has none\n";
+    if (in_software() && cpu::emulate_amx()) {
+      std::cout << "amx: in software, this machine has none\n";
     } else if (!cpu::is_supported(isa())) {
       GTEST_SKIP() << "NOT RUN: this machine has no " << cpu::name_of(isa());
     }
@@ -89,10 +90,8 @@ class CpuTest : public testing::TestWithParam<IsaAndType> {
                              .memory = nullptr,
                              .buffers = std::move(buffers)};
     if (!in_software()) return make_cpu_device(options);
-    // Of the machine's own, portable rows.
-    cpu::KernelTable table = cpu::kernel_table(type(), cpu::Isa::kPortable);
-    table.exact = table.attention = &cpu::amx_emulated::kBf16;
-    table.layers = type() == CpuType::kInt8 ? &cpu::amx_emulated::kInt8 : table.exact;
+    cpu::KernelTable table = cpu::kernel_table(type(), isa());
+    table.rows = cpu::kernel_table(type(), cpu::Isa::kPortable).rows;  // which every machine runs
     return cpu::make_cpu_device(options, table);
   }
 

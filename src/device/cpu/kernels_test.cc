@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "device/cpu/isa.h"
+#include "device/cpu/kernels/amx_trap.h"
 #include "device/host_tensor.h"
 
 namespace pi0::cpu {
@@ -26,6 +27,7 @@ void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 std::vector<Case> cases() {
   const auto has = [](Isa isa) { return [isa] { return is_supported(isa); }; };
+  const auto amx_or_software = [] { return is_supported(Isa::kAmx) || emulate_amx(); };
   return {
     {"portable_f32", &portable::kF32, has(Isa::kPortable)},
         {"portable_bf16", &portable::kBf16, has(Isa::kPortable)},
@@ -38,10 +40,8 @@ std::vector<Case> cases() {
         {"avx512_int8", &avx512::kInt8, has(Isa::kAvx512)},
         {"avx512_vnni_int8", &avx512_vnni::kInt8, has_avx512_vnni},
         {"avx512_bf16_bf16", &avx512_bf16::kBf16, has(Isa::kAvx512Bf16)},
-        {"amx_bf16", &amx::kBf16, has(Isa::kAmx)}, {"amx_int8", &amx::kInt8, has(Isa::kAmx)},
+        {"amx_bf16", &amx::kBf16, amx_or_software}, {"amx_int8", &amx::kInt8, amx_or_software},
 #endif
-        {"amx_emulated_bf16", &amx_emulated::kBf16, [] { return true; }},
-        {"amx_emulated_int8", &amx_emulated::kInt8, [] { return true; }},
   };
 }
 
@@ -130,7 +130,6 @@ class MultiplyKernelTest : public testing::TestWithParam<Case> {
       if (!add) before[i] = 0;
     }
 
-    if (k.begin != nullptr) k.begin();
     k.multiply(activations.data(), weights.data(), tile.data(), depth, rows, add);
     if (k.end != nullptr) k.end();
 
@@ -227,7 +226,6 @@ TEST_P(MultiplyKernelTest, TilesOfDifferentSizesInOnePieceOfWork) {
   std::memset(activations.data(), 0,
               static_cast<std::size_t>(k.rows * k.activation_group * size_of(k.activations)));
   Memory<float> tile(k.rows * k.columns);
-  if (k.begin != nullptr) k.begin();
   for (const int rows : {k.rows, 1, k.rows - 1, 2, k.rows}) {
     for (std::int64_t i = 0; i < k.rows * k.columns; ++i) tile[i] = 1;
     k.multiply(activations.data(), weights.data(), tile.data(), k.activation_group, rows, false);

@@ -125,7 +125,6 @@ class Multiplication {
     const std::int64_t sums_count = kept * tile_sums_count;
     scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(sums_count) * 4));
     auto* const sums = scratch.take<float>(sums_count);  // or int32
-    if (kernel_.begin != nullptr) kernel_.begin();
     for (std::int64_t k = 0; k < rows_.padded_depth; k += depth_step_) {
       const bool last = k + depth_step_ >= rows_.padded_depth;
       float* tile_sums = sums;

@@ -2,17 +2,11 @@
 // 32 columns. Activations lie as [depth / 64 bytes][rows][64 bytes], which is what a tile register
 // loads; weights as the other kernels have them, [depth / group][32 columns][group], whose rows of
 // 128 bytes are two registers side by side.
-//
-// Compiled a second time for tests, into the namespace PI0_CPU_LEVEL, on tiles in software.
-#ifdef PI0_AMX_EMULATED
-#include "device/cpu/kernels/amx_emulated.h"
-#else
 #include <immintrin.h>
-#endif
 
 #include "device/cpu/kernels/kernels.h"
 
-namespace pi0::cpu::PI0_CPU_LEVEL {
+namespace pi0::cpu::amx {
 namespace {
 
 using std::int64_t;
@@ -35,10 +29,8 @@ struct alignas(64) Configuration {
 int first_half(int rows) { return (rows + 1) / 2; }
 
 // The rows that this thread's registers are configured for, from one tile to the next, which mostly
-// has as many; 0 where they are not: the host program may use them between two pieces of work.
+// has as many; 0 between two pieces of work, where the host program may use them.
 thread_local int configured = 0;
-
-void begin() { configured = 0; }
 
 // Gives the registers back: 8 KiB that would be saved at each switch to another thread.
 void end() {
@@ -55,6 +47,8 @@ void configure(int rows) {
     configuration.bytes[i] = kRegisterBytes;
     configuration.rows[i] = static_cast<std::uint8_t>(register_rows[i]);
   }
+  // g++ 12 takes the instruction to read 8 bytes of the 64, and drops what was written to others.
+  asm volatile("" : : "r"(&configuration) : "memory");
   _tile_loadconfig(&configuration);
   configured = rows;
 }
@@ -122,7 +116,6 @@ void multiply_int8(const void* activations, const void* weights, void* tile, int
 }
 
 void zero_all() {
-  begin();
   configure(kRows);
   _tile_zero(0);
   _tile_zero(1);
@@ -168,7 +161,6 @@ extern const MultiplyKernel kBf16 = {
     .weight_group = 2,
     .offset = 0,
     .multiply = multiply_bf16,
-    .begin = begin,
     .end = end,
     .peak = peak_bf16,
     .peak_operations = 4 * 2.0 * 16 * 16 * 32,
@@ -183,10 +175,9 @@ extern const MultiplyKernel kInt8 = {
     .weight_group = 4,
     .offset = 0,
     .multiply = multiply_int8,
-    .begin = begin,
     .end = end,
     .peak = peak_int8,
     .peak_operations = 4 * 2.0 * 16 * 16 * 64,
 };
 
-}  // namespace pi0::cpu::PI0_CPU_LEVEL
+}  // namespace pi0::cpu::amx

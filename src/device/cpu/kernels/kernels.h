@@ -26,7 +26,7 @@ struct MultiplyKernel {
   Number activations;
   Number weights;  // narrower than `activations`, they are widened as they are read
   int rows;        // of a tile, at most
-  int columns;     // of a tile; a multiple of 16, or 16
+  int columns;     // of a tile: 32, or 16 where rows are not compiled for AVX512
   int activation_group;
   int weight_group;
   int offset;  // that int8 activations are stored with, for instructions that take them unsigned
@@ -35,8 +35,7 @@ struct MultiplyKernel {
   // `depth` values, a multiple of activation_group.
   void (*multiply)(const void* activations, const void* weights, void* tile, std::int64_t depth,
                    int rows, bool add);
-  // Around the tiles of one piece of work on one thread; null where nothing has to be set up.
-  void (*begin)();
+  // After the tiles of one piece of work on one thread; null where nothing is kept between them.
   void (*end)();
   // The instruction on registers alone, and how many operations (two a multiply-add) one time is.
   void (*peak)(std::int64_t times);
@@ -131,8 +130,5 @@ namespace amx {
 extern const MultiplyKernel kBf16, kInt8;
 }
 #endif
-namespace amx_emulated {  // in tests only
-extern const MultiplyKernel kBf16, kInt8;
-}
 
 }  // namespace pi0::cpu

@@ -79,7 +79,6 @@ constexpr MultiplyKernel plain_loops(Number activations, Number weights) {
       .weight_group = kGroup,
       .offset = 0,
       .multiply = multiply<kGroup, Value, Weight, Sum>,
-      .begin = nullptr,
       .end = nullptr,
       .peak = peak<kGroup, Value, Weight, Sum>,
       .peak_operations = 2.0 * kPeakDepth * kRowsOfTile * kColumns,

@@ -108,7 +108,6 @@ constexpr MultiplyKernel tile_kernel(const char* name, Number activations, Numbe
       .weight_group = Vector::kGroup,
       .offset = offset,
       .multiply = multiply_tile<Vector>,
-      .begin = nullptr,
       .end = nullptr,
       .peak = peak<Vector>,
       .peak_operations = kPeakOperations<Vector>,
