@@ -3,7 +3,7 @@
 #include <charconv>
 #include <sstream>
 
-#include "device/cpu/thread_pool.h"
+#include "device/cpu/cores.h"
 #include "device/recording.h"
 #include "device/reference/reference.h"
 #include "device/ttnn/emulated_shim.h"
@@ -111,7 +111,7 @@ ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
   options.threads = request.threads == 0 ? cores : request.threads;
   if (options.threads < 1 || options.threads > cores) {
     refuse(request.name, std::to_string(options.threads) + " threads, expected 1 to " +
-                             std::to_string(cores) + ", the cores that this process may use");
+                             std::to_string(cores) + ", the cores that this thread may use");
   }
   if (request.memory) options.memory = request.memory(options);
   ChosenDevice chosen;

@@ -14,35 +14,52 @@
 namespace pi0 {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
 
-// The value of "key: value kB" in /proc/meminfo.
-std::uint64_t from_meminfo(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key + ":", 0) == 0) return std::stoull(line.substr(key.size() + 1)) * 1024;
+// What follows `key` in a file of keys and numbers, a pair a line.
+std::uint64_t number_after(const std::string& key, const fs::path& path) {
+  std::ifstream file(path);
+  for (std::string word; file >> word;) {
+    std::uint64_t value = 0;
+    if (word == key) return file >> value ? value : kUnknown;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
   return kUnknown;
 }
 
-std::uint64_t number_in(const std::string& path) {
+std::uint64_t from_meminfo(const fs::path& root) {
+  const std::uint64_t kilobytes = number_after("MemAvailable:", root / "proc/meminfo");
+  return kilobytes == kUnknown ? kUnknown : kilobytes * 1024;
+}
+
+std::uint64_t number_in(const fs::path& path) {
   std::ifstream file(path);
   std::uint64_t value = 0;
   return file >> value ? value : kUnknown;  // "max" is no number: no limit
 }
 
 // What the control group of this process leaves, version 2 or 1. Inside a container its files are
-// at the root of the hierarchy.
-std::uint64_t from_control_group() {
+// at the root of the hierarchy. It counts the pages of files too, a checkpoint's that was read once
+// among them, which give way to whoever needs memory.
+std::uint64_t from_control_group(const fs::path& root) {
   struct Files {
-    const char *limit, *used;
+    const char *limit, *used, *statistics, *total;  // `total`: with the groups below
   };
-  for (const Files& files : {Files{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-                             Files{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                                   "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
-    const std::uint64_t limit = number_in(files.limit);
-    const std::uint64_t used = number_in(files.used);
-    if (limit != kUnknown && used != kUnknown) return limit > used ? limit - used : 0;
+  const fs::path groups = root / "sys/fs/cgroup";
+  for (const Files& files : {Files{"memory.max", "memory.current", "memory.stat", ""},
+                             Files{"memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes",
+                                   "memory/memory.stat", "total_"}}) {
+    const std::uint64_t limit = number_in(groups / files.limit);
+    std::uint64_t used = number_in(groups / files.used);
+    if (limit == kUnknown || used == kUnknown) continue;
+    for (const char* const pages : {"inactive_file", "active_file"}) {
+      const std::uint64_t cached =
+          number_after(std::string(files.total) + pages, groups / files.statistics);
+      if (cached != kUnknown) used -= std::min(used, cached);
+    }
+    return limit > used ? limit - used : 0;
   }
   return kUnknown;
 }
@@ -140,16 +157,16 @@ std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
   return {ttnn, cpu, emulated, reference};
 }
 
-std::uint64_t available_memory() {
+std::optional<std::uint64_t> available_memory(const fs::path& root) {
   const std::uint64_t available =
-      std::min({from_meminfo("MemAvailable"), from_control_group(), from_process_limit()});
-  return available == kUnknown ? 0 : available;
+      std::min({from_meminfo(root), from_control_group(root), from_process_limit()});
+  return available == kUnknown ? std::nullopt : std::optional(available);
 }
 
 void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, std::uint64_t limit) {
   const std::string device = chosen.device->name();
   const std::optional<Card>& card = chosen.card;
-  const std::uint64_t available = limit != 0 ? limit : available_memory();
+  const std::optional<std::uint64_t> available = limit != 0 ? limit : available_memory();
   const auto refuse = [&](const MemoryNeed& need, const std::string& who, std::uint64_t bytes,
                           const std::string& but) {
     throw Error(ErrorCode::kOutOfMemory,
@@ -168,9 +185,9 @@ void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, st
                       ? ": take one with more memory, or a checkpoint of smaller sizes"
                       : ": take projections=bfloat8_b, or a card with more memory"));
     }
-    if (available != 0 && need.host_bytes > available) {
+    if (available && need.host_bytes > *available) {
       refuse(need, "the " + device + " device", need.host_bytes,
-             gigabytes(available) + (limit != 0 ? " are allowed" : " are available"));
+             gigabytes(*available) + (limit != 0 ? " are allowed" : " are available"));
     }
   }
 }

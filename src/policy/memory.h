@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +29,9 @@ std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
                                      CpuType cpu_type = CpuType::kBf16);
 
 // What this process may still take: the machine's available memory, or less where a control group
-// or a limit of the process says so. 0 where the system does not tell.
-std::uint64_t available_memory();
+// or a limit of the process says so. What only caches files counts as available. None where the
+// system does not tell. `root`: where /proc and /sys are; for tests.
+std::optional<std::uint64_t> available_memory(const std::filesystem::path& root = "/");
 
 // Throws Error (kOutOfMemory) when a device needs more of the host than `limit` bytes (0:
 // available_memory()), or more of its card than that has.

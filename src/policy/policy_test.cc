@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "files/safetensors.h"
-#include "policy/memory.h"
 
 namespace pi0 {
 namespace {
@@ -265,7 +264,6 @@ TEST(PolicyLoadTest, StopsBeforeItTakesMoreThanThereIs) {
   options.memory_limit_bytes = 1 << 20;
   expect_error(ErrorCode::kOutOfMemory, {"reference", "needs", "weights", "allowed"},
                [&] { Policy::load(kPolicy, options); });
-  EXPECT_GT(available_memory(), 0u);
 }
 
 TEST(PolicyLoadTest, RawValuesAreTheNetworksOwn) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -29,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMagic = "PI0PREP1";
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kTrailer = 8 + kMagic.size();
+constexpr std::uint64_t kMostDescription = std::uint64_t{1} << 24;  // π0's is 12 KB
 
 std::size_t in_pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
@@ -170,10 +172,9 @@ class FileCache final : public WeightCache {
     const std::uint64_t length = text.size();
     std::string end = text + std::string(8, '\0') + std::string(kMagic);
     std::memcpy(end.data() + text.size(), &length, sizeof length);
-    if (::pwrite(file_->get(), end.data(), end.size(), static_cast<off_t>(offset_)) !=
-        static_cast<ssize_t>(end.size())) {
-      return give_up(errno);
-    }
+    const ssize_t written =
+        ::pwrite(file_->get(), end.data(), end.size(), static_cast<off_t>(offset_));
+    if (written != static_cast<ssize_t>(end.size())) return give_up(written < 0 ? errno : ENOSPC);
     if (signature(checkpoint_, names_) != signature_) {
       return warn(checkpoint_.directory.string() +
                   " was written to while it was loaded: its prepared weights are not kept");
@@ -220,12 +221,14 @@ class FileCache final : public WeightCache {
     if (std::string_view(trailer.data() + 8, kMagic.size()) != kMagic) {
       return "is damaged, or not libpi0's (it does not end as its files do)";
     }
-    if (length > size - kTrailer) return "is damaged (its description is longer than the file)";
+    if (length > std::min<std::uint64_t>(size - kTrailer, kMostDescription)) {
+      return "is damaged (its description is too long)";
+    }
     std::string text(length, '\0');
     const std::size_t data_bytes = size - kTrailer - length;
-    if (::pread(file.get(), text.data(), length, static_cast<off_t>(data_bytes)) !=
-        static_cast<ssize_t>(length)) {
-      return "cannot be read (" + message_of(errno) + ")";
+    const ssize_t count = ::pread(file.get(), text.data(), length, static_cast<off_t>(data_bytes));
+    if (count != static_cast<ssize_t>(length)) {
+      return "cannot be read (" + message_of(count < 0 ? errno : EIO) + ")";
     }
     return use(file, data_bytes, text);
   }
@@ -270,15 +273,28 @@ class FileCache final : public WeightCache {
 
   void begin_writing() {
     blocks_.clear();
-    file_.emplace(partial_, O_RDWR | O_CREAT, 0666);
-    if (!*file_) return give_up(errno);
-    // One that a process which died has left is taken over; one that is being written is not.
-    if (::flock(file_->get(), LOCK_EX | LOCK_NB) != 0) {
-      file_.reset();
-      warn(partial_.string() + " is being written by another process: the weights are not kept");
-      return;
-    }
+    // One that a process which died has left is taken over; one that is being written is not. What
+    // another process has put into its place, or taken away, before it was locked here, is not it.
+    do {
+      file_.emplace(partial_, O_RDWR | O_CREAT, 0666);
+      if (!*file_) return give_up(errno);
+      if (::flock(file_->get(), LOCK_EX | LOCK_NB) != 0) {
+        const int error = errno;
+        file_.reset();
+        return warn(partial_.string() +
+                    (error == EWOULDBLOCK ? " is being written by another process"
+                                          : " cannot be locked (" + message_of(error) + ")") +
+                    ": the prepared weights are not kept");
+      }
+    } while (!is_partial(*file_));
     if (::ftruncate(file_->get(), 0) != 0) give_up(errno);
+  }
+
+  bool is_partial(const Descriptor& file) const {
+    struct stat opened {
+    }, named{};
+    return ::fstat(file.get(), &opened) == 0 && ::stat(partial_.c_str(), &named) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
   }
 
   // The next block of the file, or null where it cannot grow.

@@ -14,11 +14,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kTiny = fs::path(PI0_SOURCE_DIR) / "testdata/golden/pi0_tiny";
+const fs::path kGolden = fs::path(PI0_SOURCE_DIR) / "testdata/golden";
 
 class WeightCacheTest : public testing::Test {
  protected:
-  WeightCacheTest() { fs::copy(kTiny, checkpoint, fs::copy_options::recursive); }
+  WeightCacheTest() { take("pi0_tiny"); }
+  void take(const char* golden) const {
+    fs::remove_all(checkpoint);
+    fs::copy(kGolden / golden, checkpoint, fs::copy_options::recursive);
+  }
 
   struct Loaded {
     std::vector<float> actions;
@@ -35,7 +39,7 @@ class WeightCacheTest : public testing::Test {
     const auto pixels = static_cast<std::size_t>(opened.model.image_size) * opened.model.image_size;
     input.images.assign(3 * pixels, 0.25f);
     input.tokens = {2, 5, 7};
-    input.state.assign(static_cast<std::size_t>(opened.model.state_dim), 0.5f);
+    input.state.assign(static_cast<std::size_t>(runner.info().state_dim), 0.5f);
     SampleOptions sample;
     sample.seed = 3;
     return {runner.sample_actions(input, sample, nullptr), runner.info().warnings};
@@ -72,15 +76,17 @@ void overwrite(const fs::path& path, std::int64_t place, const std::string& byte
 }
 
 TEST_F(WeightCacheTest, ALaterLoadUsesWhatAnEarlierOneKept) {
-  for (const char* dtype : {"int8", "bf16", "fp32"}) {
-    const Loaded without = load(dtype, false);
-    EXPECT_EQ(load(dtype).actions, without.actions);
-    const Checkpoint opened = open_checkpoint(checkpoint);
-    const Loaded again = load(dtype);
-    EXPECT_EQ(again.actions, without.actions) << dtype;
-    EXPECT_TRUE(again.warnings.empty());
+  for (const char* golden : {"pi0_tiny", "pi05_tiny"}) {
+    take(golden);
+    for (const char* dtype : {"int8", "bf16", "fp32"}) {
+      const Loaded without = load(dtype, false);
+      EXPECT_EQ(load(dtype).actions, without.actions);
+      const Loaded again = load(dtype);
+      EXPECT_EQ(again.actions, without.actions) << golden << ' ' << dtype;
+      EXPECT_TRUE(again.warnings.empty());
+    }
   }
-  EXPECT_EQ(files().size(), 3u);  // a file a type, and nothing half written
+  EXPECT_EQ(files().size(), 6u);  // a file a network and type, and nothing half written
 }
 
 TEST_F(WeightCacheTest, IsReadyOnlyOnceItIsWhole) {
@@ -124,12 +130,25 @@ TEST_F(WeightCacheTest, ADamagedFileIsMadeAnew) {
   expect_warned({"damaged", "does not end"});
   overwrite(file(), size - 16, "\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f");  // the description's length
   expect_warned({"damaged", "description"});
+  std::int64_t all_but_one = size - 17;  // as long as nearly all of the file
+  overwrite(file(), size - 16, std::string(reinterpret_cast<const char*>(&all_but_one), 8));
+  expect_warned({"damaged"});
   overwrite(file(), size - 40, "\x01\x02");  // within the description
   expect_warned({"damaged"});
   std::ofstream(file()) << "somebody's notes";
   expect_warned({"not libpi0's"});
   std::ofstream(file()) << "";
   expect_warned({"not libpi0's"});
+}
+
+TEST_F(WeightCacheTest, AFileOfAnotherFormIsMadeAnew) {
+  load("bf16");
+  const fs::path other = file();
+  load("int8");
+  for (const fs::path& path : files()) {
+    if (path != other) fs::copy_file(other, path, fs::copy_options::overwrite_existing);
+  }
+  expect_warned({"another network, or of another libpi0"});
 }
 
 TEST_F(WeightCacheTest, AChangedCheckpointIsPreparedAnew) {

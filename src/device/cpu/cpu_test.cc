@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "device/cpu/cpu_testing.h"
+#include "pi0/error.h"
 
 namespace pi0 {
 namespace {
@@ -176,6 +177,23 @@ TEST_P(CpuTest, LinearInStepsOfDepth) {
                reference->linear(x.reference, *reference->prepare_linear(weight, nullptr),
                                  Activation::kNone),
                "linear in steps");
+}
+
+// More than int8 sums exactly is refused, by name; other types take it.
+TEST_P(CpuTest, LinearOfMoreInputsThanIntegersHold) {
+  const HostTensor most = random.weight(1, 66311), more = random.weight(1, 66312);
+  EXPECT_NO_THROW(cpu->prepare_linear(most, nullptr));
+  if (type() != CpuType::kInt8) {
+    EXPECT_NO_THROW(cpu->prepare_linear(more, nullptr));
+    return;
+  }
+  try {
+    cpu->prepare_linear(more, nullptr);
+    ADD_FAILURE() << "taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_EQ(std::string(error.what()).find(more.name + ": 66312 inputs"), 0u) << error.what();
+  }
 }
 
 // What must be exact is not int8.

@@ -35,7 +35,8 @@ struct Leaf7 {
 
 bool has_avx512_bf16() { return has_avx512() && ((Leaf7(1).eax >> 5) & 1u) != 0; }
 
-// Linux hands out the 8 KiB of tile registers only to processes that ask for them.
+// Linux hands out the 8 KiB of tile registers only to processes that ask for them, and refuses them
+// signal stacks too small for those from then on; where a thread has such a stack it refuses this.
 bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -119,18 +120,18 @@ std::vector<Isa> supported_isas() {
 }
 
 Isa choose_isa() {
-  const std::vector<Isa> isas = supported_isas();
+  // Before the others are looked for: permission to use tiles changes what the process may do.
   if (const char* forced = std::getenv("PI0_CPU_ISA"); forced != nullptr && *forced != '\0') {
     const std::optional<Isa> isa = isa_named(forced);
     if (isa && is_supported(*isa)) return *isa;
     std::string here;
-    for (const Isa one : isas) here += (here.empty() ? "" : ", ") + std::string(name_of(one));
+    for (const Isa one : supported_isas()) here += (here.empty() ? "" : ", ") + std::string(name_of(one));
     throw Error(ErrorCode::kUnsupported,
                 std::string("PI0_CPU_ISA is ") + forced +
                     (isa ? ", which this machine does not run" : ", which is no instruction set") +
                     "; expected one of " + here);
   }
-  const Isa best = isas.back();
+  const Isa best = supported_isas().back();
   return best == Isa::kAvx512Bf16 && is_intel() ? Isa::kAvx512 : best;
 }
 

@@ -198,16 +198,18 @@ TEST_P(MultiplyKernelTest, IsTheSumOfProducts) {
   }
 }
 
-// The most that a sum can come to, over the longest depth of π0 (16384, the hidden layer): no step
-// of it may saturate or wrap.
+// The most that a sum can come to, over the longest depth of π0 (16384, the hidden layer), and over
+// the longest that the device takes: no step of it may saturate or wrap.
 TEST_P(IntegerKernelTest, LargestSumsAreExact) {
   for (const int a : {-127, 127}) {
     for (const int b : {-127, 127}) {
-      for (const int rows : {1, kernel().rows}) {
+      const auto largest = [&](int rows, std::int64_t depth) {
         expect_product(
-            rows, 16384, false, [&] { return a; }, [&] { return b; });
-        if (HasFatalFailure()) return;
-      }
+            rows, depth, false, [&] { return a; }, [&] { return b; });
+      };
+      largest(kernel().rows, 16384);
+      largest(1, 66311 / kernel().activation_group * kernel().activation_group);
+      if (HasFatalFailure()) return;
     }
   }
   // Extremes that cancel, in every order.

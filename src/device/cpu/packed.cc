@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+
+#include "pi0/error.h"
 
 namespace pi0::cpu {
 namespace {
@@ -57,6 +60,9 @@ class RowConverter {
 };
 
 // Units of kBytes to every `stride`-th place.
+// Products of at most 255 (127, with an offset of 128) and 127 whose sum 32 bits hold.
+constexpr std::int64_t kMostIntegers = std::numeric_limits<std::int32_t>::max() / (255 * 127);
+
 template <int kBytes>
 void spread(const std::byte* in, std::int64_t units, std::byte* out, std::int64_t stride) {
   for (std::int64_t i = 0; i < units; ++i) {
@@ -84,13 +90,20 @@ void place_column(const MultiplyKernel& kernel, const std::byte* values, std::in
 PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
                            const std::function<WeightRow(std::int64_t)>& row,
                            const HostTensor* bias, PreparedMemory& memory, ThreadPool& pool) {
+  const bool integers = kernel.weights == Number::kInt8;
+  if (integers && depth > kMostIntegers) {
+    const HostTensor* const tensor = row(0).tensor;
+    throw Error(ErrorCode::kUnsupported,
+                (tensor == nullptr ? std::string("weights") : tensor->name) + ": " +
+                    std::to_string(depth) + " inputs, expected at most " +
+                    std::to_string(kMostIntegers) + ", which int8 sums exactly; take bf16");
+  }
   PackedWeights packed{.kernel = &kernel, .depth = depth, .columns = columns};
   const std::int64_t panels = packed.panel_count(), panel_bytes = packed.panel_bytes();
   const std::int64_t padded = packed.padded_columns();
   const PreparedMemory::Block block = memory.take(static_cast<std::size_t>(panels * panel_bytes));
   packed.panels = block.data;
   // bias, scales, offsets: one block
-  const bool integers = kernel.weights == Number::kInt8;
   const std::size_t vectors = (bias != nullptr ? 1 : 0) + (integers ? 2 : 0);
   PreparedMemory::Block rest;
   if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);

@@ -43,6 +43,7 @@ struct WeightRow {
   std::int64_t index = 0;
 };
 // Packs into `memory` (or takes what is there already). `bias`, by index of the rows, may be null.
+// Throws Error (kUnsupported) where integers are so deep that their sums might not be exact.
 PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, std::int64_t depth,
                            const std::function<WeightRow(std::int64_t)>& row,
                            const HostTensor* bias, PreparedMemory& memory, ThreadPool& pool);

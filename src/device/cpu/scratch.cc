@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
-#include <new>
+#include <string>
+
+#include "pi0/error.h"
 
 namespace pi0::cpu {
 
@@ -11,7 +13,10 @@ AlignedBytes allocate_aligned(std::size_t bytes) {
   const std::size_t alignment = bytes >= kHugePage ? kHugePage : 64;
   const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* const data = std::aligned_alloc(alignment, rounded);
-  if (data == nullptr) throw std::bad_alloc();
+  if (data == nullptr) {
+    throw Error(ErrorCode::kOutOfMemory,
+                "no memory for " + std::to_string(rounded) + " bytes of activations");
+  }
   if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);  // only a wish
   return AlignedBytes(static_cast<std::byte*>(data));
 }

@@ -20,7 +20,7 @@ struct FreeBytes {
 using AlignedBytes = std::unique_ptr<std::byte[], FreeBytes>;
 
 // At a multiple of 64 bytes; large ones in huge pages where the system has them. Throws
-// std::bad_alloc.
+// Error (kOutOfMemory).
 AlignedBytes allocate_aligned(std::size_t bytes);
 
 // Buffers given back are handed out again to whoever asks for about as much.

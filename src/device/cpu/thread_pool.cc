@@ -1,13 +1,14 @@
 #include "device/cpu/thread_pool.h"
 
-#include <sched.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <map>
-#include <mutex>
-#include <set>
 #include <string>
+#include <system_error>
+#include <utility>
+
+#include "pi0/error.h"
 
 namespace pi0::cpu {
 namespace {
@@ -38,28 +39,47 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
 
 std::shared_ptr<ThreadPool> ThreadPool::of_size(int threads) {
   static std::mutex mutex;
-  static std::map<int, std::weak_ptr<ThreadPool>> pools;
+  static std::map<std::pair<pid_t, int>, std::weak_ptr<ThreadPool>> pools;
   const std::lock_guard lock(mutex);
-  std::shared_ptr<ThreadPool> pool = pools[threads].lock();
-  if (!pool) pools[threads] = pool = std::make_shared<ThreadPool>(threads);
+  std::weak_ptr<ThreadPool>& kept = pools[{getpid(), threads}];
+  std::shared_ptr<ThreadPool> pool = kept.lock();
+  if (!pool) kept = pool = std::make_shared<ThreadPool>(threads);
   return pool;
 }
 
-ThreadPool::ThreadPool(int threads) {
-  for (int thread = 1; thread < threads; ++thread) {
-    workers_.emplace_back([this, thread] { serve(thread); });
+ThreadPool::ThreadPool(int threads) : process_(getpid()) {
+  try {
+    for (int thread = 1; thread < threads; ++thread) {
+      workers_.emplace_back([this, thread] { serve(thread); });
+    }
+  } catch (const std::system_error& error) {
+    const int started = size();
+    end();
+    throw Error(ErrorCode::kUnsupported, std::to_string(threads) + " threads: the system starts " +
+                                             std::to_string(started) + " (" +
+                                             error.code().message() + ")");
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end(); }
+
+void ThreadPool::end() {
+  const bool forked = getpid() != process_;
   ending_.store(true);
   round_.fetch_add(1, std::memory_order_release);
-  round_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  if (!forked) round_.notify_all();
+  for (std::thread& worker : workers_) {
+    if (forked) {
+      worker.detach();
+    } else {
+      worker.join();
+    }
+  }
 }
 
 void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
-  if (count < 2 || workers_.empty() || busy_.test_and_set(std::memory_order_acquire)) {
+  if (count < 2 || workers_.empty() || getpid() != process_ ||
+      busy_.test_and_set(std::memory_order_acquire)) {
     for (std::int64_t item = 0; item < count; ++item) call(work, item, 0);
     return;
   }
@@ -75,13 +95,21 @@ void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
        left = working_.load(std::memory_order_acquire)) {
     await_change(working_, left);
   }
+  const std::exception_ptr thrown = std::exchange(thrown_, nullptr);
   busy_.clear(std::memory_order_release);
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 void ThreadPool::take_items(int thread) {
-  for (std::int64_t item = next_.fetch_add(1, std::memory_order_relaxed); item < count_;
-       item = next_.fetch_add(1, std::memory_order_relaxed)) {
-    call_(work_, item, thread);
+  try {
+    for (std::int64_t item = next_.fetch_add(1, std::memory_order_relaxed); item < count_;
+         item = next_.fetch_add(1, std::memory_order_relaxed)) {
+      call_(work_, item, thread);
+    }
+  } catch (...) {
+    next_.store(count_, std::memory_order_relaxed);
+    const std::lock_guard lock(thrown_mutex_);
+    if (!thrown_) thrown_ = std::current_exception();
   }
 }
 
@@ -93,23 +121,6 @@ void ThreadPool::serve(int thread) {
     take_items(thread);
     if (working_.fetch_sub(1, std::memory_order_acq_rel) == 1) working_.notify_one();
   }
-}
-
-int usable_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
-    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  }
-  std::set<std::string> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
-                       "/topology/thread_siblings_list");
-    std::string siblings;
-    cores.insert(std::getline(file, siblings) ? siblings : std::to_string(cpu));
-  }
-  return std::max(1, static_cast<int>(cores.size()));
 }
 
 }  // namespace pi0::cpu

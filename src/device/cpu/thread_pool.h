@@ -2,9 +2,13 @@
 // networks it has: threads that would only take turns are not started.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -17,6 +21,7 @@ class ThreadPool {
   // holder.
   static std::shared_ptr<ThreadPool> of_size(int threads);
 
+  // Throws Error (kUnsupported) where the system starts fewer.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -25,9 +30,10 @@ class ThreadPool {
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   // Calls work(item, thread) once for each item of [0, count), on whichever thread is free;
-  // `thread` is 0 to size() - 1. Returns when all are done. `work` must not throw, and what an item
-  // computes must not depend on the thread. While another thread's work has the pool, the caller
-  // does its own alone, as thread 0.
+  // `thread` is 0 to size() - 1. Returns when all are done. What an item computes must not depend
+  // on the thread. While another thread's work has the pool, the caller does its own alone, as
+  // thread 0; so does a process that was forked, which has none of the threads. What `work` throws
+  // is thrown here once no thread is at work; items that were not begun then are left out.
   template <typename Work>
   void run(std::int64_t count, const Work& work) {
     run_items(
@@ -43,6 +49,7 @@ class ThreadPool {
   void run_items(std::int64_t count, Call call, const void* work);
   void take_items(int thread);
   void serve(int thread);
+  void end();
 
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   // The present work, written before `round_` is raised and read after.
@@ -53,11 +60,10 @@ class ThreadPool {
   std::atomic<std::uint32_t> round_{0};
   std::atomic<std::uint32_t> working_{0};  // workers that have not finished the round
   std::atomic<bool> ending_{false};
+  std::mutex thrown_mutex_;
+  std::exception_ptr thrown_;  // by an item of the round
+  pid_t process_;              // that has the workers
   std::vector<std::thread> workers_;
 };
-
-// Cores that this process may use: a core's second hardware thread does not count, since it shares
-// the units that the kernels fill.
-int usable_cores();
 
 }  // namespace pi0::cpu

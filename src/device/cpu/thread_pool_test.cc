@@ -2,13 +2,29 @@
 #include "device/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <functional>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "pi0/error.h"
+
 namespace pi0::cpu {
 namespace {
+
+#if defined(__clang__)
+constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
+constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
+#else  // the presets sanitize with clang
+constexpr bool kThreadSanitizer = false, kAddressSanitizer = false;
+#endif
 
 // How often each item was done; plain numbers, so that a second thread on one is a race.
 void expect_each_once(ThreadPool& pool, std::int64_t count) {
@@ -115,9 +131,85 @@ TEST(PoolThreads, GoWithThePool) {
   }
 }
 
-TEST(PoolThreads, UsableCores) {
-  EXPECT_GE(usable_cores(), 1);
-  EXPECT_LE(usable_cores(), static_cast<int>(std::thread::hardware_concurrency()));
+// Whoever throws, the caller hears of it, when no thread is at work any more; then the pool serves
+// on.
+TEST(PoolThreads, PassOnWhatIsThrown) {
+  ThreadPool pool(3);
+  const auto caller = std::this_thread::get_id();
+  for (int round = 0; round < 200; ++round) {
+    const bool by_caller = round % 2 == 0;
+    std::atomic<int> at_work = 0;
+    std::atomic<bool> thrown = false;
+    const auto work = [&](std::int64_t, int) {
+      ++at_work;
+      if ((std::this_thread::get_id() == caller) == by_caller) {
+        thrown = true;
+        --at_work;
+        throw std::runtime_error("no room");
+      }
+      while (!thrown) std::this_thread::yield();  // so that each kind has its turn
+      --at_work;
+    };
+    EXPECT_THROW(pool.run(100, work), std::runtime_error);
+    EXPECT_EQ(at_work, 0);
+    expect_each_once(pool, 9);
+  }
+  EXPECT_THROW(pool.run(1, [](std::int64_t, int) { throw std::bad_alloc(); }), std::bad_alloc);
+  expect_each_once(pool, 9);
+}
+
+int exit_status_of_child(const std::function<bool()>& succeeds) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(succeeds() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+// A child has no thread but the one that forked; what it was given computes all the same.
+TEST(PoolThreads, AForkedChildGoesOnAlone) {
+  if (kThreadSanitizer) {
+    GTEST_SKIP() << "NOT RUN: the thread sanitizer does not follow a fork of several threads";
+  }
+  auto pool = std::make_unique<ThreadPool>(3);
+  const std::shared_ptr<ThreadPool> shared = ThreadPool::of_size(2);
+  expect_each_once(*pool, 9);
+  EXPECT_EQ(exit_status_of_child([&] {
+              int items = 0;
+              const auto caller = std::this_thread::get_id();
+              bool here = true;
+              pool->run(100, [&](std::int64_t, int thread) {
+                ++items;
+                here = here && thread == 0 && std::this_thread::get_id() == caller;
+              });
+              pool.reset();
+              return items == 100 && here && ThreadPool::of_size(2) != shared;
+            }),
+            0);
+  expect_each_once(*pool, 9);
+}
+
+// More threads than the system starts: a refusal, and none is left.
+TEST(PoolThreads, AreRefusedWhereTheyDoNotStart) {
+  if (kThreadSanitizer || kAddressSanitizer) {
+    GTEST_SKIP() << "NOT RUN: sanitizers need more memory than this limit leaves";
+  }
+  EXPECT_EQ(exit_status_of_child([] {
+              const rlimit limit{std::size_t{200} << 20, std::size_t{200} << 20};
+              if (setrlimit(RLIMIT_AS, &limit) != 0) return false;
+              try {
+                ThreadPool pool(10000);
+              } catch (const Error& error) {
+                const std::string text = error.what();
+                return error.code() == ErrorCode::kUnsupported &&
+                       text.find("10000 threads: the system starts ") == 0;
+              }
+              return false;
+            }),
+            0);
 }
 
 }  // namespace
