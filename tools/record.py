@@ -120,6 +120,9 @@ def parse_arguments() -> argparse.Namespace:
     robot.add_argument("--delta-mask", help="delta actions: 6,-1 is six yes, one no")
     robot.add_argument("--asset", help="which statistics below assets/")
     robot.add_argument("--action-dims", type=int, help="how many of the actions are the robot's")
+    robot.add_argument(
+        "--action-horizon", type=int, help="steps of a chunk, where no config.json says them"
+    )
     arguments = parser.parse_args()
     given = arguments.image and arguments.state is not None and arguments.prompt is not None
     if arguments.random is None and not given:
@@ -148,7 +151,11 @@ def load_policy(arguments: argparse.Namespace) -> RecordedPolicy:
         tokenizer = arguments.tokenizer and from_lerobot.read_tokenizer(arguments.tokenizer)
         return from_lerobot.load(arguments.checkpoint, tokenizer, arguments.device)
     robot = from_openpi.RobotSettings(
-        arguments.prompt_format, arguments.delta_mask, arguments.asset, arguments.action_dims
+        arguments.prompt_format,
+        arguments.delta_mask,
+        arguments.asset,
+        arguments.action_dims,
+        arguments.action_horizon,
     )
     return from_openpi.load(arguments.checkpoint, robot, arguments.tokenizer, arguments.device)
 

@@ -31,16 +31,17 @@ struct PolicyOptions : NetworkOptions {
   std::filesystem::path tokenizer;  // else beside the checkpoint, else PI0_TOKENIZER
   std::string resize;               // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
   std::string prompt_format;        // "pi0" or "pi05" (the state's bins in the text)
-  std::optional<std::string> delta_mask;  // openpi's make_bool_mask: "6,-1"
+  std::optional<std::string> delta_mask;  // openpi: as its make_bool_mask takes it, "6,-1"
   std::string asset;                      // openpi: which assets/<id>/norm_stats.json
-  int action_dims = 0;                    // the robot's own dimensions
+  int action_dims = 0;                    // openpi: the robot's own dimensions
+  int action_horizon = 0;                 // openpi: rows of a chunk, where no config.json says them
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 
 struct CameraInfo {
   std::string feature;  // the checkpoint's full name
   std::string name;     // what `Observation::images` may use instead
-  bool empty = false;   // a slot that training left empty; takes no image
+  bool empty = false;   // lerobot's empty_cameras: a slot that training left empty
 };
 
 struct PolicyInfo {

@@ -6,6 +6,7 @@
 
 #include "check/compare.h"
 #include "pi0/error.h"
+#include "policy/options.h"
 #include "policy/pipeline.h"
 
 namespace pi0 {
@@ -274,7 +275,8 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
 Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
                          const std::filesystem::path& checkpoint, const PolicyOptions& policy,
                          const VerifyOptions& options) {
-  const Pipeline pipeline(open_checkpoint(checkpoint, recorded.options), policy);
+  const Pipeline pipeline(
+      open_checkpoint(checkpoint, recorded.options.or_else(checkpoint_options(policy))), policy);
   const PreparedObservation prepared = pipeline.prepare(recorded.observation);
   const std::vector<float> model_actions = runner.sample_actions(
       prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);

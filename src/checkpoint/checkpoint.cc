@@ -58,6 +58,16 @@ Opened open_all(const fs::path& directory, const CheckpointOptions& options) {
 
 }  // namespace
 
+CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) const {
+  CheckpointOptions both = *this;
+  if (!both.prompt_format) both.prompt_format = others.prompt_format;
+  if (!both.delta_mask) both.delta_mask = others.delta_mask;
+  if (!both.asset) both.asset = others.asset;
+  if (!both.action_dims) both.action_dims = others.action_dims;
+  if (!both.action_horizon) both.action_horizon = others.action_horizon;
+  return both;
+}
+
 Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
   Opened opened = open_all(directory, options);
   Inspection inspection;

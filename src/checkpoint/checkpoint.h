@@ -67,10 +67,16 @@ struct Checkpoint {
 // What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands
 // before the same key of pi0.json.
 struct CheckpointOptions {
-  std::optional<PromptFormat> prompt_format;
-  std::optional<std::string> delta_mask;  // as openpi's make_bool_mask: "6,-1"
-  std::optional<std::string> asset;
-  std::optional<int> action_dims;
+  std::optional<PromptFormat> prompt_format = {};
+  std::optional<std::string> delta_mask = {};  // as openpi's make_bool_mask: "6,-1"
+  std::optional<std::string> asset = {};
+  std::optional<int> action_dims = {};
+  std::optional<int> action_horizon = {};
+  // The network is all that is asked for: statistics are not looked for, nor chosen among.
+  bool network_alone = false;
+
+  // What these do not say is as `others` have it.
+  CheckpointOptions or_else(const CheckpointOptions& others) const;
 };
 
 // Reads everything but the weights' contents, which stay mapped. Throws Error on the first thing

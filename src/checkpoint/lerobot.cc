@@ -14,9 +14,11 @@ namespace fs = std::filesystem;
 
 // What openpi's form needs to be told, lerobot's files say.
 void refuse_openpi_options(const fs::path& directory, const CheckpointOptions& options) {
-  const std::pair<bool, const char*> given[] = {{options.delta_mask.has_value(), "a delta mask"},
-                                                {options.asset.has_value(), "an asset"},
-                                                {options.action_dims.has_value(), "action dims"}};
+  const std::pair<bool, const char*> given[] = {
+      {options.delta_mask.has_value(), "a delta mask"},
+      {options.asset.has_value(), "an asset"},
+      {options.action_dims.has_value(), "action dims"},
+      {options.action_horizon.has_value(), "an action horizon"}};
   for (const auto& [is_given, what] : given) {
     if (is_given) {
       fail(directory.string(),
@@ -161,7 +163,7 @@ Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& opti
       unnormalize({"action", "ACTION", checkpoint.action_dims}, checkpoint.has_statistics);
   bool images_as_they_are = true;  // as usual: no reason to refuse the checkpoint
   for (Camera& camera : checkpoint.cameras) {
-    if (camera.empty || !processors.pre.normalizer) continue;
+    if (!processors.pre.normalizer) continue;
     camera.normalization = normalize({camera.feature, "VISUAL", 3}, images_as_they_are);
   }
   read_relative_actions(config, processors, checkpoint);

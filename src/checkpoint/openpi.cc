@@ -159,22 +159,39 @@ void read_delta_mask(const std::optional<std::string>& asked, const Source& sour
   checkpoint.relative_actions = std::move(mask);
 }
 
+// config.json, or what openpi's training in PyTorch leaves, which has none; then the horizon is
+// what the caller says, since no tensor does.
+void read_config(const fs::path& directory, const std::optional<int>& horizon, const Source& source,
+                 ModelConfig& model, std::vector<std::string>& warnings) {
+  const std::string name = (directory / "config.json").string();
+  std::error_code ignored;
+  const bool there = fs::exists(name, ignored);
+  const Json config = there ? read_json(name) : Json::object();
+  parse_openpi_config(config, name, model);
+  if (horizon) {
+    if (*horizon < 1 || *horizon > kMaxSize) {
+      fail(source.where,
+           "the action horizon is " + std::to_string(*horizon) + ", expected 1 to " +
+               std::to_string(kMaxSize),
+           source.code);
+    }
+    model.action_horizon = *horizon;
+  } else if (!config.contains("action_horizon")) {
+    warnings.push_back(name + (there ? " has no \"action_horizon\"" : " is absent") + ": " +
+                       std::to_string(model.action_horizon) +
+                       " steps are assumed; --action-horizon or pi0.json can say it");
+  }
+}
+
 ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
+                       const std::optional<int>& horizon, const Source& source,
                        std::vector<std::string>& warnings) {
   ModelConfig model;
   model.kind = read_kind(files);
   const auto patch = dimension(files, std::string(kEmbeddings) + "patch_embedding.weight", 4, 2);
   model.vision.patch_size = patch.value_or(model.vision.patch_size);
   model.action_dim = dimension(files, "action_in_proj.weight", 2, 1).value_or(model.action_dim);
-  const std::string name = (directory / "config.json").string();
-  std::error_code ignored;
-  if (fs::exists(name, ignored)) {
-    parse_openpi_config(read_json(name), name, model);
-  } else {  // openpi's own training in PyTorch writes none
-    parse_openpi_config(Json::object(), name, model);
-    warnings.push_back(name + " is absent: an action horizon of " +
-                       std::to_string(model.action_horizon) + " is assumed");
-  }
+  read_config(directory, horizon, source, model, warnings);
   read_image_size(files, model);
   model.state_dim = model.action_dim;
   model.max_tokens = model.kind == ModelKind::kPi05 ? 200 : 48;  // openpi's models/pi0_config.py
@@ -188,7 +205,15 @@ Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
   Checkpoint checkpoint;
   checkpoint.directory = directory;
   checkpoint.family = Family::kOpenpi;
-  checkpoint.model = read_model(directory, files, checkpoint.warnings);
+  const std::string pi0_json = (directory / "pi0.json").string();
+  std::error_code ignored;
+  CheckpointOptions from_file;
+  if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
+  const CheckpointOptions asked = options.or_else(from_file);
+
+  checkpoint.model =
+      read_model(directory, files, asked.action_horizon,
+                 Source(options.action_horizon.has_value(), directory), checkpoint.warnings);
   const ModelConfig& model = checkpoint.model;
   for (const char* name : {"base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"}) {
     Camera camera;
@@ -196,22 +221,15 @@ Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
     checkpoint.cameras.push_back(camera);
   }
 
-  const std::string pi0_json = (directory / "pi0.json").string();
-  std::error_code ignored;
-  CheckpointOptions from_file;
-  if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
-
   const Source source(options.prompt_format.has_value(), directory);
-  checkpoint.prompt_format = choose_prompt_format(
-      model.kind, options.prompt_format ? options.prompt_format : from_file.prompt_format,
-      source.where, source.code);
-  read_statistics(directory, options.asset ? options.asset : from_file.asset, checkpoint);
+  checkpoint.prompt_format =
+      choose_prompt_format(model.kind, asked.prompt_format, source.where, source.code);
+  if (!options.network_alone) read_statistics(directory, asked.asset, checkpoint);
   checkpoint.state_dims = dims_of(checkpoint.state, model);
   checkpoint.n_action_steps = model.action_horizon;
-  read_action_dims(options.action_dims ? options.action_dims : from_file.action_dims,
-                   Source(options.action_dims.has_value(), directory), checkpoint);
-  read_delta_mask(options.delta_mask ? options.delta_mask : from_file.delta_mask,
-                  Source(options.delta_mask.has_value(), directory), checkpoint);
+  read_action_dims(asked.action_dims, Source(options.action_dims.has_value(), directory),
+                   checkpoint);
+  read_delta_mask(asked.delta_mask, Source(options.delta_mask.has_value(), directory), checkpoint);
   return checkpoint;
 }
 

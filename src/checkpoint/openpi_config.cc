@@ -85,9 +85,12 @@ CheckpointOptions parse_pi0_json(const Json& json, const std::string& where) {
       options.asset = get_string(json, key, where, std::nullopt);
     } else if (key == "action_dims") {
       options.action_dims = get_int(json, key, where, std::nullopt, 1, kMaxSize);
+    } else if (key == "action_horizon") {
+      options.action_horizon = get_int(json, key, where, std::nullopt, 1, kMaxSize);
     } else {
       fail(where, "unknown key " + describe(key) +
-                      ", expected \"prompt_format\", \"delta_mask\", \"asset\" or \"action_dims\"");
+                      ", expected \"prompt_format\", \"delta_mask\", \"asset\", \"action_dims\" or "
+                      "\"action_horizon\"");
     }
   }
   if (options.delta_mask) {
@@ -100,7 +103,8 @@ void parse_openpi_config(const Json& config, const std::string& where, ModelConf
   require_object(config, where);
   read_sizes(config, where, model);
   model.action_dim = get_int(config, "action_dim", where, model.action_dim, 1, kMaxSize);
-  model.action_horizon = get_int(config, "action_horizon", where, 50, 1, kMaxSize);
+  model.action_horizon =
+      get_int(config, "action_horizon", where, model.action_horizon, 1, kMaxSize);
 }
 
 OpenpiStatistics parse_norm_stats(const Json& json, const std::string& where, bool quantiles,

@@ -17,11 +17,11 @@ namespace pi0 {
 std::vector<bool> parse_delta_mask(const std::string& text, const std::string& where,
                                    ErrorCode code);
 // pi0.json: "prompt_format", "delta_mask" (a string, or an array of its numbers), "asset",
-// "action_dims"; any other key is an error.
+// "action_dims", "action_horizon"; any other key is an error.
 CheckpointOptions parse_pi0_json(const Json& json, const std::string& where);
 
-// Sizes, horizon and action width into `model`, which brings the patch size and the action width
-// to take where the file does not say.
+// Sizes, horizon and action width into `model`, which brings the patch size, the horizon and the
+// action width to take where the file does not say.
 void parse_openpi_config(const Json& config, const std::string& where, ModelConfig& model);
 
 struct OpenpiStatistics {

@@ -33,6 +33,12 @@ CheckpointOptions with_action_dims(int dims) {
   return options;
 }
 
+CheckpointOptions with_action_horizon(int steps) {
+  CheckpointOptions options;
+  options.action_horizon = steps;
+  return options;
+}
+
 CheckpointOptions with_format(PromptFormat format) {
   CheckpointOptions options;
   options.prompt_format = format;
@@ -93,7 +99,7 @@ TEST(Openpi, ConfigMayBeAbsentOrEmpty) {
   EXPECT_EQ(absent.model.action_dim, 32);
   EXPECT_EQ(absent.model.action_horizon, 50);
   ASSERT_FALSE(absent.warnings.empty());
-  EXPECT_NE(absent.warnings[0].find("action horizon of 50"), std::string::npos);
+  EXPECT_NE(absent.warnings[0].find("config.json is absent: 50 steps"), std::string::npos);
 
   EditableCheckpoint sparse("openpi_pi0");
   sparse.edit_json("config.json", [](Json& json) {
@@ -242,6 +248,57 @@ TEST(OpenpiOptions, ActionDims) {
   checkpoint.expect_refused(kInvalid, {"pi0.json", "action dims is 33"});
 }
 
+// openpi's training in PyTorch leaves no config.json, and no tensor has the horizon.
+TEST(OpenpiOptions, ActionHorizon) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  EXPECT_EQ(checkpoint.open().model.action_horizon, 8);
+  EXPECT_EQ(checkpoint.open(with_action_horizon(20)).model.action_horizon, 20);
+  checkpoint.edit_json("config.json", [](Json& json) { json.erase("action_horizon"); });
+  const Checkpoint assumed = checkpoint.open();
+  EXPECT_EQ(assumed.model.action_horizon, 50);
+  ASSERT_EQ(assumed.warnings.size(), 1u);
+  EXPECT_NE(assumed.warnings[0].find("no \"action_horizon\": 50 steps are assumed"),
+            std::string::npos)
+      << assumed.warnings[0];
+  write_file(checkpoint / "pi0.json", R"({"action_horizon": 15})");
+  const Checkpoint said = checkpoint.open();
+  EXPECT_EQ(said.model.action_horizon, 15);
+  EXPECT_EQ(said.n_action_steps, 15);
+  EXPECT_TRUE(said.warnings.empty());
+  EXPECT_EQ(checkpoint.open(with_action_horizon(20)).model.action_horizon, 20);
+  checkpoint.expect_refused(kInput, {"action horizon is 0", "1 to"}, with_action_horizon(0));
+}
+
+// Whoever asks for the network alone does not choose among statistics.
+TEST(OpenpiOptions, TheNetworkAlone) {
+  const EditableCheckpoint checkpoint("openpi_pi0");
+  fs::copy(checkpoint / "assets/my_robot", checkpoint / "assets/other",
+           fs::copy_options::recursive);
+  checkpoint.expect_refused(kInvalid, {"several assets", "my_robot", "other"});
+  CheckpointOptions options;
+  options.network_alone = true;
+  const Checkpoint opened = checkpoint.open(options);
+  EXPECT_FALSE(opened.has_statistics);
+  EXPECT_TRUE(opened.warnings.empty());
+  EXPECT_NE(opened.weights, nullptr);
+}
+
+TEST(OpenpiOptions, OneSourceBeforeAnother) {
+  CheckpointOptions first, second;
+  first.asset = "first";
+  second.asset = "second";
+  second.prompt_format = PromptFormat::kPi05;
+  second.delta_mask = "1";
+  second.action_dims = 2;
+  second.action_horizon = 3;
+  const CheckpointOptions both = first.or_else(second);
+  EXPECT_EQ(both.asset, "first");
+  EXPECT_EQ(both.prompt_format, PromptFormat::kPi05);
+  EXPECT_EQ(both.delta_mask, "1");
+  EXPECT_EQ(both.action_dims, 2);
+  EXPECT_EQ(both.action_horizon, 3);
+}
+
 TEST(OpenpiOptions, DeltaMask) {
   const EditableCheckpoint checkpoint("openpi_pi0");
   const std::vector<bool> six_and_one = {true, true, true, true, true, true, false};
@@ -292,6 +349,7 @@ TEST(OpenpiOptions, BadPi0JsonIsRefusedByKey) {
       {R"({"delta_mask": 6})", {"\"delta_mask\" is 6", "a string"}},
       {R"({"prompt_format": "pi1"})", {"prompt format is \"pi1\"", "\"pi05\""}},
       {R"({"action_dims": 0})", {"\"action_dims\" is 0"}},
+      {R"({"action_horizon": "8"})", {"\"action_horizon\" is \"8\""}},
       {R"({"asset": 1})", {"\"asset\" is 1"}},
       {R"([])", {"an array", "an object"}},
       {R"({)", {"no JSON"}},

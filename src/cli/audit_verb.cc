@@ -31,7 +31,8 @@ int run_audit_verb(const AuditArguments& arguments) {
   }
   // Where the weights are made up, what comes out says nothing: the operations do.
   request.arithmetic = !arguments.network.is_random();
-  const Checkpoint checkpoint = open_network(arguments.network, {}, request.arithmetic);
+  const Checkpoint checkpoint =
+      open_network(arguments.network, {.network_alone = true}, request.arithmetic);
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;
   const AuditRun run = run_audit(checkpoint, call, request, card, line.callback());

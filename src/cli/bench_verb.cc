@@ -57,7 +57,7 @@ int run_bench_verb(BenchArguments arguments) {
   if (arguments.network.is_random() && !arguments.device.cache.empty()) {
     throw Error(ErrorCode::kInvalidInput, "--cache: random weights have no files to keep it for");
   }
-  const Checkpoint checkpoint = open_network(arguments.network);
+  const Checkpoint checkpoint = open_network(arguments.network, {.network_alone = true});
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;
   arguments.bench.progress = line.callback();
@@ -96,6 +96,7 @@ void add_bench(CLI::App& command, Run& run) {
       "bench", "How long a call takes: mean, P50 and P95 after warming up, and each stage");
   add_network_arguments(verb, arguments->network);
   add_device_options(verb, arguments->device);
+  add_cache_option(verb, arguments->device);
   verb.add_option("--against", arguments->against, "Another device, to say how many times faster")
       ->type_name("NAME");
   add_input_size_options(verb, arguments->size);

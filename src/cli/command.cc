@@ -1,9 +1,11 @@
 // The command `pi0`: its verbs, and what becomes of an error.
 #include "cli/command.h"
 
+#include <cstdio>
 #include <iostream>
 #include <new>
 
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "pi0/device.h"
 #include "pi0/error.h"
@@ -41,13 +43,18 @@ int pi0::run_command(int argc, char** argv) {
     return command.exit(error) == 0 ? pi0::kExitOk : pi0::kExitError;
   }
   try {
-    return run();
+    const int status = run();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {  // std::cout writes there too
+      throw pi0::Error(pi0::ErrorCode::kIo,
+                       "standard output cannot be written: not all of what was found is there");
+    }
+    return status;
   } catch (const pi0::Error& error) {
-    std::cerr << "pi0: " << error.what() << '\n';
+    std::cerr << "pi0: " << pi0::printable(error.what()) << '\n';
   } catch (const std::bad_alloc&) {
     std::cerr << "pi0: out of memory\n";
   } catch (const std::exception& error) {
-    std::cerr << "pi0: unexpected: " << error.what() << '\n';
+    std::cerr << "pi0: unexpected: " << pi0::printable(error.what()) << '\n';
   }
   return pi0::kExitError;
 }

@@ -104,11 +104,16 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
                    "/config.json --state 0,0,0,0 --prompt x"),
                {"config.json", "PNG"});
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
-  expect_error(pi0("run " + kPolicy + " --device gpu --image base_0_rgb=" + kFrame),
+  expect_error(pi0("run " + kPolicy + " --device gpu --state 0,0,0,0 --image base_0_rgb=" + kFrame),
                {"gpu", "cpu", "reference"});
+  // Nothing is prepared, so nothing of it kept.
+  expect_error(pi0("run " + kPolicy + " --device cpu --state 0,0,0 --image base_0_rgb=" + kFrame +
+                   " --cache " + path("cache")),
+               {"state: 3 values, expected 4"});
   expect_error(pi0(run("--dtype int8")), {"reference", "--device cpu"});
   for (const auto& [option, word] :
-       {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number")}) {
+       {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number"),
+        std::pair("--seed -1", "whole number"), std::pair("--seed 18446744073709551616", "seed")}) {
     const Result result = pi0(run(option));  // with a second line that names --help
     EXPECT_EQ(result.status, 2);
     EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
@@ -231,6 +236,62 @@ TEST_F(CommandTest, VerifyTakesWholeWayRecordings) {
                          "/preprocess/tokenizer.json");
   EXPECT_EQ(odd.status, 0) << odd.out << odd.err;
   EXPECT_NE(odd.out.find("without_first.0.normalised_state"), std::string::npos) << odd.out;
+}
+
+// The recording does not say which of several statistics it was made with; the caller does.
+TEST_F(CommandTest, VerifyAndCompareGoByTheAssetThatIsNamed) {
+  const std::string checkpoint = path("policy");
+  std::filesystem::copy(kGolden + "/openpi_pi0", checkpoint,
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::copy(checkpoint + "/assets/my_robot", checkpoint + "/assets/other",
+                        std::filesystem::copy_options::recursive);
+  const std::string recording = checkpoint + "/policy.safetensors";
+  const std::string tokenizer = " --tokenizer " + kGolden + "/preprocess/tokenizer.model";
+  const std::string verify =
+      "verify " + checkpoint + " " + recording + " --device reference" + tokenizer;
+  expect_error(pi0(verify), {"several assets", "my_robot", "other"});
+  const Result same = pi0(verify + " --asset my_robot");
+  EXPECT_EQ(same.status, 0) << same.out << same.err;
+  const Result compared = pi0("compare " + checkpoint + " --recording " + recording +
+                              " --device cpu --asset my_robot" + tokenizer);
+  EXPECT_EQ(compared.status, 0) << compared.out << compared.err;
+  // The network alone has no statistics to choose.
+  const Result bench = pi0("bench " + checkpoint + " --device reference --runs 1 --warmup 0");
+  EXPECT_EQ(bench.status, 0) << bench.err;
+}
+
+TEST_F(CommandTest, WhatCannotBeWrittenIsNoSuccess) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "NOT RUN: no /dev/full here";
+  for (const std::string& verb : {"info " + kPolicy, run("")}) {
+    const std::string line =
+        std::string(PI0_COMMAND) + " " + verb + " >/dev/full 2>" + path("stderr");
+    const int status = std::system(line.c_str());
+    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 2);
+    EXPECT_NE(read(path("stderr")).find("standard output cannot be written"), std::string::npos);
+  }
+}
+
+// A checkpoint's own names, which a terminal must not obey.
+TEST_F(CommandTest, InfoPrintsNoControlCharacter) {
+  std::filesystem::copy(kGolden + "/pi0_tiny", path("policy"),
+                        std::filesystem::copy_options::recursive);
+  const SafeTensors file = SafeTensors::open(path("policy/model.safetensors"));
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, tensor] : file.tensors()) {
+    tensors.push_back({name,
+                       tensor.dtype,
+                       tensor.shape,
+                       {reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()}});
+  }
+  tensors.push_back(
+      {"x\x1b]0;owned\x07\nmissing      7", "F32", {1}, std::string_view("\0\0\0\0", 4)});
+  write_safetensors(path("policy/larger.safetensors"), tensors);
+  std::filesystem::rename(path("policy/larger.safetensors"), path("policy/model.safetensors"));
+  const Result info = pi0("info " + path("policy"));
+  EXPECT_EQ(info.status, 0) << info.err;
+  EXPECT_NE(info.out.find("x ]0;owned  missing      7\n"), std::string::npos) << info.out;
+  EXPECT_EQ(info.out.find('\x1b'), std::string::npos);
+  expect_error(pi0("info " + kGolden + "/openpi_pi0 --delta-mask '\xff'"), {"delta mask is"});
 }
 
 TEST_F(CommandTest, VerifyNamesARecordingThatIsNone) {

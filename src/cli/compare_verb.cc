@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "policy/noise.h"
+#include "policy/options.h"
 #include "policy/pipeline.h"
 
 namespace pi0 {
@@ -47,7 +48,8 @@ std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
     calls.back().options.steps = recording.network->steps;
   }
   for (const RecordedCase& one : recording.cases) {
-    calls.push_back(prepared_call(open_checkpoint(arguments.network.checkpoint, one.options),
+    const CheckpointOptions options = one.options.or_else(checkpoint_options(arguments.policy));
+    calls.push_back(prepared_call(open_checkpoint(arguments.network.checkpoint, options),
                                   arguments.policy, one.observation));
     calls.back().options.noise = one.noise;
     calls.back().options.steps = one.steps;
@@ -90,7 +92,8 @@ int run_compare_verb(const CompareArguments& arguments) {
                 "--random takes --random-input alone: its network has no cameras, tokenizer or "
                 "statistics");
   }
-  const Checkpoint checkpoint = open_network(arguments.network, arguments.policy);
+  const Checkpoint checkpoint =
+      open_network(arguments.network, checkpoint_options(arguments.policy));
   std::vector<NetworkCall> calls = calls_of(arguments, checkpoint);
   for (NetworkCall& call : calls) {
     if (arguments.sample.steps != 0) call.options.steps = arguments.sample.steps;
@@ -134,10 +137,7 @@ void add_compare(CLI::App& command, Run& run) {
       verb.add_option("--random-input", arguments->random_input,
                       "Random images, tokens, state and noise; with --random 0 unless said")
           ->type_name("SEED")
-          ->check([](const std::string& text) {
-            return text.starts_with('-') ? text + " is not a whole number from 0 on"
-                                         : std::string();
-          })
+          ->check(seed_number())
           ->excludes(recording);
   add_observation_options(verb, arguments->observation);
   for (const char* name : {"--image", "--state", "--prompt"}) {

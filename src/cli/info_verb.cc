@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "cli/policy_arguments.h"
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "policy/memory.h"
 #include "policy/options.h"
@@ -20,7 +21,7 @@ struct InfoArguments {
 };
 
 void print_line(const std::string& name, const std::string& value) {
-  std::printf("%-12s %s\n", name.c_str(), value.c_str());
+  std::printf("%-12s %s\n", name.c_str(), printable(value).c_str());
 }
 
 std::string human_bytes(std::uint64_t bytes) {

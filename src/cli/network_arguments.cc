@@ -7,7 +7,6 @@
 #include "cli/policy_arguments.h"
 #include "files/file.h"
 #include "model/random_weights.h"
-#include "policy/options.h"
 
 namespace pi0 {
 namespace {
@@ -60,10 +59,10 @@ void add_json_option(CLI::App& verb, std::filesystem::path& path) {
   verb.add_option("--json", path, "Write the figures there")->type_name("FILE.json");
 }
 
-Checkpoint open_network(const NetworkArguments& arguments, const PolicyOptions& options,
+Checkpoint open_network(const NetworkArguments& arguments, const CheckpointOptions& options,
                         bool with_weights) {
   if (arguments.is_random()) return random_checkpoint(arguments.random, with_weights);
-  return open_checkpoint(arguments.checkpoint, checkpoint_options(options));
+  return open_checkpoint(arguments.checkpoint, options);
 }
 
 void require_report_paths(const std::filesystem::path& json,

@@ -27,7 +27,8 @@ void add_sample_options(CLI::App& verb, ObservationArguments& arguments, SampleO
       verb.add_option_function<std::uint64_t>(
               "--seed", [&sample](const std::uint64_t& value) { sample.seed = value; },
               "Seed of the noise; without it the noise is new at every run")
-          ->type_name("N");
+          ->type_name("N")
+          ->check(seed_number());
   verb.add_option("--noise", arguments.noise,
                   "The noise itself, .npy [action horizon, action width] (x at t = 1)")
       ->type_name("FILE.npy")

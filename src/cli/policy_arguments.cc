@@ -3,6 +3,8 @@
 #include <charconv>
 #include <iostream>
 
+#include "cli/text.h"
+
 namespace pi0 {
 
 CLI::Validator whole_number(int least) {
@@ -13,6 +15,18 @@ CLI::Validator whole_number(int least) {
         const auto [stop, error] = std::from_chars(text.data(), end, value);
         if (error == std::errc() && stop == end && value >= least) return {};
         return text + " is not a whole number from " + std::to_string(least) + " on";
+      },
+      "");
+}
+
+CLI::Validator seed_number() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        if (error == std::errc() && stop == end) return {};
+        return text + " is not a whole number from 0 to 18446744073709551615";
       },
       "");
 }
@@ -39,6 +53,10 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
   verb.add_option("--action-dims", options.action_dims, "openpi: the robot's action dimensions")
       ->type_name("N")
       ->check(whole_number(1));
+  verb.add_option("--action-horizon", options.action_horizon,
+                  "openpi: steps of a chunk, where no config.json says them (50 unless said)")
+      ->type_name("N")
+      ->check(whole_number(1));
 }
 
 void add_device_options(CLI::App& verb, NetworkOptions& options) {
@@ -53,6 +71,9 @@ void add_device_options(CLI::App& verb, NetworkOptions& options) {
   verb.add_option("--threads", options.threads, "Of the CPU; default: one a core")
       ->type_name("N")
       ->check(whole_number(1));
+}
+
+void add_cache_option(CLI::App& verb, NetworkOptions& options) {
   verb.add_option(
           "--cache", options.cache,
           "Of the CPU: keep the prepared weights there, for the next start to map; as large "
@@ -74,7 +95,8 @@ void add_policy_options(CLI::App& verb, PolicyOptions& options) {
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::cerr << "pi0: warning: " << warning << '\n';
+  for (const std::string& warning : warnings)
+    std::cerr << "pi0: warning: " << printable(warning) << '\n';
 }
 
 }  // namespace pi0

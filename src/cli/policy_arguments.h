@@ -12,6 +12,8 @@ namespace pi0 {
 
 // A whole number from `least` on; says so in a few words.
 CLI::Validator whole_number(int least);
+// The same for a seed: 0 to 2^64 - 1.
+CLI::Validator seed_number();
 
 // Adds CHECKPOINT.
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
@@ -20,8 +22,11 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 // --action-dims.
 void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
 
-// Adds --device, --dtype, --threads, --cache.
+// Adds --device, --dtype, --threads.
 void add_device_options(CLI::App& verb, NetworkOptions& options);
+
+// Adds --cache, to verbs that load as a robot does.
+void add_cache_option(CLI::App& verb, NetworkOptions& options);
 
 // Adds the options of devices, --tokenizer, --resize, --raw.
 void add_policy_options(CLI::App& verb, PolicyOptions& options);

@@ -15,6 +15,8 @@
 #include "cli/svg.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "policy/options.h"
+#include "policy/pipeline.h"
 
 namespace pi0 {
 namespace {
@@ -54,15 +56,25 @@ void write_run_plot(const RunArguments& arguments, const Policy& policy, const A
   write_plot(arguments.plot, chunk, plot);
 }
 
-// Against the checkpoint, before the long part.
-void require_fitting(const RunArguments& arguments, const Policy& policy,
+// Against the checkpoint, before its weights are prepared. Takes the noise into the arguments.
+void require_fitting(RunArguments& arguments, const Observation& observation,
                      const std::optional<RecordedActions>& other) {
-  if (other && other->dims != policy.info().action_dims) {
+  const Pipeline pipeline(
+      open_checkpoint(arguments.checkpoint, checkpoint_options(arguments.policy)),
+      arguments.policy);
+  const Checkpoint& checkpoint = pipeline.checkpoint();
+  if (const std::optional<NpyArray> noise = read_noise_argument(arguments.observation)) {
+    arguments.sample.noise =
+        fitting_noise(*noise, arguments.observation.noise,
+                      {checkpoint.model.action_horizon, checkpoint.model.action_dim});
+  }
+  if (other && other->dims != checkpoint.action_dims) {
     throw Error(ErrorCode::kInvalidInput, arguments.plot_with.string() + ": " +
                                               std::to_string(other->dims) +
                                               " dimensions, the policy's actions have " +
-                                              std::to_string(policy.info().action_dims));
+                                              std::to_string(checkpoint.action_dims));
   }
+  pipeline.prepare(observation);
 }
 
 int run_policy(RunArguments arguments) {
@@ -71,18 +83,12 @@ int run_policy(RunArguments arguments) {
   if (!arguments.plot.empty()) require_writable(arguments.plot, kPlotExtensions);
   std::optional<RecordedActions> other;
   if (!arguments.plot_with.empty()) other = read_actions(arguments.plot_with);
-  const std::optional<NpyArray> noise = read_noise_argument(arguments.observation);
   const Observation observation = read_observation(arguments.observation);
+  require_fitting(arguments, observation, other);
 
   ProgressLine line;
   arguments.policy.progress = arguments.sample.progress = line.callback();
   const Policy policy = Policy::load(arguments.checkpoint, arguments.policy);
-  const NetworkInfo& network = policy.network().info();
-  if (noise) {
-    arguments.sample.noise = fitting_noise(*noise, arguments.observation.noise,
-                                           {network.action_horizon, network.action_dim});
-  }
-  require_fitting(arguments, policy, other);
   const ActionChunk chunk = policy.infer(observation, arguments.sample);
   line.finish();
 
@@ -110,6 +116,7 @@ void add_run(CLI::App& command, Run& run) {
   add_checkpoint_argument(verb, arguments->checkpoint);
   add_observation_options(verb, arguments->observation);
   add_policy_options(verb, arguments->policy);
+  add_cache_option(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
   add_sample_options(verb, arguments->observation, arguments->sample);
   verb.add_option("--out", arguments->out, "Write the actions: .json, .csv, .npy or .safetensors")

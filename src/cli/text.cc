@@ -95,6 +95,8 @@ std::u32string characters(std::string_view text) {
   return decoded;
 }
 
+std::string printable(std::string_view text) { return to_utf8(characters(text)); }
+
 std::string to_utf8(std::u32string_view characters) {
   std::string text;
   const auto add = [&](char32_t bits) { text += static_cast<char>(bits); };

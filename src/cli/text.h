@@ -10,6 +10,8 @@ namespace pi0 {
 // The characters of `text`. What is not UTF-8 becomes U+FFFD, a control character a space.
 std::u32string characters(std::string_view text);
 std::string to_utf8(std::u32string_view characters);
+// Both: `text` as it may be printed.
+std::string printable(std::string_view text);
 
 // Columns of a terminal: 2 for East Asian wide characters and emoji, 0 for combining marks.
 int display_width(char32_t character);

@@ -118,6 +118,7 @@ void add_verify(CLI::App& command, Run& run) {
       ->required()
       ->type_name("FILE");
   add_policy_options(verb, arguments->policy);
+  add_cache_option(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
   verb.add_option("--tolerance", arguments->verify.tolerance,
                   "Largest difference allowed in fp32, times the stage's largest magnitude where "

@@ -172,7 +172,8 @@ std::string describe(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
   constexpr std::size_t kLongest = 200;  // bytes; a tensor's name fits
-  std::string text = value.dump();
+  // An option's text may be no UTF-8.
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() <= kLongest) return text;
   std::size_t end = kLongest;
   while ((text[end] & 0xc0) == 0x80) --end;  // not within a UTF-8 character

@@ -120,7 +120,9 @@ std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
   if (exact && dims != 0 && size != dims) {
     refuse("state: " + std::to_string(size) + " values, expected " + std::to_string(dims));
   }
-  if (size == 0 || size > checkpoint_.model.state_dim) {
+  // lerobot's pi05 writes the state into the prompt as long as it is; all others pad it.
+  const bool padded = !exact || checkpoint_.model.kind == ModelKind::kPi0;
+  if (size == 0 || (padded && size > checkpoint_.model.state_dim)) {
     refuse("state: " + std::to_string(size) + " values, expected 1 to " +
            std::to_string(checkpoint_.model.state_dim));
   }

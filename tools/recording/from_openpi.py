@@ -45,6 +45,7 @@ class RobotSettings:
     delta_mask: str | None = None  # as in make_bool_mask: "6,-1"; None: no delta actions
     asset: str | None = None  # below assets/; None: the only one
     action_dims: int | None = None  # None: as many as the statistics have
+    action_horizon: int | None = None  # None: as config.json says, or 50
 
 
 @dataclass
@@ -170,7 +171,7 @@ def load(
         paligemma_variant=values.get("paligemma_variant", "gemma_2b"),
         action_expert_variant=values.get("action_expert_variant", "gemma_300m"),
         action_dim=shapes["action_in_proj.weight"][1],
-        action_horizon=values.get("action_horizon", 50),
+        action_horizon=settings.action_horizon or values.get("action_horizon", 50),
         pi05="time_mlp_in.weight" in shapes,
         pytorch_compile_mode=None,
     )
