@@ -84,12 +84,16 @@ std::uint64_t fp32_activations(const ModelConfig& config) {
                         std::uint64_t mlp) { return rows * (4 * width + 4 * heads + 2 * mlp); };
   const GemmaConfig& language = config.language;
   const std::uint64_t heads = std::uint64_t(language.num_heads) * language.head_dim;
+  const std::uint64_t suffix_rows = std::uint64_t(config.action_horizon) + 1;
   const std::uint64_t largest =
-      std::max(layer(vision_rows, config.vision.width, config.vision.width, config.vision.mlp_dim),
-               layer(prefix_rows, language.width, heads, language.mlp_dim));
+      std::max({layer(vision_rows, config.vision.width, config.vision.width, config.vision.mlp_dim),
+                layer(prefix_rows, language.width, heads, language.mlp_dim),
+                layer(suffix_rows, config.expert.width, heads, config.expert.mlp_dim)});
   const std::uint64_t cache =
       2 * prefix_rows * language.depth * language.num_kv_heads * language.head_dim;
-  return 4 * (largest + cache);
+  // Noise, x_t, v_t and what becomes of them.
+  const std::uint64_t chunk = 4 * std::uint64_t(config.action_horizon) * config.action_dim;
+  return 4 * (largest + cache + chunk);
 }
 
 // Of a card, as its policies hold the weights: tiles, projections in their own type.

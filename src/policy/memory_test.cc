@@ -60,5 +60,16 @@ TEST_F(AvailableMemoryTest, OfAControlGroupOfVersion1) {
   EXPECT_EQ(available_memory(root), 4500000000u);
 }
 
+// A chunk's own size counts: a mistyped horizon is refused, and not met in the middle of a call.
+TEST(MemoryNeedTest, OfAChunk) {
+  Checkpoint checkpoint = open_checkpoint(fs::path(PI0_SOURCE_DIR) / "testdata/golden/pi0_tiny");
+  const MemoryNeed before = memory_needs(checkpoint).back();
+  checkpoint.model.action_horizon = 16'000'000;
+  const MemoryNeed after = memory_needs(checkpoint).back();
+  EXPECT_EQ(after.weight_bytes, before.weight_bytes);
+  const std::uint64_t noise = std::uint64_t{4} * 16'000'000 * checkpoint.model.action_dim;
+  EXPECT_GT(after.activation_bytes, before.activation_bytes + 2 * noise);
+}
+
 }  // namespace
 }  // namespace pi0
