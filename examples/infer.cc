@@ -7,6 +7,17 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <stdexcept>
+#include <string>
+
+float number(const char* text) {
+  char* end = nullptr;
+  const float value = std::strtof(text, &end);
+  if (end == text || *end != '\0') {
+    throw std::invalid_argument(std::string("state: ") + text + " is no number");
+  }
+  return value;
+}
 
 int main(int argc, char** argv) {
   if (argc < 6) {
@@ -14,20 +25,19 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const pi0::Policy policy = pi0::Policy::load(argv[1]);
-
     pi0::Observation observation;
     observation.images[argv[2]] = pi0::load_image(argv[3]);
     observation.prompt = argv[4];
-    for (int i = 5; i < argc; ++i) observation.state.push_back(std::strtof(argv[i], nullptr));
+    for (int i = 5; i < argc; ++i) observation.state.push_back(number(argv[i]));
 
+    const pi0::Policy policy = pi0::Policy::load(argv[1]);
     const pi0::ActionChunk chunk = policy.infer(observation);
     for (const std::string& warning : chunk.warnings) std::cerr << "warning: " << warning << '\n';
     for (int step = 0; step < chunk.n_action_steps; ++step) {
       for (const float action : chunk.row(step)) std::cout << action << ' ';
       std::cout << '\n';
     }
-  } catch (const pi0::Error& error) {
+  } catch (const std::exception& error) {  // pi0::Error, which says what was wrong
     std::cerr << "infer: " << error.what() << '\n';
     return 1;
   }
