@@ -120,6 +120,7 @@ def parse_arguments() -> argparse.Namespace:
     robot.add_argument("--delta-mask", help="delta actions: 6,-1 is six yes, one no")
     robot.add_argument("--asset", help="which statistics below assets/")
     robot.add_argument("--action-dims", type=int, help="how many of the actions are the robot's")
+    robot.add_argument("--adapt-to-pi", action="store_true", help="ALOHA, as openpi adapts it")
     robot.add_argument(
         "--action-horizon", type=int, help="steps of a chunk, where no config.json says them"
     )
@@ -156,6 +157,7 @@ def load_policy(arguments: argparse.Namespace) -> RecordedPolicy:
         arguments.asset,
         arguments.action_dims,
         arguments.action_horizon,
+        arguments.adapt_to_pi or None,
     )
     return from_openpi.load(arguments.checkpoint, robot, arguments.tokenizer, arguments.device)
 

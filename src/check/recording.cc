@@ -179,6 +179,12 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
       }
       return value[key].get<int>();
     };
+    if (given("adapt_to_pi")) {
+      if (!value["adapt_to_pi"].is_boolean()) {
+        refuse(here, "adapt_to_pi is " + value["adapt_to_pi"].dump() + ", expected true or false");
+      }
+      description.options.adapt_to_pi = value["adapt_to_pi"].get<bool>();
+    }
     if (given("action_dims")) description.options.action_dims = integer("action_dims");
     if (given("steps")) description.steps = integer("steps");
     descriptions.push_back(std::move(description));

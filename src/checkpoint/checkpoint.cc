@@ -65,6 +65,7 @@ CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) co
   if (!both.asset) both.asset = others.asset;
   if (!both.action_dims) both.action_dims = others.action_dims;
   if (!both.action_horizon) both.action_horizon = others.action_horizon;
+  if (!both.adapt_to_pi) both.adapt_to_pi = others.adapt_to_pi;
   return both;
 }
 

@@ -40,6 +40,8 @@ struct Camera {
 
 enum class PromptFormat { kPi0, kPi05 };
 
+inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
+
 struct Checkpoint {
   std::filesystem::path directory;
   Family family = Family::kLerobot;
@@ -57,6 +59,7 @@ struct Checkpoint {
   Normalization action;
   // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.
   std::vector<bool> relative_actions;
+  bool adapt_to_pi = false;               // openpi: state and actions are ALOHA's; policy/aloha.h
   std::vector<std::string> action_names;  // empty, or one for each of action_dims
   std::string asset;                      // openpi: the id under assets/
   std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed
@@ -72,6 +75,7 @@ struct CheckpointOptions {
   std::optional<std::string> asset = {};
   std::optional<int> action_dims = {};
   std::optional<int> action_horizon = {};
+  std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
   // The network is all that is asked for: statistics are not looked for, nor chosen among.
   bool network_alone = false;
 

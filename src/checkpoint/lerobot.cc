@@ -18,7 +18,8 @@ void refuse_openpi_options(const fs::path& directory, const CheckpointOptions& o
       {options.delta_mask.has_value(), "a delta mask"},
       {options.asset.has_value(), "an asset"},
       {options.action_dims.has_value(), "action dims"},
-      {options.action_horizon.has_value(), "an action horizon"}};
+      {options.action_horizon.has_value(), "an action horizon"},
+      {options.adapt_to_pi.has_value(), "adapt_to_pi"}};
   for (const auto& [is_given, what] : given) {
     if (is_given) {
       fail(directory.string(),

@@ -183,6 +183,18 @@ void read_config(const fs::path& directory, const std::optional<int>& horizon, c
   }
 }
 
+void require_aloha(const Source& source, const Checkpoint& checkpoint) {
+  const auto statistics = static_cast<int>(checkpoint.action.first.size());
+  const int dims = checkpoint.has_statistics ? std::min(statistics, checkpoint.action_dims)
+                                             : checkpoint.action_dims;
+  if (dims != kAlohaDims) {
+    fail(source.where,
+         "adapt_to_pi is of ALOHA's " + std::to_string(kAlohaDims) +
+             " dimensions, but actions have " + std::to_string(dims),
+         source.code);
+  }
+}
+
 ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
                        const std::optional<int>& horizon, const Source& source,
                        std::vector<std::string>& warnings) {
@@ -227,9 +239,15 @@ Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
   if (!options.network_alone) read_statistics(directory, asked.asset, checkpoint);
   checkpoint.state_dims = dims_of(checkpoint.state, model);
   checkpoint.n_action_steps = model.action_horizon;
-  read_action_dims(asked.action_dims, Source(options.action_dims.has_value(), directory),
-                   checkpoint);
+  // AlohaOutputs cuts, whatever statistics are padded to.
+  const bool aloha = asked.adapt_to_pi.value_or(false);
+  read_action_dims(aloha && !asked.action_dims ? kAlohaDims : asked.action_dims,
+                   Source(options.action_dims.has_value(), directory), checkpoint);
   read_delta_mask(asked.delta_mask, Source(options.delta_mask.has_value(), directory), checkpoint);
+  if (aloha) {
+    require_aloha(Source(options.adapt_to_pi.has_value(), directory), checkpoint);
+    checkpoint.adapt_to_pi = true;
+  }
   return checkpoint;
 }
 

@@ -87,10 +87,12 @@ CheckpointOptions parse_pi0_json(const Json& json, const std::string& where) {
       options.action_dims = get_int(json, key, where, std::nullopt, 1, kMaxSize);
     } else if (key == "action_horizon") {
       options.action_horizon = get_int(json, key, where, std::nullopt, 1, kMaxSize);
+    } else if (key == "adapt_to_pi") {
+      options.adapt_to_pi = get_bool(json, key, where, std::nullopt);
     } else {
       fail(where, "unknown key " + describe(key) +
-                      ", expected \"prompt_format\", \"delta_mask\", \"asset\", \"action_dims\" or "
-                      "\"action_horizon\"");
+                      ", expected \"prompt_format\", \"delta_mask\", \"asset\", \"action_dims\", "
+                      "\"action_horizon\" or \"adapt_to_pi\"");
     }
   }
   if (options.delta_mask) {

@@ -143,6 +143,7 @@ void print_surroundings(const Checkpoint& checkpoint) {
     print_line("statistics", "NONE: usable only with --raw");
   }
   print_line("relative", relative_text(checkpoint));
+  if (checkpoint.adapt_to_pi) print_line("adapted", "from ALOHA's joints and grippers, and back");
 }
 
 int run_info(const InfoArguments& arguments) {

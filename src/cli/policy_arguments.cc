@@ -53,6 +53,9 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
   verb.add_option("--action-dims", options.action_dims, "openpi: the robot's action dimensions")
       ->type_name("N")
       ->check(whole_number(1));
+  verb.add_flag("--adapt-to-pi", options.adapt_to_pi,
+                "openpi: ALOHA's joints and grippers become those that π0 was trained with, and "
+                "back, as its adapt_to_pi does (true there unless said)");
   verb.add_option("--action-horizon", options.action_horizon,
                   "openpi: steps of a chunk, where no config.json says them (50 unless said)")
       ->type_name("N")

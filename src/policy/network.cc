@@ -10,7 +10,8 @@ Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
 Network Network::load(const std::filesystem::path& checkpoint, const NetworkOptions& options) {
-  return Network(std::make_unique<Impl>(open_checkpoint(checkpoint, {.network_alone = true}), options));
+  return Network(
+      std::make_unique<Impl>(open_checkpoint(checkpoint, {.network_alone = true}), options));
 }
 
 const NetworkInfo& Network::info() const { return impl_->runner.info(); }

@@ -17,6 +17,7 @@ CheckpointOptions checkpoint_options(const PolicyOptions& options) {
   result.delta_mask = options.delta_mask;
   if (!options.asset.empty()) result.asset = options.asset;
   if (options.action_dims != 0) result.action_dims = options.action_dims;
+  if (options.adapt_to_pi) result.adapt_to_pi = true;
   if (options.action_horizon != 0) result.action_horizon = options.action_horizon;
   return result;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "pi0/error.h"
+#include "policy/aloha.h"
 #include "policy/normalize.h"
 #include "prompt/find_tokenizer.h"
 
@@ -133,11 +134,20 @@ std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
     }
   }
   if (raw_) return {state.begin(), state.end()};
+  if (checkpoint_.adapt_to_pi && size != kAlohaDims) {
+    refuse("state: " + std::to_string(size) + " values, expected " + std::to_string(kAlohaDims) +
+           ", ALOHA's (adapt_to_pi)");
+  }
   if (dims != 0 && size > dims) {
     warnings.push_back("state: " + std::to_string(size) + " values, but statistics for " +
                        std::to_string(dims) + ": the others are not normalised");
   }
-  return normalize(state, checkpoint_.state, checkpoint_.family);
+  return normalize(adapted(state), checkpoint_.state, checkpoint_.family);
+}
+
+std::vector<float> Pipeline::adapted(std::span<const float> state) const {
+  if (checkpoint_.adapt_to_pi) return aloha_state_to_pi(state);
+  return {state.begin(), state.end()};
 }
 
 PreparedObservation Pipeline::prepare(const Observation& observation) const {
@@ -172,6 +182,7 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
                                     std::span<const float> state) const {
   const auto width = static_cast<std::size_t>(checkpoint_.model.action_dim);
   const auto dims = static_cast<std::size_t>(checkpoint_.action_dims);
+  const std::vector<float> origin = raw_ ? std::vector<float>() : adapted(state);
   std::vector<float> actions;
   for (std::size_t row = 0; row * width < model_actions.size(); ++row) {
     const std::span<const float> predicted = model_actions.subspan(row * width, dims);
@@ -181,9 +192,10 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
     }
     std::vector<double> values = unnormalize(predicted, checkpoint_.action, checkpoint_.family);
     const std::vector<bool>& relative = checkpoint_.relative_actions;
-    for (std::size_t i = 0; i < std::min({dims, relative.size(), state.size()}); ++i) {
-      if (relative[i]) values[i] += double{state[i]};
+    for (std::size_t i = 0; i < std::min({dims, relative.size(), origin.size()}); ++i) {
+      if (relative[i]) values[i] += double{origin[i]};
     }
+    if (checkpoint_.adapt_to_pi) aloha_actions_from_pi(values);
     actions.insert(actions.end(), values.begin(), values.end());
   }
   return actions;

@@ -43,6 +43,8 @@ class Pipeline {
                                           std::vector<std::string>& warnings) const;
   std::vector<double> normalise_state(const std::vector<float>& state,
                                       std::vector<std::string>& warnings) const;
+  // As the network was trained with it.
+  std::vector<float> adapted(std::span<const float> state) const;
 
   Checkpoint checkpoint_;
   Tokenizer tokenizer_;

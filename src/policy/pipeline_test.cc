@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/test_support.h"
+#include "files/file.h"
 
 namespace pi0 {
 namespace {
@@ -42,6 +43,58 @@ TEST(PipelineTest, AStateOfTheNetworksIsNoLongerThanIt) {
   EXPECT_NO_THROW(pipeline.prepare(observation_of(pipeline.checkpoint(), 32)));
   expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 33)); },
                ErrorCode::kInvalidInput, {"state: 33 values, expected 1 to 32"});
+}
+
+// testdata/aloha.json: openpi's own AlohaInputs, Normalize, Unnormalize, AbsoluteActions and
+// AlohaOutputs on a state, statistics and a prediction.
+TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
+  const Json truth = read_json(std::filesystem::path(PI0_SOURCE_DIR) / "testdata/aloha.json");
+  EditableCheckpoint edited("openpi_pi0");
+  edited.edit_json("assets/my_robot/norm_stats.json",
+                   [&](Json& json) { json["norm_stats"] = truth["norm_stats"]; });
+  PolicyOptions options;
+  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
+  const auto state = truth["state"].get<std::vector<float>>();
+  std::vector<float> predicted;
+  for (const Json& row : truth["model_actions"]) {
+    for (const Json& value : row) predicted.push_back(value.get<float>());
+  }
+  for (const char* const kind : {"absolute", "delta"}) {
+    Json settings = {{"adapt_to_pi", true}};
+    if (std::string_view(kind) == "delta") settings["delta_mask"] = "6,-1,6,-1";
+    write_file(edited / "pi0.json", settings.dump());
+    const Pipeline pipeline(edited.open(), options);
+    Observation observation = observation_of(pipeline.checkpoint(), 0);
+    observation.state = state;
+    const std::vector<float> normalised = pipeline.prepare(observation).normalised_state;
+    ASSERT_EQ(normalised.size(), 14u);
+    for (std::size_t i = 0; i < 14; ++i) {
+      EXPECT_NEAR(normalised[i], truth["normalised_state"][i].get<float>(), 1e-6) << i;
+    }
+    const std::vector<float> actions = pipeline.finish(predicted, state);
+    ASSERT_EQ(actions.size(), truth[kind].size() * 14);
+    for (std::size_t row = 0; row < truth[kind].size(); ++row) {
+      for (std::size_t i = 0; i < 14; ++i) {
+        EXPECT_NEAR(actions[row * 14 + i], truth[kind][row][i].get<float>(), 1e-6)
+            << kind << ' ' << row << ' ' << i;
+      }
+    }
+    expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 13)); },
+                 ErrorCode::kInvalidInput, {"state: 13 values, expected 14", "adapt_to_pi"});
+  }
+  // Statistics that are padded to the network's width are cut.
+  edited.edit_json("assets/my_robot/norm_stats.json", [](Json& json) {
+    for (auto& [name, statistics] : json["norm_stats"].items()) {
+      while (statistics["mean"].size() < 32) {
+        statistics["mean"].push_back(0.0);
+        statistics["std"].push_back(1.0);
+      }
+    }
+  });
+  EXPECT_EQ(edited.open().action_dims, 14);
+  const EditableCheckpoint other("openpi_pi0");  // a robot of 7 dimensions
+  write_file(other / "pi0.json", R"({"adapt_to_pi": true})");
+  other.expect_refused(ErrorCode::kInvalidCheckpoint, {"pi0.json", "ALOHA's 14", "have 7"});
 }
 
 }  // namespace

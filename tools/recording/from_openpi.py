@@ -22,6 +22,7 @@ from openpi.models.model import IMAGE_KEYS
 from openpi.models.pi0_config import Pi0Config
 from openpi.models.tokenizer import PaligemmaTokenizer
 from openpi.models_pytorch.pi0_pytorch import PI0Pytorch
+from openpi.policies.aloha_policy import AlohaOutputs, _decode_state
 from openpi.policies.policy import Policy
 from openpi.shared import download, normalize
 from torch import Tensor
@@ -46,6 +47,7 @@ class RobotSettings:
     asset: str | None = None  # below assets/; None: the only one
     action_dims: int | None = None  # None: as many as the statistics have
     action_horizon: int | None = None  # None: as config.json says, or 50
+    adapt_to_pi: bool | None = None  # True: ALOHA's joints and grippers become pi0's, and back
 
 
 @dataclass
@@ -59,6 +61,7 @@ class OpenpiPolicy:
     prompt_format: str
     delta_mask: str | None
     action_dims: int
+    adapt_to_pi: bool
     image_size: int
     device: str
 
@@ -76,6 +79,7 @@ class OpenpiPolicy:
             "prompt_format": self.prompt_format,
             "delta_mask": self.delta_mask,
             "action_dims": self.action_dims,
+            "adapt_to_pi": self.adapt_to_pi,
         }
 
     @property
@@ -129,7 +133,9 @@ class OpenpiPolicy:
     def _inputs(self) -> list[Any]:
         """Normalisation, then what ModelTransformFactory makes, as in create_trained_policy."""
         config = self.network.config
+        aloha = [_as_pi_has_it] if self.adapt_to_pi else []
         return [
+            *aloha,
             transforms.Normalize(self.statistics, use_quantiles=config.pi05),
             transforms.ResizeImages(self.image_size, self.image_size),
             transforms.TokenizePrompt(
@@ -147,6 +153,7 @@ class OpenpiPolicy:
             transforms.Unnormalize(self.statistics, use_quantiles=self.network.config.pi05),
             transforms.AbsoluteActions(mask),
             lambda data: {**data, "actions": data["actions"][:, : self.action_dims]},
+            *([AlohaOutputs(adapt_to_pi=True)] if self.adapt_to_pi else []),
         ]
 
 
@@ -191,10 +198,16 @@ def load(
         paligemma,
         settings.prompt_format or ("pi05" if config.pi05 else "pi0"),
         settings.delta_mask,
-        settings.action_dims or len(statistics["actions"].mean),
+        settings.action_dims or (14 if settings.adapt_to_pi else len(statistics["actions"].mean)),
+        bool(settings.adapt_to_pi),
         image_size,
         device,
     )
+
+
+def _as_pi_has_it(data: dict[str, Any]) -> dict[str, Any]:
+    """What AlohaInputs does to a state; its images are here already."""
+    return {**data, "state": _decode_state(data["state"], adapt_to_pi=True)}
 
 
 def _settings(directory: Path, given: RobotSettings) -> RobotSettings:

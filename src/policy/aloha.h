@@ -1,0 +1,21 @@
+// ALOHA's joints and grippers, and those that π0's base model was trained with: what openpi's
+// aloha_policy.py does where `adapt_to_pi` is set, as it is unless said. An arm is six joints in
+// radians and a gripper; there are two.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+
+namespace pi0 {
+
+// A state [14] as the robot gives it, grippers 0 (closed) to 1 along their travel -> as the network
+// was trained, grippers by their angle.
+std::vector<float> aloha_state_to_pi(std::span<const float> state);
+
+// Predicted actions [14], in place: the way back. openpi's gripper commands are no inverse of its
+// gripper states, since the robot takes them in another range.
+void aloha_actions_from_pi(std::span<double> actions);
+
+}  // namespace pi0
