@@ -59,10 +59,10 @@ std::vector<MatrixTimes> time_matrices(const CpuOptions& options,
   std::vector<MatrixTimes> times;
   for (const MatrixShape& shape : shapes) {
     if (progress) progress({"matrices", times.size(), shapes.size()});
-    const double before = measure_peak(own).operations_per_second;
+    const double before = measure_peak(own);
     // A device for each: its weights go with it.
     const double ours = shape.operations() / our_seconds(*make_cpu_device(own), shape);
-    const double peak = std::max(before, measure_peak(own).operations_per_second);
+    const double peak = std::max(before, measure_peak(own));
     times.push_back({shape, ours, ours / peak, {}});
     for (const std::unique_ptr<OtherLibrary>& library : libraries) {
       std::optional<double> rate = library->seconds(shape, own.type, own.threads);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checkpoint/prompt_format.h"
 #include "device/host_tensor.h"
 #include "files/json.h"
 #include "pi0/error.h"
@@ -14,27 +15,16 @@ namespace {
   throw Error(ErrorCode::kInvalidInput, where + ": " + sentence);
 }
 
-template <typename T>
-std::vector<float> widen(std::span<const std::byte> bytes) {
-  std::vector<float> values(bytes.size() / sizeof(T));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    T value;
-    std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    values[i] = static_cast<float>(value);
-  }
-  return values;
-}
-
 RecordedTensor widen(const SafeTensor& tensor, const std::string& where, const std::string& name) {
   RecordedTensor result{tensor.shape, {}};
   if (tensor.dtype == "F32") {
-    result.values = widen<float>(tensor.bytes);
+    result.values = floats_of<float>(tensor.bytes);
   } else if (tensor.dtype == "I32") {
-    result.values = widen<std::int32_t>(tensor.bytes);
+    result.values = floats_of<std::int32_t>(tensor.bytes);
   } else if (tensor.dtype == "I64") {
-    result.values = widen<std::int64_t>(tensor.bytes);
+    result.values = floats_of<std::int64_t>(tensor.bytes);
   } else if (tensor.dtype == "BOOL" || tensor.dtype == "U8") {
-    result.values = widen<std::uint8_t>(tensor.bytes);
+    result.values = floats_of<std::uint8_t>(tensor.bytes);
   } else {
     refuse(where, "tensor " + name + " is " + tensor.dtype +
                       ", expected F32, I32, I64, U8 or BOOL (recordings are made in fp32)");
@@ -165,12 +155,8 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
       return value.contains(key) && !value[key].is_null();
     };
     if (given("prompt_format")) {
-      const std::string format = text_of(value["prompt_format"], here);
-      if (format != "pi0" && format != "pi05") {
-        refuse(here, "prompt_format is " + format + ", expected pi0 or pi05");
-      }
-      description.options.prompt_format =
-          format == "pi0" ? PromptFormat::kPi0 : PromptFormat::kPi05;
+      description.options.prompt_format = parse_prompt_format(text_of(value["prompt_format"], here),
+                                                              here, ErrorCode::kInvalidInput);
     }
     if (given("delta_mask")) description.options.delta_mask = text_of(value["delta_mask"], here);
     const auto integer = [&](const char* key) {

@@ -17,13 +17,6 @@ constexpr const char* kAction = "action";
 constexpr int kMaxCameras = 64;
 constexpr int kMaxImageSize = 1 << 14;  // its square, the number of patches at most, is an int
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-  }
-  return text;
-}
-
 ModelKind read_kind(const Json& config, const std::string& where) {
   const std::string type = get_string(config, "type", where, std::nullopt);
   if (type == "pi0") return ModelKind::kPi0;

@@ -12,27 +12,15 @@
 namespace pi0 {
 namespace {
 
-// Of a dtype whose value is made from `Bits` by `convert`.
-template <typename Bits, typename Convert>
-std::vector<double> values_of(std::span<const std::byte> bytes, Convert convert) {
-  std::vector<double> values(bytes.size() / sizeof(Bits));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    Bits bits;
-    std::memcpy(&bits, bytes.data() + i * sizeof bits, sizeof bits);
-    values[i] = convert(bits);
-  }
-  return values;
-}
-
 // lerobot converts all of them to float32, whatever they were saved as.
 std::vector<double> read_values(const SafeTensor& tensor, const std::string& name,
                                 const std::string& where) {
-  if (tensor.dtype == "F32") return values_of<float>(tensor.bytes, [](float x) { return x; });
-  if (tensor.dtype == "F64") {
-    return values_of<double>(tensor.bytes, [](double x) { return static_cast<float>(x); });
-  }
-  if (tensor.dtype == "F16") return values_of<std::uint16_t>(tensor.bytes, f16_to_float);
-  if (tensor.dtype == "BF16") return values_of<std::uint16_t>(tensor.bytes, bf16_to_float);
+  const std::span<const std::byte> bytes = tensor.bytes;
+  const auto narrowed = [](auto x) { return static_cast<float>(x); };
+  if (tensor.dtype == "F32") return converted<float, double>(bytes, narrowed);
+  if (tensor.dtype == "F64") return converted<double, double>(bytes, narrowed);
+  if (tensor.dtype == "F16") return converted<std::uint16_t, double>(bytes, f16_to_float);
+  if (tensor.dtype == "BF16") return converted<std::uint16_t, double>(bytes, bf16_to_float);
   fail(where, name + " is of type " + tensor.dtype + ", expected F32, F64, F16 or BF16");
 }
 

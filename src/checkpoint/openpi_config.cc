@@ -72,8 +72,8 @@ CheckpointOptions parse_pi0_json(const Json& json, const std::string& where) {
   CheckpointOptions options;
   for (const auto& [key, value] : json.items()) {
     if (key == "prompt_format") {
-      options.prompt_format =
-          parse_prompt_format(get_string(json, key, where, std::nullopt), where);
+      options.prompt_format = parse_prompt_format(get_string(json, key, where, std::nullopt), where,
+                                                  ErrorCode::kInvalidCheckpoint);
     } else if (key == "delta_mask" && value.is_array()) {
       const auto counts = find_ints(json, key, where, -kMaxMaskDims, kMaxMaskDims);
       std::vector<std::string> texts;

@@ -5,10 +5,11 @@
 
 namespace pi0 {
 
-PromptFormat parse_prompt_format(const std::string& text, const std::string& where) {
+PromptFormat parse_prompt_format(const std::string& text, const std::string& where,
+                                 ErrorCode code) {
   if (text == "pi0") return PromptFormat::kPi0;
   if (text == "pi05") return PromptFormat::kPi05;
-  fail(where, "the prompt format is " + describe(text) + ", expected \"pi0\" or \"pi05\"");
+  fail(where, "the prompt format is " + describe(text) + ", expected \"pi0\" or \"pi05\"", code);
 }
 
 PromptFormat choose_prompt_format(ModelKind kind, const std::optional<PromptFormat>& asked,

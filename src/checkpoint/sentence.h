@@ -1,4 +1,4 @@
-// The parts that the errors of this room are put together from.
+// What the sources of this room share: small texts, and the parts of their errors.
 #pragma once
 
 #include <string>
@@ -12,6 +12,14 @@ namespace pi0 {
 [[noreturn]] inline void fail(const std::string& where, const std::string& sentence,
                               ErrorCode code = ErrorCode::kInvalidCheckpoint) {
   throw Error(code, where + ": " + sentence);
+}
+
+// ASCII letters.
+inline std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  }
+  return text;
 }
 
 // "a, b, c and 7 more", `most` of them named.

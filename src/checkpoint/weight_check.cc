@@ -15,13 +15,6 @@ std::optional<DType> weight_type(const std::string& dtype) {
   return std::nullopt;
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-  }
-  return text;
-}
-
 const WeightFiles::Located* locate(const WeightFiles& files, const std::string& name) {
   return name == kEmbedTokens ? files.find_embedding() : files.find(name);
 }

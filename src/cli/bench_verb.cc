@@ -1,5 +1,4 @@
 // pi0 bench: how long does a call take?
-#include <chrono>
 #include <iostream>
 #include <memory>
 
@@ -12,6 +11,7 @@
 #include "cli/svg.h"
 #include "cli/verbs.h"
 #include "device/cpu/peak.h"
+#include "model/stopwatch.h"
 
 namespace pi0 {
 namespace {
@@ -33,21 +33,21 @@ struct Measured : BenchOther {
 Measured measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
                  BenchOptions options) {
   network.progress = options.progress;
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   Runner runner(checkpoint, network);
-  const std::chrono::duration<double, std::milli> load = std::chrono::steady_clock::now() - start;
+  const double load_ms = watch.elapsed_ms();
   print_warnings(runner.info().warnings);
   Measured measured;
   if (const std::optional<CpuOptions>& cpu = runner.cpu()) {
     measured.cpu = {cpu::name_of(cpu->isa), name_of(cpu->type), cpu->threads,
-                    measure_peak(*cpu).instruction};
+                    peak_instruction(*cpu)};
     measured.options = cpu;
     measured.options->memory = nullptr;
-    options.peak = [cpu] { return measure_peak(*cpu).operations_per_second; };
+    options.peak = [cpu] { return measure_peak(*cpu); };
   }
   measured.device = runner.device();
   measured.result = bench(runner, checkpoint.model, call, options);
-  measured.result.load_ms = load.count();
+  measured.result.load_ms = load_ms;
   return measured;
 }
 

@@ -125,17 +125,6 @@ RecordedActions from_npy(const std::filesystem::path& path) {
   return actions;
 }
 
-template <typename T>
-std::vector<float> floats_of(std::span<const std::byte> bytes) {
-  std::vector<float> values(bytes.size() / sizeof(T));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    T value;  // a tensor's bytes need not be aligned
-    std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    values[i] = static_cast<float>(value);
-  }
-  return values;
-}
-
 RecordedActions from_safetensors(const std::filesystem::path& path) {
   const std::string where = path.string();
   const SafeTensors file = SafeTensors::open(path);

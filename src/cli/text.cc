@@ -4,42 +4,14 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <cstdint>
+
+#include "files/utf8.h"
 
 namespace pi0 {
 namespace {
 
 constexpr char32_t kReplacement = U'\uFFFD';
 constexpr char32_t kEllipsis = U'…';
-
-// The first character of `text`, which is not empty; takes it off. A byte that begins no valid
-// sequence (RFC 3629: nor overlong, a surrogate, or beyond U+10FFFF) is taken off alone.
-char32_t take_character(std::string_view& text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = byte(0);
-  const std::size_t size = first < 0x80   ? 1
-                           : first < 0xC2 ? 0
-                           : first < 0xE0 ? 2
-                           : first < 0xF0 ? 3
-                           : first < 0xF5 ? 4
-                                          : 0;
-  if (size == 0 || text.size() < size) {
-    text.remove_prefix(1);
-    return kReplacement;
-  }
-  constexpr std::array<std::uint8_t, 5> kFirstBits = {0, 0x7F, 0x1F, 0x0F, 0x07};
-  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-  char32_t character = first & kFirstBits[size];
-  bool valid = true;
-  for (std::size_t i = 1; i < size; ++i) {
-    valid = valid && (byte(i) & 0xC0) == 0x80;
-    character = (character << 6) | (byte(i) & 0x3Fu);
-  }
-  valid = valid && character >= kSmallest[size] && character <= 0x10FFFF &&
-          (character < 0xD800 || character > 0xDFFF);
-  text.remove_prefix(valid ? size : 1);
-  return valid ? character : kReplacement;
-}
 
 bool is_control(char32_t character) {
   return character < 0x20 || (character >= 0x7F && character < 0xA0) ||
@@ -88,9 +60,10 @@ std::string formatted(double value, std::chars_format format, int decimals) {
 
 std::u32string characters(std::string_view text) {
   std::u32string decoded;
-  while (!text.empty()) {
-    const char32_t character = take_character(text);
-    decoded += is_control(character) ? U' ' : character;
+  while (!text.empty()) {  // a byte that begins no character is taken off alone
+    const Character character = read_character(text).value_or(Character{kReplacement, 1});
+    decoded += is_control(character.code_point) ? U' ' : character.code_point;
+    text.remove_prefix(character.length);
   }
   return decoded;
 }

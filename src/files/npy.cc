@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "files/file.h"
+#include "files/shape_text.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -21,15 +22,6 @@ constexpr std::size_t kMaxDimensions = 64;  // NumPy 2's own limit (NPY_MAXDIMS)
 
 [[noreturn]] void fail(const std::string& where, const std::string& what) {
   throw Error(ErrorCode::kInvalidInput, where + ": " + what);
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += std::to_string(shape[i]);
-  }
-  return text + "]";
 }
 
 // How one element lies in the file.

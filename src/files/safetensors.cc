@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "files/json.h"
+#include "files/shape_text.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -35,14 +36,6 @@ std::size_t element_size(const std::string& dtype) {
   };
   const auto found = sizes.find(dtype);
   return found == sizes.end() ? 0 : found->second;
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
 }
 
 // Bytes of a tensor; std::nullopt when 64 bits do not hold them.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -50,6 +51,22 @@ class SafeTensors {
   std::map<std::string, std::string> metadata_;
   std::shared_ptr<const void> owner_;
 };
+
+// A tensor's values of type T, each made into an Out by `convert`; its bytes need not be aligned.
+template <typename T, typename Out, typename Convert>
+std::vector<Out> converted(std::span<const std::byte> bytes, const Convert& convert) {
+  std::vector<Out> values(bytes.size() / sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+    values[i] = convert(value);
+  }
+  return values;
+}
+template <typename T>
+std::vector<float> floats_of(std::span<const std::byte> bytes) {
+  return converted<T, float>(bytes, [](T value) { return static_cast<float>(value); });
+}
 
 // A tensor to write; `bytes` are little-endian and row-major.
 struct TensorToWrite {

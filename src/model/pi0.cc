@@ -1,26 +1,11 @@
 #include "model/pi0.h"
 
-#include <chrono>
 #include <cmath>
 #include <utility>
 
+#include "model/stopwatch.h"
+
 namespace pi0 {
-namespace {
-
-class Stopwatch {
- public:
-  double lap_ms() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double, std::milli> lap = now - start_;
-    start_ = now;
-    return lap.count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
 
 Pi0::Pi0(const ModelConfig& config, std::shared_ptr<const WeightSource> source,
          std::unique_ptr<Device> device, const std::function<void(int)>& progress)

@@ -1,18 +1,14 @@
 #include "policy/options.h"
 
-#include "pi0/error.h"
+#include "checkpoint/prompt_format.h"
 
 namespace pi0 {
 
 CheckpointOptions checkpoint_options(const PolicyOptions& options) {
   CheckpointOptions result;
-  if (options.prompt_format == "pi0") {
-    result.prompt_format = PromptFormat::kPi0;
-  } else if (options.prompt_format == "pi05") {
-    result.prompt_format = PromptFormat::kPi05;
-  } else if (!options.prompt_format.empty()) {
-    throw Error(ErrorCode::kInvalidInput,
-                "prompt_format is " + options.prompt_format + ", expected pi0 or pi05");
+  if (!options.prompt_format.empty()) {
+    result.prompt_format =
+        parse_prompt_format(options.prompt_format, "options", ErrorCode::kInvalidInput);
   }
   result.delta_mask = options.delta_mask;
   if (!options.asset.empty()) result.asset = options.asset;

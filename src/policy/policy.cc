@@ -1,7 +1,6 @@
 #include "pi0/policy.h"
 
-#include <chrono>
-
+#include "model/stopwatch.h"
 #include "policy/network_impl.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
@@ -50,13 +49,11 @@ struct Policy::Impl {
                                  const std::function<SampleOptions(std::size_t)>& options) const {
     std::vector<ActionChunk> chunks(observations.size());
     const auto prepare = [&](std::size_t i) {
-      const auto start = std::chrono::steady_clock::now();
+      const Stopwatch watch;
       PreparedObservation prepared = pipeline.prepare(observations[i]);
       chunks[i].warnings = std::move(prepared.warnings);
       NetworkCall call{std::move(prepared.input), options(i)};
-      const std::chrono::duration<double, std::milli> spent =
-          std::chrono::steady_clock::now() - start;
-      chunks[i].timing.preprocess_ms = spent.count();
+      chunks[i].timing.preprocess_ms = watch.elapsed_ms();
       return call;
     };
     const auto finish = [&](std::size_t i, const std::vector<float>& actions, Timing timing) {

@@ -1,25 +1,14 @@
 #include "policy/runner.h"
 
-#include <chrono>
 #include <cmath>
 
+#include "model/stopwatch.h"
 #include "pi0/error.h"
 #include "policy/memory.h"
 #include "policy/noise.h"
 
 namespace pi0 {
 namespace {
-
-class Stopwatch {
- public:
-  double elapsed_ms() const {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_)
-        .count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 constexpr int kMaxSteps = 10000;  // far above any use; keeps a mistyped number from hanging
 

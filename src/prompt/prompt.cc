@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "files/utf8.h"
 #include "pi0/error.h"
 #include "prompt/python_text.h"
-#include "prompt/utf8.h"
 
 namespace pi0 {
 namespace {

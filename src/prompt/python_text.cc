@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "prompt/utf8.h"
+#include "files/utf8.h"
 
 namespace pi0 {
 namespace {

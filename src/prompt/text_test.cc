@@ -4,8 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "files/utf8.h"
 #include "prompt/python_text.h"
-#include "prompt/utf8.h"
 
 namespace pi0 {
 namespace {

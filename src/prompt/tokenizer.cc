@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "files/file.h"
+#include "files/utf8.h"
 #include "pi0/error.h"
 #include "prompt/bpe_model.h"
 #include "prompt/sentencepiece_model.h"
 #include "prompt/tokenizer_json.h"
-#include "prompt/utf8.h"
 
 namespace pi0 {
 

@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "files/json.h"
+#include "files/utf8.h"
 #include "pi0/error.h"
-#include "prompt/utf8.h"
 
 namespace pi0 {
 namespace {

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <string>
 #include <thread>
 
 #include "device/cpu/thread_pool.h"
@@ -31,7 +33,8 @@ class CoresTest : public testing::Test {
   }
 
  private:
-  const fs::path root_ = fs::path(testing::TempDir()) / "pi0_cores_test";
+  const fs::path root_ =
+      fs::path(testing::TempDir()) / ("pi0_cores_test_" + std::to_string(getpid()));
 };
 
 TEST_F(CoresTest, OfThisMachine) {

@@ -20,7 +20,11 @@ double seconds(cpu::ThreadPool& pool, const cpu::MultiplyKernel& kernel, std::in
 
 }  // namespace
 
-CpuPeak measure_peak(const CpuOptions& options) {
+std::string peak_instruction(const CpuOptions& options) {
+  return cpu::kernel_table(options.type, options.isa).layers->name;
+}
+
+double measure_peak(const CpuOptions& options) {
   constexpr double kReading = 0.02;  // seconds
   constexpr int kReadings = 5;
   const cpu::MultiplyKernel& kernel = *cpu::kernel_table(options.type, options.isa).layers;
@@ -29,8 +33,7 @@ CpuPeak measure_peak(const CpuOptions& options) {
   while (seconds(*pool, kernel, times) < kReading / 2) times *= 2;
   double best = seconds(*pool, kernel, times);
   for (int i = 1; i < kReadings; ++i) best = std::min(best, seconds(*pool, kernel, times));
-  const double operations = static_cast<double>(times) * pool->size() * kernel.peak_operations;
-  return {kernel.name, operations / best};
+  return static_cast<double>(times) * pool->size() * kernel.peak_operations / best;
 }
 
 }  // namespace pi0

@@ -5,13 +5,11 @@
 
 namespace pi0 {
 
-struct CpuPeak {
-  std::string instruction;           // "vdpbf16ps"
-  double operations_per_second = 0;  // a multiply-add is two; all threads at once
-};
+// Of the kernel that multiplies the layers: "vdpbf16ps".
+std::string peak_instruction(const CpuOptions& options);
 
-// Of the kernel that multiplies the layers. Takes about a tenth of a second; the best of several
-// readings, since the machine may have other work.
-CpuPeak measure_peak(const CpuOptions& options);
+// Its operations a second, on all threads at once; a multiply-add is two. Takes about a tenth of a
+// second; the best of several readings, since the machine may have other work.
+double measure_peak(const CpuOptions& options);
 
 }  // namespace pi0

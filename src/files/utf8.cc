@@ -1,4 +1,4 @@
-#include "prompt/utf8.h"
+#include "files/utf8.h"
 
 namespace pi0 {
 namespace {
@@ -33,13 +33,19 @@ bool is_well_formed(std::string_view character) {
 
 }  // namespace
 
+std::optional<Character> read_character(std::string_view text) {
+  const std::size_t length = length_of(static_cast<unsigned char>(text[0]));
+  if (length == 0 || length > text.size() || !is_well_formed(text.substr(0, length))) {
+    return std::nullopt;
+  }
+  return Character{decode(text.substr(0, length)), length};
+}
+
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = length_of(static_cast<unsigned char>(text[i]));
-    if (length == 0 || length > text.size() - i || !is_well_formed(text.substr(i, length))) {
-      return i;
-    }
-    i += length;
+    const std::optional<Character> character = read_character(text.substr(i));
+    if (!character) return i;
+    i += character->length;
   }
   return std::nullopt;
 }
