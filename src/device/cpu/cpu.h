@@ -25,7 +25,7 @@ struct CpuOptions {
   cpu::Isa isa = cpu::Isa::kPortable;
   int threads = 1;
   std::shared_ptr<PreparedMemory> memory;              // of the weights; null: its own
-  std::shared_ptr<cpu::BufferPool> buffers = nullptr;  // of activations; null: its own
+  std::shared_ptr<cpu::BufferPool> buffers = nullptr;  // of activations, for tests; null: its own
 };
 
 // Results do not depend on the number of threads.
