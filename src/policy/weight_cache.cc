@@ -291,8 +291,8 @@ class FileCache final : public WeightCache {
   }
 
   bool is_partial(const Descriptor& file) const {
-    struct stat opened {
-    }, named{};
+    struct stat opened {};
+    struct stat named {};
     return ::fstat(file.get(), &opened) == 0 && ::stat(partial_.c_str(), &named) == 0 &&
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
   }

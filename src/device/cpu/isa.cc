@@ -125,8 +125,9 @@ Isa choose_isa() {
     const std::optional<Isa> isa = isa_named(forced);
     if (isa && is_supported(*isa)) return *isa;
     std::string here;
-    for (const Isa one : supported_isas())
+    for (const Isa one : supported_isas()) {
       here += (here.empty() ? "" : ", ") + std::string(name_of(one));
+    }
     throw Error(ErrorCode::kUnsupported,
                 std::string("PI0_CPU_ISA is ") + forced +
                     (isa ? ", which this machine does not run" : ", which is no instruction set") +
