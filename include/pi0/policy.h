@@ -49,12 +49,11 @@ struct PolicyInfo {
   std::string kind;    // "pi0" or "pi05"
   std::string family;  // "lerobot" or "openpi"
   std::vector<CameraInfo> cameras;
-  int state_dims = 0;        // the robot's own; 0: the checkpoint does not say, any up to state_dim
-  int action_dims = 0;       // the robot's own
-  bool adapt_to_pi = false;  // openpi's ALOHA: joints and grippers as π0 has them
-  int action_horizon = 0;    // rows of a chunk
-  int n_action_steps = 0;    // how many of them the checkpoint's robot executes
-  int num_steps = 0;         // Euler steps
+  int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
+  int action_dims = 0;     // the robot's own
+  int action_horizon = 0;  // rows of a chunk
+  int n_action_steps = 0;  // how many of them the checkpoint's robot executes
+  int num_steps = 0;       // Euler steps
   std::vector<std::string> action_names;  // one a dimension
   std::vector<std::string> warnings;      // what is legal but worth saying about the checkpoint
 };
