@@ -90,9 +90,7 @@ class CpuTest : public testing::TestWithParam<IsaAndType> {
                              .memory = nullptr,
                              .buffers = std::move(buffers)};
     if (!in_software()) return make_cpu_device(options);
-    cpu::KernelTable table = cpu::kernel_table(type(), isa());
-    table.rows = cpu::kernel_table(type(), cpu::Isa::kPortable).rows;  // which every machine runs
-    return cpu::make_cpu_device(options, table);
+    return cpu::make_cpu_device(options, cpu::amx_in_software(type()));
   }
 
   struct Both {

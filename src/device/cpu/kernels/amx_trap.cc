@@ -230,3 +230,9 @@ bool emulate_amx() {
 #else
 bool pi0::cpu::emulate_amx() { return false; }
 #endif
+
+pi0::cpu::KernelTable pi0::cpu::amx_in_software(CpuType type) {
+  KernelTable table = kernel_table(type, Isa::kAmx);
+  table.rows = kernel_table(type, Isa::kPortable).rows;
+  return table;
+}

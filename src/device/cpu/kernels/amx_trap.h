@@ -2,6 +2,8 @@
 // compiled, trap there, and what they trap to does their work.
 #pragma once
 
+#include "device/cpu/kernel_table.h"
+
 namespace pi0::cpu {
 
 // From now on in this process, on every thread, what traps as an unknown instruction is carried out
@@ -10,5 +12,8 @@ namespace pi0::cpu {
 // with a sentence. May be called again. False where the processor has other instructions
 // altogether.
 bool emulate_amx();
+
+// The AMX kernels of `type` with rows that every machine runs.
+KernelTable amx_in_software(CpuType type);
 
 }  // namespace pi0::cpu
