@@ -10,8 +10,8 @@
 #include "check/golden_testing.h"
 #include "check/random_input.h"
 #include "check/verify.h"
+#include "device/cpu/amx_testing.h"
 #include "device/cpu/isa.h"
-#include "device/cpu/kernels/amx_trap.h"
 
 namespace pi0 {
 namespace {

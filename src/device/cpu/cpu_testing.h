@@ -12,9 +12,9 @@
 #include <tuple>
 #include <vector>
 
+#include "device/cpu/amx_testing.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/kernel_table.h"
-#include "device/cpu/kernels/amx_trap.h"
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 

@@ -11,8 +11,8 @@
 #include <random>
 #include <vector>
 
+#include "device/cpu/amx_testing.h"
 #include "device/cpu/isa.h"
-#include "device/cpu/kernels/amx_trap.h"
 #include "device/host_tensor.h"
 
 namespace pi0::cpu {

@@ -1,4 +1,4 @@
-#include "device/cpu/kernels/amx_trap.h"
+#include "device/cpu/amx_testing.h"
 
 #if defined(__x86_64__)
 #include <ucontext.h>
