@@ -8,16 +8,15 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 namespace pi0::cpu {
 namespace {
 
 [[noreturn]] void stop(const char* sentence) {
-  constexpr char kWho[] = "AMX in software: ";
-  ssize_t ignored = ::write(STDERR_FILENO, kWho, sizeof kWho - 1);
-  ignored = ::write(STDERR_FILENO, sentence, std::strlen(sentence));
-  ignored = ::write(STDERR_FILENO, "\n", 1);
-  (void)ignored;
+  for (const char* const text : {"AMX in software: ", sentence, "\n"}) {
+    if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
+  }
   std::abort();
 }
 
