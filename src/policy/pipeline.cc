@@ -146,7 +146,7 @@ std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
 }
 
 std::vector<float> Pipeline::adapted(std::span<const float> state) const {
-  if (checkpoint_.adapt_to_pi) return aloha_state_to_pi(state);
+  if (checkpoint_.adapt_to_pi && !state.empty()) return aloha_state_to_pi(state);
   return {state.begin(), state.end()};
 }
 

@@ -43,7 +43,7 @@ class Pipeline {
                                           std::vector<std::string>& warnings) const;
   std::vector<double> normalise_state(const std::vector<float>& state,
                                       std::vector<std::string>& warnings) const;
-  // As the network was trained with it.
+  // As the network was trained with it; none of none.
   std::vector<float> adapted(std::span<const float> state) const;
 
   Checkpoint checkpoint_;

@@ -82,6 +82,16 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
     expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 13)); },
                  ErrorCode::kInvalidInput, {"state: 13 values, expected 14", "adapt_to_pi"});
   }
+  // A network that is not told the state need not be given it.
+  EditableCheckpoint untold("openpi_pi05");
+  untold.edit_json("assets/droid/norm_stats.json", [](Json& json) {
+    json["norm_stats"]["actions"]["q01"] = std::vector<double>(14, -1.0);
+    json["norm_stats"]["actions"]["q99"] = std::vector<double>(14, 1.0);
+  });
+  write_file(untold / "pi0.json", R"({"adapt_to_pi": true, "prompt_format": "pi0"})");
+  const Pipeline pipeline(untold.open(), options);
+  EXPECT_TRUE(pipeline.prepare(observation_of(pipeline.checkpoint(), 0)).normalised_state.empty());
+  EXPECT_EQ(pipeline.finish(std::vector<float>(32, 0.5f), {}).size(), 14u);
   // Statistics that are padded to the network's width are cut.
   edited.edit_json("assets/my_robot/norm_stats.json", [](Json& json) {
     for (auto& [name, statistics] : json["norm_stats"].items()) {
