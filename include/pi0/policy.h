@@ -97,6 +97,7 @@ class Policy {
                                  const SampleOptions& options = {}) const;
 
  private:
+  friend struct PolicyLoader;
   struct Impl;
   explicit Policy(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -15,8 +15,7 @@
 #include "cli/svg.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "policy/options.h"
-#include "policy/pipeline.h"
+#include "policy/policy_loader.h"
 
 namespace pi0 {
 namespace {
@@ -57,11 +56,8 @@ void write_run_plot(const RunArguments& arguments, const Policy& policy, const A
 }
 
 // Against the checkpoint, before its weights are prepared. Takes the noise into the arguments.
-void require_fitting(RunArguments& arguments, const Observation& observation,
-                     const std::optional<RecordedActions>& other) {
-  const Pipeline pipeline(
-      open_checkpoint(arguments.checkpoint, checkpoint_options(arguments.policy)),
-      arguments.policy);
+void require_fitting(RunArguments& arguments, const Pipeline& pipeline,
+                     const Observation& observation, const std::optional<RecordedActions>& other) {
   const Checkpoint& checkpoint = pipeline.checkpoint();
   if (const std::optional<NpyArray> noise = read_noise_argument(arguments.observation)) {
     arguments.sample.noise =
@@ -84,11 +80,12 @@ int run_policy(RunArguments arguments) {
   std::optional<RecordedActions> other;
   if (!arguments.plot_with.empty()) other = read_actions(arguments.plot_with);
   const Observation observation = read_observation(arguments.observation);
-  require_fitting(arguments, observation, other);
+  Pipeline pipeline = PolicyLoader::pipeline(arguments.checkpoint, arguments.policy);
+  require_fitting(arguments, pipeline, observation, other);
 
   ProgressLine line;
   arguments.policy.progress = arguments.sample.progress = line.callback();
-  const Policy policy = Policy::load(arguments.checkpoint, arguments.policy);
+  const Policy policy = PolicyLoader::load(std::move(pipeline), arguments.policy);
   const ActionChunk chunk = policy.infer(observation, arguments.sample);
   line.finish();
 

@@ -3,7 +3,7 @@
 #include "model/stopwatch.h"
 #include "policy/network_impl.h"
 #include "policy/options.h"
-#include "policy/pipeline.h"
+#include "policy/policy_loader.h"
 
 namespace pi0 {
 namespace {
@@ -36,9 +36,8 @@ PolicyInfo describe(const Checkpoint& checkpoint) {
 }  // namespace
 
 struct Policy::Impl {
-  // The pipeline first: what it refuses is found before weights are prepared.
-  Impl(const std::filesystem::path& directory, const PolicyOptions& options)
-      : pipeline(open_checkpoint(directory, checkpoint_options(options)), options),
+  Impl(Pipeline made, const PolicyOptions& options)
+      : pipeline(std::move(made)),
         info(describe(pipeline.checkpoint())),
         network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {
     const std::vector<std::string>& of_network = network.info().warnings;
@@ -81,8 +80,18 @@ Policy::Policy(Policy&&) noexcept = default;
 Policy& Policy::operator=(Policy&&) noexcept = default;
 Policy::~Policy() = default;
 
+Pipeline PolicyLoader::pipeline(const std::filesystem::path& checkpoint,
+                                const PolicyOptions& options) {
+  return Pipeline(open_checkpoint(checkpoint, checkpoint_options(options)), options);
+}
+
+Policy PolicyLoader::load(Pipeline pipeline, const PolicyOptions& options) {
+  return Policy(std::make_unique<Policy::Impl>(std::move(pipeline), options));
+}
+
+// The pipeline first: what it refuses is found before weights are prepared.
 Policy Policy::load(const std::filesystem::path& checkpoint, const PolicyOptions& options) {
-  return Policy(std::make_unique<Impl>(checkpoint, options));
+  return PolicyLoader::load(PolicyLoader::pipeline(checkpoint, options), options);
 }
 
 const PolicyInfo& Policy::info() const { return impl_->info; }
