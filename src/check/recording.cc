@@ -1,7 +1,6 @@
 #include "check/recording.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "checkpoint/prompt_format.h"
 #include "device/host_tensor.h"

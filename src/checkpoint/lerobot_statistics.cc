@@ -2,7 +2,6 @@
 // processor/normalize_processor.py looks them up and broadcasts them.
 
 #include <algorithm>
-#include <cstring>
 
 #include "checkpoint/lerobot_processors.h"
 #include "checkpoint/normalization.h"

@@ -291,12 +291,14 @@ TEST(OpenpiOptions, OneSourceBeforeAnother) {
   second.delta_mask = "1";
   second.action_dims = 2;
   second.action_horizon = 3;
+  second.adapt_to_pi = true;
   const CheckpointOptions both = first.or_else(second);
   EXPECT_EQ(both.asset, "first");
   EXPECT_EQ(both.prompt_format, PromptFormat::kPi05);
   EXPECT_EQ(both.delta_mask, "1");
   EXPECT_EQ(both.action_dims, 2);
   EXPECT_EQ(both.action_horizon, 3);
+  EXPECT_EQ(both.adapt_to_pi, true);
 }
 
 TEST(OpenpiOptions, DeltaMask) {

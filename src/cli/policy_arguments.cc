@@ -7,29 +7,27 @@
 
 namespace pi0 {
 
-CLI::Validator whole_number(int least) {
+namespace {
+
+// A whole number that `Number` holds; `range` is how an error goes on.
+template <typename Number>
+CLI::Validator number_from(Number least, const std::string& range) {
   return CLI::Validator(
-      [least](const std::string& text) -> std::string {
-        int value = 0;
+      [least, range](const std::string& text) -> std::string {
+        Number value = 0;
         const char* const end = text.data() + text.size();
         const auto [stop, error] = std::from_chars(text.data(), end, value);
         if (error == std::errc() && stop == end && value >= least) return {};
-        return text + " is not a whole number from " + std::to_string(least) + " on";
+        return text + " is not a whole number from " + range;
       },
       "");
 }
 
-CLI::Validator seed_number() {
-  return CLI::Validator(
-      [](const std::string& text) -> std::string {
-        std::uint64_t value = 0;
-        const char* const end = text.data() + text.size();
-        const auto [stop, error] = std::from_chars(text.data(), end, value);
-        if (error == std::errc() && stop == end) return {};
-        return text + " is not a whole number from 0 to 18446744073709551615";
-      },
-      "");
-}
+}  // namespace
+
+CLI::Validator whole_number(int least) { return number_from(least, std::to_string(least) + " on"); }
+
+CLI::Validator seed_number() { return number_from(std::uint64_t{0}, "0 to 18446744073709551615"); }
 
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) {
   verb.add_option("CHECKPOINT", checkpoint,
@@ -98,8 +96,9 @@ void add_policy_options(CLI::App& verb, PolicyOptions& options) {
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings)
+  for (const std::string& warning : warnings) {
     std::cerr << "pi0: warning: " << printable(warning) << '\n';
+  }
 }
 
 }  // namespace pi0

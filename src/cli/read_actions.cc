@@ -1,6 +1,5 @@
 // The reading half of cli/action_files.h.
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <utility>
 

@@ -133,9 +133,8 @@ class OpenpiPolicy:
     def _inputs(self) -> list[Any]:
         """Normalisation, then what ModelTransformFactory makes, as in create_trained_policy."""
         config = self.network.config
-        aloha = [_as_pi_has_it] if self.adapt_to_pi else []
         return [
-            *aloha,
+            *([_as_pi_has_it] if self.adapt_to_pi else []),
             transforms.Normalize(self.statistics, use_quantiles=config.pi05),
             transforms.ResizeImages(self.image_size, self.image_size),
             transforms.TokenizePrompt(

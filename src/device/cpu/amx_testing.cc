@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <iostream>
 
 namespace pi0::cpu {
 namespace {
@@ -222,6 +223,7 @@ bool emulate_amx() {
   action.sa_sigaction = on_trap;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   require(sigaction(SIGILL, &action, nullptr) == 0, "no handler can be set");
+  std::cout << "amx: in software, this machine has none\n";
   return true;
 }
 

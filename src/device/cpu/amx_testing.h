@@ -9,8 +9,8 @@ namespace pi0::cpu {
 // From now on in this process, on every thread, what traps as an unknown instruction is carried out
 // after the operations that Intel's Software Developer's Manual gives for it, if it is one that
 // amx.cc uses. What the manual answers with an exception, and whatever else traps, ends the program
-// with a sentence. May be called again. False where the processor has other instructions
-// altogether.
+// with a sentence. Says so on standard output each time that it is called. False where the
+// processor has other instructions altogether.
 bool emulate_amx();
 
 // The AMX kernels of `type` with rows that every machine runs.

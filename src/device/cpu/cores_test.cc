@@ -8,8 +8,6 @@
 #include <string>
 #include <thread>
 
-#include "device/cpu/thread_pool.h"
-
 namespace pi0::cpu {
 namespace {
 

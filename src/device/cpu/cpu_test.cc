@@ -168,7 +168,7 @@ TEST_P(CpuTest, LinearOfManyRowsAndColumns) {
   }
 }
 
-// Of each type, more of a tile than is multiplied in one step; several tiles, but of AMX.
+// Of each type, more of a tile than is multiplied in one step, and several tiles.
 TEST_P(CpuTest, LinearInStepsOfDepth) {
   constexpr std::int64_t kRows = 70, kDepth = 16411, kColumns = 40;
   const HostTensor weight = random.weight(kColumns, kDepth);

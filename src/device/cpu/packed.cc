@@ -59,10 +59,10 @@ class RowConverter {
   std::vector<std::byte> values_;
 };
 
-// Units of kBytes to every `stride`-th place.
 // Products of at most 255 (127, with an offset of 128) and 127 whose sum 32 bits hold.
 constexpr std::int64_t kMostIntegers = std::numeric_limits<std::int32_t>::max() / (255 * 127);
 
+// Units of kBytes to every `stride`-th place.
 template <int kBytes>
 void spread(const std::byte* in, std::int64_t units, std::byte* out, std::int64_t stride) {
   for (std::int64_t i = 0; i < units; ++i) {
