@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 
 #include "check/audit.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kWarmup = 5, kRuns = 100;
 constexpr int kLongWarmup = 1, kLongRuns = 3;
+constexpr double kMsBetweenPeaks = 1000;
 
 }  // namespace
 
@@ -42,6 +44,7 @@ BenchResult summarise_times(const std::vector<Timing>& times) {
   result.mean_ms = sum.total_ms / count;
   result.p50_ms = quantile(totals, 0.5);
   result.p95_ms = quantile(totals, 0.95);
+  result.p99_ms = quantile(totals, 0.99);
   const double inside = sum.vision_ms + sum.prefix_ms + sum.denoise_ms;
   result.stages = {{"vision", sum.vision_ms / count, 0},
                    {"prefix", sum.prefix_ms / count, 0},
@@ -52,14 +55,20 @@ BenchResult summarise_times(const std::vector<Timing>& times) {
 
 BenchPlan bench_plan(const BenchOptions& options, const std::vector<double>& total_ms) {
   const bool is_long = total_ms.size() > 1 && total_ms[1] > kLongCallMs;
-  return {options.warmup.value_or(is_long ? kLongWarmup : kWarmup),
-          options.runs.value_or(is_long ? kLongRuns : kRuns)};
+  const int warmup = options.warmup.value_or(is_long ? kLongWarmup : kWarmup);
+  if (!options.seconds) return {warmup, options.runs.value_or(is_long ? kLongRuns : kRuns)};
+  const auto first = std::min(total_ms.size(), static_cast<std::size_t>(warmup));
+  const double ms =
+      std::accumulate(total_ms.begin() + static_cast<std::ptrdiff_t>(first), total_ms.end(), 0.0);
+  const auto done = static_cast<int>(total_ms.size() - first);
+  return {warmup, done > 0 && ms >= *options.seconds * 1e3 ? done : done + 1};
 }
 
 BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
                   const BenchOptions& options) {
   std::vector<Timing> times;
   double peak = options.peak ? options.peak() : 0;
+  double ms_since_peak = 0;
   std::vector<double> totals;
   BenchPlan plan = bench_plan(options, totals);
   for (int done = 0; done < plan.warmup + plan.runs; ++done) {
@@ -72,7 +81,12 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
     runner.sample_actions(call.input, call.options, &times.emplace_back());
     totals.push_back(times.back().total_ms);
     plan = bench_plan(options, totals);
-    if (done >= plan.warmup && options.peak) peak = std::max(peak, options.peak());
+    ms_since_peak += totals.back();
+    const bool last = done + 1 == plan.warmup + plan.runs;
+    if (options.peak && (last || ms_since_peak >= kMsBetweenPeaks)) {
+      peak = std::max(peak, options.peak());
+      ms_since_peak = 0;
+    }
   }
   times.erase(times.begin(), times.begin() + plan.warmup);
   BenchResult result = summarise_times(times);

@@ -15,9 +15,12 @@ namespace pi0 {
 struct BenchOptions {
   std::optional<int> warmup;  // calls before the measured ones; else 5, or 1 where a call is long
   std::optional<int> runs;    // measured calls; else 100, or 3 where a call is long
+  std::optional<double>
+      seconds;  // measured calls for so long in all, at least one; not with `runs`
   std::function<void(const Progress&)> progress;  // may be empty
-  // Measures what the machine could do at most, in operations a second; asked before, between and
-  // after the calls, since machines are shared. May be empty.
+  // Measures what the machine could do at most, in operations a second; asked before the calls,
+  // after the last, and between them once in a second of calls, since machines are shared. May be
+  // empty.
   std::function<double()> peak;
 };
 
@@ -33,6 +36,7 @@ struct BenchResult {
   double mean_ms = 0;
   double p50_ms = 0;
   double p95_ms = 0;
+  double p99_ms = 0;
   double flops = 0;
   double peak_flops = 0;  // a second; the best reading, or 0 where none was asked for
   double load_ms = 0;     // before the first call, where the caller measured it
@@ -49,7 +53,8 @@ double share_of_peak(const BenchResult& result, double flops, double ms);
 
 // How many calls, as far as `total_ms`, those of the calls made so far, tell. The second decides:
 // the first may compile kernels, for longer than thousands of calls take. A long second call is the
-// first measured one, unless more warm-up is asked for.
+// first measured one, unless more warm-up is asked for. Under `seconds`, `runs` is those so far,
+// and one more until they have taken so long.
 struct BenchPlan {
   int warmup = 0;
   int runs = 0;

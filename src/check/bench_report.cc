@@ -11,9 +11,9 @@ Json json_of(const BenchResult& result) {
       stages.back()["share_of_peak"] = share_of_peak(result, stage.flops, stage.ms);
     }
   }
-  Json json{{"warmup", result.warmup},   {"runs", result.runs},        {"mean_ms", result.mean_ms},
-            {"p50_ms", result.p50_ms},   {"p95_ms", result.p95_ms},    {"flops", result.flops},
-            {"load_ms", result.load_ms}, {"stages", std::move(stages)}};
+  Json json{{"warmup", result.warmup}, {"runs", result.runs},       {"mean_ms", result.mean_ms},
+            {"p50_ms", result.p50_ms}, {"p95_ms", result.p95_ms},   {"p99_ms", result.p99_ms},
+            {"flops", result.flops},   {"load_ms", result.load_ms}, {"stages", std::move(stages)}};
   if (result.peak_flops != 0) {
     json["peak_flops"] = result.peak_flops;
     json["share_of_peak"] = share_of_peak(result, result.flops, result.mean_ms);
@@ -118,6 +118,7 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("mean", result.mean_ms, result.flops, other ? other->result.mean_ms : 0);
   add("P50", result.p50_ms, 0, other ? other->result.p50_ms : 0);
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
+  add("P99", result.p99_ms, 0, other ? other->result.p99_ms : 0);
   report.sections.push_back(std::move(times));
   if (peak && subject.cpu) {
     report.lines.push_back("peak: " + peak_text(result, *subject.cpu) +

@@ -30,6 +30,7 @@ TEST(BenchTest, StagesAndWhatSurroundsThemAddUpToTheMean) {
   EXPECT_DOUBLE_EQ(result.mean_ms, 10);
   EXPECT_DOUBLE_EQ(result.p50_ms, 10);
   EXPECT_DOUBLE_EQ(result.p95_ms, 12.7);
+  EXPECT_DOUBLE_EQ(result.p99_ms, 12.94);
   ASSERT_EQ(result.stages.size(), 4u);
   const std::pair<const char*, double> expected[] = {
       {"vision", 2}, {"prefix", 3}, {"denoising", 4}, {"host", 1}};
@@ -61,10 +62,21 @@ TEST(BenchTest, TheSecondCallSaysHowManyThereAre) {
   expect_plan({}, {9000, 50}, 5, 100);  // the first compiles
   expect_plan({}, {9000, 9000}, 1, 3);
   expect_plan({}, {50, 50, 9000}, 5, 100);  // too late
-  expect_plan({.warmup = 4, .runs = 7, .progress = {}, .peak = {}}, {9000, 9000}, 4, 7);
-  expect_plan({.warmup = {}, .runs = 1, .progress = {}, .peak = {}}, {9000, 9000}, 1, 1);
-  expect_plan({.warmup = 0, .runs = {}, .progress = {}, .peak = {}}, {9000, 9000}, 0, 3);
-  expect_plan({.warmup = 0, .runs = 1, .progress = {}, .peak = {}}, {9000}, 0, 1);
+  expect_plan({.warmup = 4, .runs = 7, .seconds = {}, .progress = {}, .peak = {}}, {9000, 9000}, 4,
+              7);
+  expect_plan({.warmup = {}, .runs = 1, .seconds = {}, .progress = {}, .peak = {}}, {9000, 9000}, 1,
+              1);
+  expect_plan({.warmup = 0, .runs = {}, .seconds = {}, .progress = {}, .peak = {}}, {9000, 9000}, 0,
+              3);
+  expect_plan({.warmup = 0, .runs = 1, .seconds = {}, .progress = {}, .peak = {}}, {9000}, 0, 1);
+  const auto seconds = [](double value) {
+    BenchOptions options;
+    options.seconds = value;
+    return options;
+  };
+  expect_plan(seconds(1), {9000, 50}, 5, 20);
+  expect_plan(seconds(1), {50, 300}, 5, 4);  // the one during which the time ends counts
+  expect_plan(seconds(1), {9000, 9000}, 1, 1);
 }
 
 TEST(BenchTest, TheRatioIsHowManyTimesFaster) {

@@ -93,7 +93,7 @@ int run_bench_verb(BenchArguments arguments) {
 void add_bench(CLI::App& command, Run& run) {
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App& verb = *command.add_subcommand(
-      "bench", "How long a call takes: mean, P50 and P95 after warming up, and each stage");
+      "bench", "How long a call takes: mean, P50, P95 and P99 after warming up, and each stage");
   add_network_arguments(verb, arguments->network);
   add_device_options(verb, arguments->device);
   add_cache_option(verb, arguments->device);
@@ -107,7 +107,11 @@ void add_bench(CLI::App& command, Run& run) {
   verb.add_option("--runs", arguments->bench.runs,
                   "Measured calls; default: 100, or 3 where one takes more than 2 s")
       ->type_name("N")
-      ->check(whole_number(1));
+      ->check(whole_number(1))
+      ->excludes(verb.add_option("--seconds", arguments->bench.seconds,
+                                 "As many measured calls as take so long, instead of a number")
+                     ->type_name("S")
+                     ->check(CLI::PositiveNumber));
   add_json_option(verb, arguments->json);
   verb.add_option("--plot", arguments->plot,
                   "Draw the stages' times as bars, and what they would be at the machine's peak")

@@ -445,6 +445,8 @@ TEST_F(CommandTest, BenchMeasures) {
   expect_error(pi0("bench " + kPolicy + " --device reference --against gpu"), {"gpu", "reference"});
   // Before anything is read or measured.
   expect_error(pi0("bench nowhere --plot " + path("b.png")), {"b.png", ".svg"});
+  EXPECT_EQ(pi0("bench nowhere --runs 3 --seconds 1").status, 2);
+  EXPECT_EQ(pi0("bench nowhere --seconds -1").status, 2);
   expect_error(pi0("bench nowhere --plot " + path("no/b.svg")), {"no/b.svg", "no folder"});
 }
 
