@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "device/cpu/control_group.h"
 #include "device/cpu/cpu.h"
 #include "device/ttnn/policies.h"
 #include "pi0/error.h"
@@ -40,28 +41,28 @@ std::uint64_t number_in(const fs::path& path) {
   return file >> value ? value : kUnknown;  // "max" is no number: no limit
 }
 
-// What the control group of this process leaves, version 2 or 1. Inside a container its files are
-// at the root of the hierarchy. It counts the pages of files too, a checkpoint's that was read once
-// among them, which give way to whoever needs memory.
-std::uint64_t from_control_group(const fs::path& root) {
+// What the control groups of this process leave, version 2 or 1. They count the pages of files too,
+// a checkpoint's that was read once among them, which give way to whoever needs memory.
+std::uint64_t from_control_groups(const fs::path& root) {
   struct Files {
-    const char *limit, *used, *statistics, *total;  // `total`: with the groups below
+    const char *limit, *used, *total;  // `total`: with the groups below
   };
-  const fs::path groups = root / "sys/fs/cgroup";
-  for (const Files& files : {Files{"memory.max", "memory.current", "memory.stat", ""},
-                             Files{"memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes",
-                                   "memory/memory.stat", "total_"}}) {
-    const std::uint64_t limit = number_in(groups / files.limit);
-    std::uint64_t used = number_in(groups / files.used);
-    if (limit == kUnknown || used == kUnknown) continue;
-    for (const char* const pages : {"inactive_file", "active_file"}) {
-      const std::uint64_t cached =
-          number_after(std::string(files.total) + pages, groups / files.statistics);
-      if (cached != kUnknown) used -= std::min(used, cached);
+  std::uint64_t least = kUnknown;
+  for (const fs::path& group : cpu::control_groups(root, "memory")) {
+    for (const Files& files : {Files{"memory.max", "memory.current", ""},
+                               Files{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}}) {
+      const std::uint64_t limit = number_in(group / files.limit);
+      std::uint64_t used = number_in(group / files.used);
+      if (limit == kUnknown || used == kUnknown) continue;
+      for (const char* const pages : {"inactive_file", "active_file"}) {
+        const std::uint64_t cached =
+            number_after(std::string(files.total) + pages, group / "memory.stat");
+        if (cached != kUnknown) used -= std::min(used, cached);
+      }
+      least = std::min(least, limit > used ? limit - used : 0);
     }
-    return limit > used ? limit - used : 0;
   }
-  return kUnknown;
+  return least;
 }
 
 std::uint64_t from_process_limit() {
@@ -163,7 +164,7 @@ std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
 
 std::optional<std::uint64_t> available_memory(const fs::path& root) {
   const std::uint64_t available =
-      std::min({from_meminfo(root), from_control_group(root), from_process_limit()});
+      std::min({from_meminfo(root), from_control_groups(root), from_process_limit()});
   return available == kUnknown ? std::nullopt : std::optional(available);
 }
 

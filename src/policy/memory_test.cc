@@ -34,6 +34,17 @@ TEST_F(AvailableMemoryTest, OfTheWholeMachine) {
   EXPECT_EQ(available_memory(root), 20000000u * std::uint64_t{1024});
 }
 
+TEST_F(AvailableMemoryTest, OfTheGroupThatTheProcessIsIn) {
+  put("proc/meminfo", "MemAvailable:   20000000 kB\n");
+  put("proc/self/cgroup", "0::/robot.slice/policy.service\n");
+  put("sys/fs/cgroup/robot.slice/policy.service/memory.max", "8000000000\n");
+  put("sys/fs/cgroup/robot.slice/policy.service/memory.current", "1000000000\n");
+  EXPECT_EQ(available_memory(root), 7000000000u);
+  put("sys/fs/cgroup/robot.slice/memory.max", "9000000000\n");  // which another unit takes too
+  put("sys/fs/cgroup/robot.slice/memory.current", "5000000000\n");
+  EXPECT_EQ(available_memory(root), 4000000000u);
+}
+
 // A group's file pages give way: a checkpoint that was read once does not refuse the next start.
 TEST_F(AvailableMemoryTest, OfAControlGroup) {
   put("proc/meminfo", "MemAvailable:   20000000 kB\n");

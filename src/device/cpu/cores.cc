@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "device/cpu/control_group.h"
+
 namespace pi0::cpu {
 namespace {
 
@@ -32,18 +34,21 @@ int allowed_cores(const fs::path& root) {
   return static_cast<int>(cores.size());
 }
 
-// What the control group pays for, version 2 or 1, in whole cores; 0 where it sets no limit. Inside
-// a container its files are at the root of the hierarchy.
+// What the control groups pay for, in whole cores; 0 where none sets a limit.
 int quota_cores(const fs::path& root) {
-  const fs::path groups = root / "sys/fs/cgroup";
-  double quota = 0, period = 0;
-  std::ifstream both(groups / "cpu.max");  // "max 100000" where there is no limit
-  if (!(both >> quota >> period)) {
-    std::ifstream(groups / "cpu/cpu.cfs_quota_us") >> quota;  // -1 where there is none
-    std::ifstream(groups / "cpu/cpu.cfs_period_us") >> period;
+  double least = 0;
+  for (const fs::path& group : control_groups(root, "cpu")) {
+    double quota = 0, period = 0;
+    std::ifstream both(group / "cpu.max");  // "max 100000" where there is no limit
+    if (!(both >> quota >> period)) {
+      std::ifstream(group / "cpu.cfs_quota_us") >> quota;  // -1 where there is none
+      std::ifstream(group / "cpu.cfs_period_us") >> period;
+    }
+    if (!(quota > 0 && period > 0)) continue;
+    const double cores = std::ceil(std::min(quota / period, 1e6));
+    least = least == 0 ? cores : std::min(least, cores);
   }
-  if (!(quota > 0 && period > 0)) return 0;
-  return static_cast<int>(std::ceil(std::min(quota / period, 1e6)));
+  return static_cast<int>(least);
 }
 
 }  // namespace

@@ -84,6 +84,25 @@ TEST_F(CoresTest, OfAControlGroupOfVersion1) {
   EXPECT_EQ(cores(), 1);
 }
 
+// A systemd unit with a CPUQuota, and a slice above it.
+TEST_F(CoresTest, OfTheGroupsThatTheProcessIsIn) {
+  put("proc/self/cgroup", "12:memory:/a\n4:cpu,cpuacct:/b/c\n0::/robot.slice/policy.service");
+  put("sys/fs/cgroup/robot.slice/policy.service/cpu.max", "50000 100000");
+  EXPECT_EQ(cores(), 1);
+  put("sys/fs/cgroup/robot.slice/policy.service/cpu.max", "max 100000");
+  EXPECT_EQ(cores(), allowed());
+  put("sys/fs/cgroup/robot.slice/cpu.max", "50000 100000");
+  EXPECT_EQ(cores(), 1);
+  put("sys/fs/cgroup/robot.slice/cpu.max", "max 100000");
+  put("sys/fs/cgroup/other.slice/cpu.max", "50000 100000");
+  put("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000");
+  put("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "50000");
+  EXPECT_EQ(cores(), allowed());
+  put("sys/fs/cgroup/cpu/b/cpu.cfs_period_us", "100000");
+  put("sys/fs/cgroup/cpu/b/cpu.cfs_quota_us", "50000");
+  EXPECT_EQ(cores(), 1);
+}
+
 TEST_F(CoresTest, OfFilesThatMakeNoSense) {
   for (const char* text : {"", "nonsense", "0 100000", "-5 100000", "100000", "100000 0"}) {
     put("sys/fs/cgroup/cpu.max", text);
