@@ -63,6 +63,7 @@ int run_bench_verb(BenchArguments arguments) {
   arguments.bench.progress = line.callback();
   // A device that is not there is refused before the other is measured.
   if (!arguments.against.empty()) choose_device({.name = arguments.against});
+  schedule_this_thread(arguments.device);
   Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
   // After the network has gone: the matrices need memory too.
   if (measured.options && has_published_matrices(checkpoint.model)) {
@@ -96,6 +97,7 @@ void add_bench(CLI::App& command, Run& run) {
       "bench", "How long a call takes: mean, P50, P95 and P99 after warming up, and each stage");
   add_network_arguments(verb, arguments->network);
   add_device_options(verb, arguments->device);
+  add_scheduling_options(verb, arguments->device);
   add_cache_option(verb, arguments->device);
   verb.add_option("--against", arguments->against, "Another device, to say how many times faster")
       ->type_name("NAME");

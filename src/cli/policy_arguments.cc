@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/text.h"
+#include "device/cpu/scheduling.h"
 
 namespace pi0 {
 
@@ -72,6 +73,22 @@ void add_device_options(CLI::App& verb, NetworkOptions& options) {
   verb.add_option("--threads", options.threads, "Of the CPU; default: one a core")
       ->type_name("N")
       ->check(whole_number(1));
+}
+
+void add_scheduling_options(CLI::App& verb, NetworkOptions& options) {
+  verb.add_option("--affinity", options.affinity,
+                  "Of the CPU: run on these cores, by number, one thread on each")
+      ->type_name("N,N,…")
+      ->delimiter(',')
+      ->check(whole_number(0));
+  verb.add_option("--priority", options.priority,
+                  "Of the CPU: real-time priority of its threads (SCHED_FIFO), where allowed")
+      ->type_name("1-99")
+      ->check(whole_number(1));
+}
+
+void schedule_this_thread(const NetworkOptions& options) {
+  cpu::apply({options.affinity, options.priority}, 0, pthread_self());
 }
 
 void add_cache_option(CLI::App& verb, NetworkOptions& options) {

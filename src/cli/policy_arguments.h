@@ -24,6 +24,10 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
 
 // Adds --device, --dtype, --threads.
 void add_device_options(CLI::App& verb, NetworkOptions& options);
+// Adds --affinity, --priority, of the threads that a network starts; the calling one takes its part
+// of them by schedule_this_thread(), which throws Error where the system does not allow it.
+void add_scheduling_options(CLI::App& verb, NetworkOptions& options);
+void schedule_this_thread(const NetworkOptions& options);
 
 // Adds --cache, to verbs that load as a robot does.
 void add_cache_option(CLI::App& verb, NetworkOptions& options);

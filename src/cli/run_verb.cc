@@ -82,6 +82,7 @@ int run_policy(RunArguments arguments) {
   const Observation observation = read_observation(arguments.observation);
   Pipeline pipeline = PolicyLoader::pipeline(arguments.checkpoint, arguments.policy);
   require_fitting(arguments, pipeline, observation, other);
+  schedule_this_thread(arguments.policy);
 
   ProgressLine line;
   arguments.policy.progress = arguments.sample.progress = line.callback();
@@ -113,6 +114,7 @@ void add_run(CLI::App& command, Run& run) {
   add_checkpoint_argument(verb, arguments->checkpoint);
   add_observation_options(verb, arguments->observation);
   add_policy_options(verb, arguments->policy);
+  add_scheduling_options(verb, arguments->policy);
   add_cache_option(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
   add_sample_options(verb, arguments->observation, arguments->sample);

@@ -1,9 +1,11 @@
 #include "policy/devices.h"
 
 #include <charconv>
+#include <set>
 #include <sstream>
 
 #include "device/cpu/cores.h"
+#include "device/cpu/thread_pool.h"
 #include "device/recording.h"
 #include "device/reference/reference.h"
 #include "device/ttnn/emulated_shim.h"
@@ -12,6 +14,7 @@
 #include "device/ttnn/recording_shim.h"
 #include "device/ttnn/ttnn.h"
 #include "pi0/error.h"
+#include "policy/host_threads.h"
 
 namespace pi0 {
 namespace {
@@ -101,23 +104,61 @@ CpuType cpu_type(const DeviceRequest& request, const DeviceName& device) {
          "\"" + name + "\" is no type of the CPU device, expected bf16, int8 or fp32");
 }
 
+int cpu_threads(const DeviceRequest& request) {
+  const std::vector<int>& affinity = request.scheduling.cores;
+  if (request.host != nullptr) {
+    if (request.threads != 0 || request.scheduling != cpu::Scheduling()) {
+      refuse(request.name,
+             "threads, affinity and priority are of threads that libpi0 starts, and the host "
+             "program's are to compute: expected one or the other");
+    }
+    return request.host->size();
+  }
+  if (affinity.empty()) {
+    const int cores = cpu::usable_cores();
+    const int threads = request.threads == 0 ? cores : request.threads;
+    if (threads >= 1 && threads <= cores) return threads;
+    refuse(request.name, std::to_string(threads) + " threads, expected 1 to " +
+                             std::to_string(cores) + ", the cores that this thread may use");
+  }
+  if (request.threads != 0 && request.threads != static_cast<int>(affinity.size())) {
+    refuse(request.name, "affinity has " + std::to_string(affinity.size()) +
+                             ", expected a core for "
+                             "each of " +
+                             std::to_string(request.threads) + " threads");
+  }
+  if (std::set<int>(affinity.begin(), affinity.end()).size() != affinity.size()) {
+    refuse(request.name, "affinity has a core twice, expected one a thread");
+  }
+  return static_cast<int>(affinity.size());
+}
+
+std::string describe(const cpu::Scheduling& scheduling) {
+  std::string text;
+  for (const int core : scheduling.cores) {
+    text += (text.empty() ? (scheduling.cores.size() == 1 ? " on core " : " on cores ") : ", ") +
+            std::to_string(core);
+  }
+  if (scheduling.priority != 0) text += ", SCHED_FIFO " + std::to_string(scheduling.priority);
+  return text;
+}
+
 ChosenDevice on_cpu(const DeviceRequest& request, const DeviceName& device,
                     const std::string& reason) {
   if (!device.settings.empty()) refuse(request.name, "cpu takes a type alone: cpu:int8");
   CpuOptions options;
   options.type = cpu_type(request, device);
   options.isa = cpu::choose_isa();
-  const int cores = cpu::usable_cores();
-  options.threads = request.threads == 0 ? cores : request.threads;
-  if (options.threads < 1 || options.threads > cores) {
-    refuse(request.name, std::to_string(options.threads) + " threads, expected 1 to " +
-                             std::to_string(cores) + ", the cores that this thread may use");
-  }
+  options.threads = cpu_threads(request);
+  options.scheduling = request.scheduling;
+  options.host = request.host;
   if (request.memory) options.memory = request.memory(options);
   ChosenDevice chosen;
   chosen.description = std::string("cpu (") + name_of(options.type) + " on " +
                        cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +
-                       (options.threads == 1 ? " thread; " : " threads; ") + reason + ")";
+                       (options.threads == 1 ? " thread" : " threads") +
+                       describe(options.scheduling) + (options.host ? " of the program's" : "") +
+                       "; " + reason + ")";
   chosen.cpu = options;
   chosen.least_correlation = options.type == CpuType::kFp32   ? 0
                              : options.type == CpuType::kBf16 ? 0.999
@@ -163,12 +204,16 @@ ChosenDevice ttnn(const DeviceRequest& request, const Machine& machine, const De
   return on_card(machine.open_card(card), "ttnn", "named", device.settings, request.log);
 }
 
+bool is_of_cpu(const DeviceRequest& request) {
+  return !request.dtype.empty() || request.threads != 0 || request.host != nullptr ||
+         request.scheduling != cpu::Scheduling();
+}
+
 // The first of available_devices() that is there, but for those that run only when named.
 ChosenDevice best(const DeviceRequest& request, const Machine& machine, const DeviceName& device) {
   require_settings(device);
-  if (!request.dtype.empty() || request.threads != 0) {
-    return on_cpu(request, device, "dtype and threads are the CPU's");
-  }
+  if (is_of_cpu(request))
+    return on_cpu(request, device, "dtype, threads and their scheduling are the CPU's");
   if (machine.has_ttnn && machine.count_cards() > 0) {
     return on_card(machine.open_card(0), "ttnn", "the best device here", device.settings,
                    request.log);
@@ -184,6 +229,8 @@ DeviceRequest device_request(const NetworkOptions& options) {
   request.name = options.device;
   request.dtype = options.dtype;
   request.threads = options.threads;
+  request.scheduling = {options.affinity, options.priority};
+  if (options.host_threads) request.host = pool_of(*options.host_threads);
   return request;
 }
 
@@ -205,8 +252,9 @@ ChosenDevice choose_device(const DeviceRequest& request, const Machine& machine)
   const DeviceName name(request.name);
   if (name.kind == "auto" && !name.which) return best(request, machine, name);
   if (name.kind == "cpu") return on_cpu(request, name, "named");
-  if (!request.dtype.empty() || request.threads != 0) {
-    refuse(request.name, "dtype and threads are the CPU's: expected --device cpu with them");
+  if (is_of_cpu(request)) {
+    refuse(request.name,
+           "dtype, threads and their scheduling are the CPU's: expected --device cpu with them");
   }
   if (name.kind == "reference" && !name.which) {
     if (!name.settings.empty()) refuse(request.name, "reference takes no settings");

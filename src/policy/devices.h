@@ -22,10 +22,13 @@ struct DeviceRequest {
   // are changed by what follows a comma, as override_policy() takes it:
   // "ttnn:1,projections=bfloat16,hidden=dram".
   std::string name = "auto";
-  // Of the CPU device: "bf16", "int8", "fp32" (empty: bf16); threads, 0 for one a core; where the
-  // weights of a device of these options go, null for memory of its own.
+  // Of the CPU device: "bf16", "int8", "fp32" (empty: bf16); threads, 0 for one a core; where they
+  // run; the host program's in place of its own; where the weights of a device of these options go,
+  // null for memory of its own.
   std::string dtype = {};
   int threads = 0;
+  cpu::Scheduling scheduling = {};
+  std::shared_ptr<cpu::ThreadPool> host = nullptr;
   std::function<std::shared_ptr<PreparedMemory>(const CpuOptions&)> memory = nullptr;
   // False: nothing is computed where the device can be asked so (emulated, reference), and weights
   // may be shapes alone; to look at what a call does.

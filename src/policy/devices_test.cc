@@ -6,6 +6,7 @@
 #include "device/ttnn/emulated_shim.h"
 #include "device/ttnn/ttnn.h"
 #include "files/test_support.h"
+#include "policy/host_threads.h"
 #include "policy/memory.h"
 #include "policy/runner.h"
 
@@ -101,6 +102,41 @@ TEST(DevicesTest, RefusesWhatTheProcessorCannotDo) {
   setenv("PI0_CPU_ISA", "sse9", 1);
   refused("cpu", "", 0, {"PI0_CPU_ISA", "sse9", "portable"});
   unsetenv("PI0_CPU_ISA");
+}
+
+TEST(DevicesTest, TheProcessorsThreadsRunWhereTheyAreTold) {
+  StandIn one(1);
+  DeviceRequest request;
+  request.scheduling.cores = {0};
+  const ChosenDevice chosen = choose_device(request, one.machine);  // which is the processor's
+  EXPECT_EQ(chosen.cpu->threads, 1);
+  EXPECT_NE(chosen.description.find("1 thread on core 0;"), std::string::npos)
+      << chosen.description;
+  const auto refused = [&](const std::vector<std::string>& words) {
+    expect_error([&] { choose_device(request, one.machine); }, ErrorCode::kUnsupported, words);
+  };
+  request.threads = 2;
+  refused({"affinity has 1, "});
+  request.threads = 0;
+  request.scheduling.cores = {0, 0};
+  refused({"a core twice"});
+  request.name = "reference";
+  refused({"their scheduling", "--device cpu"});
+}
+
+// The pool is the program's: as many threads as it has room for, whatever the cores.
+TEST(DevicesTest, TheProcessorTakesThreadsOfTheProgram) {
+  StandIn one(1);
+  NetworkOptions options;
+  options.host_threads = std::make_shared<HostThreads>(5);
+  const ChosenDevice chosen = choose_device(device_request(options), one.machine);
+  EXPECT_EQ(chosen.cpu->threads, 5);
+  EXPECT_EQ(chosen.cpu->host, pool_of(*options.host_threads));
+  EXPECT_NE(chosen.description.find("5 threads of the program's"), std::string::npos);
+  options.threads = 2;
+  expect_error([&] { choose_device(device_request(options), one.machine); },
+               ErrorCode::kUnsupported, {"one or the other"});
+  expect_error([] { HostThreads(0); }, ErrorCode::kInvalidInput, {"0 host threads", "1024"});
 }
 
 TEST(DevicesTest, ACardIsNamedByItsNumber) {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <stop_token>
 #include <thread>
 
 #include "files/safetensors.h"
@@ -329,6 +331,30 @@ TEST(PolicyThreadsTest, SeveralThreadsOnSeveralPolicies) {
   EXPECT_EQ(chunks[0].actions, chunks[1].actions);
   EXPECT_EQ(chunks[2].actions, chunks[3].actions);
   EXPECT_NE(chunks[0].actions, chunks[2].actions);
+}
+
+// Threads of the program come and go while calls run: the actions are those of one thread.
+TEST(PolicyThreadsTest, ThreadsOfTheProgramComputeTheSame) {
+  const Recorded recorded;
+  const Observation observation = frame(recorded, "drawer_open", "open the drawer");
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  PolicyOptions options;
+  options.device = "cpu";
+  options.threads = 1;
+  const std::vector<float> expected =
+      Policy::load(kPolicy, options).infer(observation, sample).actions;
+  options.threads = 0;
+  options.host_threads = std::make_shared<HostThreads>(3);
+  std::jthread early([&](const std::stop_token& stop) { options.host_threads->lend(stop); });
+  const Policy policy = Policy::load(kPolicy, options);
+  std::jthread late;
+  for (int call = 0; call < 6; ++call) {
+    if (call == 1) {
+      late = std::jthread([&](const std::stop_token& stop) { options.host_threads->lend(stop); });
+    }
+    if (call == 3) early.request_stop();
+    EXPECT_EQ(policy.infer(observation, sample).actions, expected) << call;
+  }
 }
 
 }  // namespace

@@ -6,12 +6,14 @@
 
 #include "device/cpu/isa.h"
 #include "device/cpu/prepared_memory.h"
+#include "device/cpu/scheduling.h"
 #include "device/device.h"
 
 namespace pi0 {
 namespace cpu {
 class BufferPool;
-}
+class ThreadPool;
+}  // namespace cpu
 
 enum class CpuType {
   kBf16,  // weights in bf16, sums in fp32; activations in bf16 where the machine multiplies it
@@ -23,10 +25,15 @@ const char* name_of(CpuType type);  // "bf16", "int8", "fp32"
 struct CpuOptions {
   CpuType type = CpuType::kBf16;
   cpu::Isa isa = cpu::Isa::kPortable;
-  int threads = 1;
-  std::shared_ptr<PreparedMemory> memory;              // of the weights; null: its own
+  int threads = 1;                                     // those of `host`, where it is given
+  cpu::Scheduling scheduling = {};                     // of the threads that the pool starts
+  std::shared_ptr<cpu::ThreadPool> host = nullptr;     // threads of the host program; null: its own
+  std::shared_ptr<PreparedMemory> memory = nullptr;    // of the weights; null: its own
   std::shared_ptr<cpu::BufferPool> buffers = nullptr;  // of activations, for tests; null: its own
 };
+
+// Those that compute for a device of these options.
+std::shared_ptr<cpu::ThreadPool> pool_of(const CpuOptions& options);
 
 // Results do not depend on the number of threads.
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options);

@@ -60,7 +60,7 @@ class CpuDevice final : public Device {
       : table_(table), memory_(options.memory) {
     if (memory_ == nullptr) memory_ = make_prepared_memory();
     shop_.kernels = table_.rows;
-    shop_.pool = ThreadPool::of_size(options.threads);
+    shop_.pool = pool_of(options);
     shop_.scratch.resize(static_cast<std::size_t>(shop_.pool->size()));
     shop_.buffers = options.buffers ? options.buffers : std::make_shared<BufferPool>();
   }
@@ -465,6 +465,10 @@ std::vector<float> cpu::HeadValues::read() const {
 
 const char* name_of(CpuType type) {
   return type == CpuType::kBf16 ? "bf16" : type == CpuType::kInt8 ? "int8" : "fp32";
+}
+
+std::shared_ptr<cpu::ThreadPool> pool_of(const CpuOptions& options) {
+  return options.host ? options.host : ThreadPool::of_size(options.threads, options.scheduling);
 }
 
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {

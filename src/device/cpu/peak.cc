@@ -28,7 +28,7 @@ double measure_peak(const CpuOptions& options) {
   constexpr double kReading = 0.02;  // seconds
   constexpr int kReadings = 5;
   const cpu::MultiplyKernel& kernel = *cpu::kernel_table(options.type, options.isa).layers;
-  const std::shared_ptr<cpu::ThreadPool> pool = cpu::ThreadPool::of_size(options.threads);
+  const std::shared_ptr<cpu::ThreadPool> pool = pool_of(options);
   std::int64_t times = 1000;
   while (seconds(*pool, kernel, times) < kReading / 2) times *= 2;
   double best = seconds(*pool, kernel, times);

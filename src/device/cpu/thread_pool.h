@@ -1,4 +1,4 @@
-// The threads that share a piece of work. One pool of a size for the whole process, however many
+// The threads that share a piece of work. One pool of a kind for the whole process, however many
 // networks it has: threads that would only take turns are not started.
 #pragma once
 
@@ -9,9 +9,12 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "device/cpu/scheduling.h"
 
 namespace pi0::cpu {
 
@@ -19,21 +22,27 @@ class ThreadPool {
  public:
   // The process's pool of `threads`, the calling one among them; at least 1. It goes with its last
   // holder.
-  static std::shared_ptr<ThreadPool> of_size(int threads);
+  static std::shared_ptr<ThreadPool> of_size(int threads, const Scheduling& scheduling = {});
+  // A pool that starts no threads: those that are lent to it are its threads, beside the calling
+  // one; `threads` in all at most, at least 1.
+  static std::shared_ptr<ThreadPool> of_lent(int threads);
 
-  // Throws Error (kUnsupported) where the system starts fewer.
-  explicit ThreadPool(int threads);
+  // Throws Error: kUnsupported where the system starts fewer; see also apply().
+  explicit ThreadPool(int threads, const Scheduling& scheduling = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int size() const { return static_cast<int>(workers_.size()) + 1; }
+  // Of the threads at most at work.
+  int size() const { return size_; }
 
   // Calls work(item, thread) once for each item of [0, count), on whichever thread is free;
-  // `thread` is 0 to size() - 1. Returns when all are done. What an item computes must not depend
-  // on the thread. While another thread's work has the pool, the caller does its own alone, as
-  // thread 0; so does a process that was forked, which has none of the threads. What `work` throws
-  // is thrown here once no thread is at work; items that were not begun then are left out.
+  // `thread` is 0 to size() - 1, the calling thread is 0. Returns when all are done. Waits for
+  // threads that have begun an item, never for one to come: a thread that the system does not
+  // schedule costs its help alone. What an item computes must not depend on the thread. While
+  // another thread's work has the pool, the caller does its own alone, as thread 0; so does a
+  // process that was forked, which has none of the threads. What `work` throws is thrown here once
+  // no thread is at work; items that were not begun then are left out.
   template <typename Work>
   void run(std::int64_t count, const Work& work) {
     run_items(
@@ -44,26 +53,39 @@ class ThreadPool {
         &work);
   }
 
+  // Has the calling thread do items of whatever is run, until `stop` is asked for. Throws
+  // Error (kInvalidInput) where all of size() - 1 threads are there already.
+  void lend(const std::stop_token& stop);
+
  private:
   using Call = void (*)(const void* work, std::int64_t item, int thread);
+  struct Lent {};
+  ThreadPool(int threads, Lent);
   void run_items(std::int64_t count, Call call, const void* work);
   void take_items(int thread);
-  void serve(int thread);
+  std::uint32_t leave_out_the_rest();
+  void serve(int thread, const std::stop_token& stop);
+  void wake_all();
   void end();
 
+  const int size_;
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
-  // The present work, written before `round_` is raised and read after.
-  Call call_ = nullptr;
-  const void* work_ = nullptr;
-  std::int64_t count_ = 0;
-  std::atomic<std::int64_t> next_{0};
-  std::atomic<std::uint32_t> round_{0};
-  std::atomic<std::uint32_t> working_{0};  // workers that have not finished the round
-  std::atomic<bool> ending_{false};
+  // The present work. Its round is in the upper half of `open_`, in the lower half how many items
+  // nobody has begun. One word, so that an item is taken of the round in which it was seen, or not
+  // at all: a thread that comes late may have read the next round's work by then, but takes
+  // nothing.
+  std::atomic<std::uint64_t> open_{0};
+  std::atomic<Call> call_{nullptr};
+  std::atomic<const void*> work_{nullptr};
+  std::atomic<std::int64_t> count_{0};
+  std::atomic<std::uint32_t> unfinished_{0};  // items
+  std::atomic<std::uint32_t> news_{0};        // raised when there is reason to look
   std::mutex thrown_mutex_;
   std::exception_ptr thrown_;  // by an item of the round
   pid_t process_;              // that has the workers
-  std::vector<std::thread> workers_;
+  std::vector<std::jthread> workers_;
+  std::mutex lent_mutex_;
+  std::vector<bool> lent_;  // whether there is a thread of that number
 };
 
 }  // namespace pi0::cpu

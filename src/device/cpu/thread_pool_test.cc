@@ -2,13 +2,19 @@
 #include "device/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -72,6 +78,195 @@ TEST(PoolThreads, AreNumberedApart) {
     pool.run(12, [&](std::int64_t, int thread) { ++own[static_cast<std::size_t>(thread)]; });
   }
   EXPECT_EQ(own[0] + own[1] + own[2], 300 * 12);
+}
+
+// What it says.
+template <typename Call>
+std::string refusal(ErrorCode code, const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "not refused";
+  return "";
+}
+
+int exit_status_of_child(const std::function<bool()>& succeeds) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(succeeds() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+// Of the workers that have done an item of a round in which all threads did one.
+std::vector<pthread_t> workers_of(ThreadPool& pool) {
+  std::vector<pthread_t> threads(static_cast<std::size_t>(pool.size()));
+  std::atomic<int> here = 0;
+  pool.run(pool.size(), [&](std::int64_t, int thread) {
+    threads[static_cast<std::size_t>(thread)] = pthread_self();
+    ++here;
+    while (here < pool.size()) std::this_thread::yield();
+  });
+  threads.erase(threads.begin());
+  return threads;
+}
+
+// Keeps a thread from running, as a busy machine does, from starve() to the end.
+class Starving {
+ public:
+  Starving() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      ++starved_;
+      while (starving_) {
+      }
+      --starved_;
+    };
+    sigaction(SIGUSR1, &action, &before_);
+    starving_ = true;
+  }
+  ~Starving() {
+    starving_ = false;
+    while (starved_ != 0) std::this_thread::yield();
+    sigaction(SIGUSR1, &before_, nullptr);
+  }
+  static void starve(pthread_t thread) {
+    const int before = starved_;
+    pthread_kill(thread, SIGUSR1);
+    while (starved_ == before) std::this_thread::yield();
+  }
+
+ private:
+  struct sigaction before_ {};
+  static inline std::atomic<bool> starving_ = false;
+  static inline std::atomic<int> starved_ = 0;
+};
+
+// On a machine whose cores others want, a worker may not run for long: work goes on without it.
+TEST(PoolThreads, WorkDoesNotWaitForAThreadThatDoesNotRun) {
+  if (kThreadSanitizer) {
+    GTEST_SKIP() << "NOT RUN: the thread sanitizer holds a signal back, which starves the worker";
+  }
+  EXPECT_EQ(exit_status_of_child([] {  // which ends by itself where the work waits for ever
+              ThreadPool pool(3);
+              const std::vector<pthread_t> workers = workers_of(pool);
+              std::atomic<bool> others_help = false;
+              {
+                const Starving starving;
+                starving.starve(workers[0]);
+                for (int round = 0; round < 1000 || !others_help; ++round) {
+                  std::atomic<int> done = 0;
+                  pool.run(20, [&](std::int64_t, int thread) {
+                    ++done;
+                    if (thread == 1) std::abort();
+                    if (thread == 2) others_help = true;
+                  });
+                  if (done != 20) return false;
+                }
+                starving.starve(workers[1]);
+                std::atomic<int> done = 0;
+                pool.run(20, [&](std::int64_t, int thread) { done += thread == 0 ? 1 : 100; });
+                if (done != 20) return false;
+              }
+              return workers_of(pool).size() == 2;  // which waits for all three
+            }),
+            0);
+}
+
+// Who comes late to a round, or sleeps in it, does no item twice and none of another round.
+TEST(PoolThreads, MayComeAndStopAtAnyTime) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<int> done(static_cast<std::size_t>(round % 7 + 2));
+    pool.run(static_cast<std::int64_t>(done.size()), [&](std::int64_t item, int thread) {
+      if ((round + thread) % 5 == 0) std::this_thread::sleep_for(std::chrono::microseconds(30));
+      done[static_cast<std::size_t>(item)] += round + 1;
+    });
+    for (const int times : done) ASSERT_EQ(times, round + 1);
+  }
+}
+
+TEST(PoolThreads, OfTheHostComeAndGo) {
+  const std::shared_ptr<ThreadPool> pool = ThreadPool::of_lent(3);
+  EXPECT_EQ(pool->size(), 3);
+  expect_each_once(*pool, 50);  // by the caller alone
+  for (int time = 0; time < 3; ++time) {
+    std::atomic<bool> one_left = false;
+    std::jthread one([&](const std::stop_token& stop) {
+      pool->lend(stop);
+      one_left = true;
+    });
+    std::jthread two([&](const std::stop_token& stop) { pool->lend(stop); });
+    EXPECT_EQ(workers_of(*pool).size(), 2u);  // both compute
+    const std::string text = refusal(ErrorCode::kInvalidInput, [&] { pool->lend({}); });
+    EXPECT_NE(text.find("3 threads compute at most"), std::string::npos) << text;
+    for (int round = 0; round < 100; ++round) {
+      expect_each_once(*pool, 20);
+      if (round == 50) one.request_stop();  // at work or not
+    }
+    one.join();
+    EXPECT_TRUE(one_left);
+  }
+  expect_each_once(*pool, 50);
+  std::stop_source stopped;
+  stopped.request_stop();
+  pool->lend(stopped.get_token());  // returns
+}
+
+std::vector<int> cores_of_this_thread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+TEST(PoolThreads, RunOnTheirCores) {
+  const std::vector<int> here = cores_of_this_thread();
+  const int last = here.back();
+  ThreadPool pool(2, {.cores = {here.front(), last}});
+  std::atomic<int> arrived = 0;
+  pool.run(2, [&](std::int64_t, int thread) {
+    ++arrived;
+    while (arrived < 2) std::this_thread::yield();
+    EXPECT_EQ(cores_of_this_thread(), thread == 0 ? here : std::vector<int>{last});
+  });
+  EXPECT_NE(ThreadPool::of_size(2, {.cores = {0, last}}), ThreadPool::of_size(2));
+  const std::string text = refusal(ErrorCode::kInvalidInput, [] {
+    ThreadPool(2, {.cores = {0, 1000000}});
+  });
+  EXPECT_NE(text.find("core 1000000"), std::string::npos) << text;
+}
+
+TEST(PoolThreads, RunAtTheirPriority) {
+  const std::string text =
+      refusal(ErrorCode::kInvalidInput, [] { ThreadPool(2, {.priority = 100}); });
+  EXPECT_NE(text.find("100, expected 1 to 99"), std::string::npos) << text;
+  sched_param fifo{};
+  fifo.sched_priority = 1;
+  std::optional<ThreadPool> pool;
+  try {
+    pool.emplace(2, Scheduling{.priority = 1});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(pthread_setschedparam(pthread_self(), SCHED_FIFO, &fifo), 0) << error.what();
+    GTEST_SKIP() << "NOT RUN: " << error.what();
+  }
+  const std::vector<pthread_t> workers = workers_of(*pool);
+  int policy = 0;
+  sched_param parameters{};
+  ASSERT_EQ(pthread_getschedparam(workers[0], &policy, &parameters), 0);
+  EXPECT_EQ(policy, SCHED_FIFO);
+  EXPECT_EQ(parameters.sched_priority, 1);
 }
 
 // Two callers, as two networks of a process are: one has the pool, the other does its work alone.
@@ -156,17 +351,6 @@ TEST(PoolThreads, PassOnWhatIsThrown) {
   }
   EXPECT_THROW(pool.run(1, [](std::int64_t, int) { throw std::bad_alloc(); }), std::bad_alloc);
   expect_each_once(pool, 9);
-}
-
-int exit_status_of_child(const std::function<bool()>& succeeds) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    _exit(succeeds() ? 0 : 1);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  return status;
 }
 
 // A child has no thread but the one that forked; what it was given computes all the same.
