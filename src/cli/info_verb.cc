@@ -9,6 +9,7 @@
 #include "cli/policy_arguments.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "files/unit_text.h"
 #include "policy/memory.h"
 #include "policy/options.h"
 
@@ -22,19 +23,6 @@ struct InfoArguments {
 
 void print_line(const std::string& name, const std::string& value) {
   std::printf("%-12s %s\n", name.c_str(), printable(value).c_str());
-}
-
-std::string human_bytes(std::uint64_t bytes) {
-  char text[32];
-  const char* units[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1000 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
-  return text;
 }
 
 std::string human_count(std::int64_t count) {
@@ -159,8 +147,8 @@ int run_info(const InfoArguments& arguments) {
   for (const auto& [type, count] : tensors.types) {
     types += (types.empty() ? "" : ", ") + std::to_string(count) + " " + type;
   }
-  print_line("tensors", types + ", " + human_bytes(static_cast<std::uint64_t>(tensors.bytes)) +
-                            " in " + std::to_string(tensors.files.size()) + " file" +
+  print_line("tensors", types + ", " + bytes_text(tensors.bytes) + " in " +
+                            std::to_string(tensors.files.size()) + " file" +
                             (tensors.files.size() == 1 ? "" : "s"));
   print_network(checkpoint);
   print_surroundings(checkpoint);
@@ -168,9 +156,9 @@ int run_info(const InfoArguments& arguments) {
       checkpoint.weights == nullptr ? std::vector<MemoryNeed>() : memory_needs(checkpoint);
   for (std::size_t i = 0; i < needs.size(); ++i) {
     print_line(i == 0 ? "memory" : "", needs[i].device + ", " + needs[i].dtype + ": " +
-                                           human_bytes(needs[i].total()) + " (weights " +
-                                           human_bytes(needs[i].weight_bytes) + ", activations " +
-                                           human_bytes(needs[i].activation_bytes) + ")");
+                                           bytes_text(needs[i].total()) + " (weights " +
+                                           bytes_text(needs[i].weight_bytes) + ", activations " +
+                                           bytes_text(needs[i].activation_bytes) + ")");
   }
   print_list("unused", tensors.unused);
   print_list("missing", tensors.missing);
