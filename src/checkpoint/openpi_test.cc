@@ -54,6 +54,33 @@ TEST(Openpi, ADirectoryMustBeThere) {
   expect_error([&] { open_checkpoint(directory.path()); }, kInvalid, {"model.safetensors"});
 }
 
+TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
+  const std::string hf = "hf download lerobot/pi0_base --local-dir pi0_base";
+  for (const char* name : {"lerobot/pi0_base", "lerobot/pi0_base/", "hf://lerobot/pi0_base",
+                           "https://huggingface.co/lerobot/pi0_base",
+                           "https://huggingface.co/lerobot/pi0_base/tree/main"}) {
+    expect_error([&] { open_checkpoint(name); }, ErrorCode::kIo, {name, hf});
+  }
+  expect_error([] { open_checkpoint("gs://openpi-assets/checkpoints/pi0_base"); }, ErrorCode::kIo,
+               {"gsutil -m cp -r gs://openpi-assets/checkpoints/pi0_base", "convert_jax"});
+  expect_error([] { open_checkpoint(""); }, ErrorCode::kIo, {"the checkpoint has an empty name"});
+  // A path that was mistyped is none.
+  const TemporaryDirectory directory;
+  write_file(directory / "file", "");
+  for (const std::string& name :
+       {(directory / "pi0_base").string(), (directory / "file").string(), std::string("./pi0_base"),
+        std::string("pi0_base"), std::string("a b/pi0_base"), std::string("a/b/c")}) {
+    try {
+      open_checkpoint(name);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).find("hf download"), std::string::npos) << error.what();
+    }
+  }
+  expect_error([&] { open_checkpoint(directory / "file"); }, ErrorCode::kIo,
+               {"file", "such as " + directory.path().string()});
+}
+
 TEST(Openpi, KindIsReadFromTheTensors) {
   EditableCheckpoint both("openpi_pi0");
   both.put_tensor(kWeights, float_tensor("time_mlp_in.weight", {1}, {0}));
