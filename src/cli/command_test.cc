@@ -114,9 +114,7 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
   for (const auto& [option, word] :
        {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number"),
         std::pair("--seed -1", "whole number"), std::pair("--seed 18446744073709551616", "seed")}) {
-    const Result result = pi0(run(option));  // with a second line that names --help
-    EXPECT_EQ(result.status, 2);
-    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
+    expect_error(pi0(run(option)), {word, "pi0 run --help"});
   }
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});
   EXPECT_EQ(files_left(), 0u);
@@ -454,10 +452,22 @@ TEST_F(CommandTest, HelpAndBadUsage) {
   for (const char* verb : {"info", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  EXPECT_EQ(pi0("").status, 2);
-  EXPECT_EQ(pi0("fly").status, 2);
-  EXPECT_EQ(pi0("run").status, 2);
-  EXPECT_EQ(pi0(run("--seed 1 --noise x.npy")).status, 2);
+  expect_error(pi0(""), {"no verb, expected info, run, verify, compare, audit or bench"});
+  expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
+  expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
+  expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});
+  expect_error(pi0("--verison"), {"unknown option '--verison' (did you mean '--version'?)"});
+  expect_error(pi0("run"), {"run: CHECKPOINT is required", "pi0 run --help"});
+  // What is mistyped, and not what its value was then taken for.
+  expect_error(pi0("run --pormpt x " + kPolicy),
+               {"run: unknown option '--pormpt' (did you mean '--prompt'?)"});
+  expect_error(pi0(run("--temperature=1")), {"run: unknown option '--temperature';"});
+  expect_error(pi0("bench --random pi0 --rnus 3"), {"'--rnus' (did you mean '--runs'?)"});
+  expect_error(pi0("run " + kPolicy + " --prompt open the drawer"),
+               {"unexpected argument 'the'", "quotes"});
+  expect_error(pi0(run("--prompt again")), {"run: --prompt is given twice"});
+  expect_error(pi0(run("--noise x.npy")), {"run: ", "--seed", "excludes", "--noise"});
+  expect_error(pi0("info lerobot/pi0_base"), {"hf download lerobot/pi0_base --local-dir pi0_base"});
 }
 
 }  // namespace
