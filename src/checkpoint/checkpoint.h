@@ -49,8 +49,8 @@ struct Checkpoint {
   std::vector<Camera> cameras;                    // in the order that the network sees them
   std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
   PromptFormat prompt_format = PromptFormat::kPi0;
-  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics,
-  // which may be padded, so an upper bound: a shorter state is legal.
+  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics
+  // without what pads them, if anything does.
   int state_dims = 0;
   int action_dims = 0;          // the robot's own, at most model.action_dim
   int n_action_steps = 0;       // how many rows of a chunk the robot executes

@@ -258,6 +258,32 @@ TEST(OpenpiStatistics, LongerThanTheNetworkAreKeptAsTheyAre) {
   EXPECT_EQ(opened.state_dims, 7);
 }
 
+// By the data's zeros, or by openpi's pad_to_dim; a joint at rest within the state pads nothing.
+TEST(OpenpiStatistics, WhatPadsThemIsNotTheRobots) {
+  for (const double std : {0.0, 1.0}) {
+    EditableCheckpoint pi0("openpi_pi0");
+    pi0.edit_json(kStatistics, [&](Json& json) {
+      Json& state = json["norm_stats"]["state"];
+      state["mean"][2] = state["std"][2] = 0.0;
+      while (state["mean"].size() < 32) {
+        state["mean"].push_back(0.0);
+        state["std"].push_back(std);
+      }
+    });
+    EXPECT_EQ(pi0.open().state_dims, 7) << std;
+    EXPECT_EQ(pi0.open().state.first.size(), 32u);
+  }
+  EditableCheckpoint pi05("openpi_pi05");
+  pi05.edit_json("assets/droid/norm_stats.json", [](Json& json) {
+    Json& state = json["norm_stats"]["state"];
+    for (const auto& [low, high] : {std::pair(-1.0, 1.0), std::pair(0.0, 0.0)}) {
+      state["q01"].push_back(low);
+      state["q99"].push_back(high);
+    }
+  });
+  EXPECT_EQ(pi05.open().state_dims, 8);
+}
+
 // ---- Options and pi0.json ----
 
 TEST(OpenpiOptions, ActionDims) {

@@ -104,7 +104,8 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
                    "/config.json --state 0,0,0,0 --prompt x"),
                {"config.json", "PNG"});
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
-  expect_error(pi0("run " + kPolicy + " --device gpu --state 0,0,0,0 --image base_0_rgb=" + kFrame),
+  expect_error(pi0("run " + kPolicy +
+                   " --device gpu --state 0,0,0,0 --prompt x --image base_0_rgb=" + kFrame),
                {"gpu", "cpu", "reference"});
   // Nothing is prepared, so nothing of it kept.
   expect_error(pi0("run " + kPolicy + " --device cpu --state 0,0,0 --image base_0_rgb=" + kFrame +
@@ -127,6 +128,30 @@ TEST_F(CommandTest, RunNamesTheStateItCannotRead) {
   expect_error(pi0(rest + "0,1,2,3,4"), {"state", "5", "4"});
   expect_error(pi0(rest + "0,nan,2,3"), {"state", "nan"});
   expect_error(pi0(rest + "0,one,2,3"), {"state", "one"});
+}
+
+TEST_F(CommandTest, RunTakesAnEmptyPromptButNotNone) {
+  const std::string line = "run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+                           " --state -0.0066,0.6386,0.2493,1 --seed 3";
+  expect_error(pi0(line), {"no prompt", "--prompt \"\""});
+  const Result empty = pi0(line + " --prompt ''");
+  EXPECT_EQ(empty.status, 0) << empty.err;
+  EXPECT_NE(empty.err.find("the prompt is empty"), std::string::npos) << empty.err;
+  const Result equals = pi0("run --prompt= " + line.substr(4));  // and not what follows
+  EXPECT_EQ(equals.status, 0) << equals.err;
+  EXPECT_EQ(equals.err, empty.err);
+  expect_error(
+      pi0("run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame + " --prompt x"),
+      {"no state", "expected 4"});
+}
+
+TEST_F(CommandTest, RunWarnsOfAStateInOtherUnits) {
+  const Result result = pi0("run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+                            " --state -0.4,36.6,14.3,57 --prompt 'open the drawer' --seed 3");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.err.find("far outside its statistics"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("value 1 is 36.6"), std::string::npos) << result.err;
+  EXPECT_EQ(pi0(run("")).err, "");
 }
 
 TEST_F(CommandTest, RunKeepsWhatItCannotReplace) {
