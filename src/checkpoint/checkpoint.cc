@@ -114,9 +114,23 @@ CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) co
 }
 
 Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
-  Opened opened = open_all(directory, options);
   Inspection inspection;
+  Opened opened;
+  try {
+    opened = open_all(directory, options);
+  } catch (const Error& error) {
+    CheckpointOptions network = options;
+    network.network_alone = true;
+    opened = open_all(directory, network);  // throws the same where it is the network's
+    inspection.network_alone = true;
+    inspection.refused.emplace_back(error.what());
+  }
   inspection.tensors = check_weights(*opened.files, opened.checkpoint.model);
+  try {
+    require_complete(inspection.tensors, opened.files->where());
+  } catch (const Error& error) {
+    inspection.refused.emplace_back(error.what());
+  }
   inspection.checkpoint = std::move(opened.checkpoint);
   if (inspection.tensors.missing.empty() && inspection.tensors.wrong.empty()) {
     inspection.checkpoint.weights = make_weight_source(std::move(opened.files));

@@ -191,8 +191,49 @@ TEST_F(CommandTest, RunFindsTheTokenizerOrSaysWhere) {
   EXPECT_EQ(pi0(line, "PI0_TOKENIZER=" + kPolicy + "/tokenizer.model").status, 0);
 }
 
+// Whether `pi0 run` would run it with the same options, as `pi0 run` itself then shows.
+TEST_F(CommandTest, InfoAgreesWithRun) {
+  const std::string checkpoint = path("policy");
+  std::filesystem::copy(kPolicy, checkpoint, std::filesystem::copy_options::recursive);
+  const auto last_line = [](std::string text) {
+    text.pop_back();
+    return text.substr(text.rfind('\n') + 1);
+  };
+  const auto expect = [&](const std::string& options, const std::string& word) {
+    const Result info = pi0("info " + checkpoint + " " + options);
+    const Result run = pi0("run " + checkpoint + " --image base_0_rgb=" + kFrame +
+                           " --state 0,0.6,0.2,1 --prompt x " + options);
+    EXPECT_EQ(info.status, run.status == 0 ? 0 : 1) << info.out << run.err;
+    for (const char* name : {"parameters", "SigLIP", "cameras", "memory", "missing"}) {
+      EXPECT_NE(info.out.find(name), std::string::npos) << name << " not in " << info.out;
+    }
+    if (word.empty()) {
+      EXPECT_EQ(last_line(info.out), "pi0 run: ready");
+      return;
+    }
+    const std::string verdict = last_line(info.out);
+    EXPECT_EQ(verdict.rfind("pi0 run: would refuse: ", 0), 0u) << verdict;
+    EXPECT_NE(verdict.find(word), std::string::npos) << verdict;
+    EXPECT_EQ("pi0: " + verdict.substr(std::string("pi0 run: would refuse: ").size()) + "\n",
+              run.err);
+  };
+  expect("--device reference", "");
+  expect("--device cpu", "");
+  expect("--device gpu", "not in this build");
+  expect("--resize bicubic", "bicubic");
+  std::filesystem::remove(checkpoint + "/tokenizer.json");
+  std::filesystem::rename(checkpoint + "/tokenizer.model", path("tokenizer.model"));
+  expect("--device reference", "no tokenizer beside the checkpoint");
+  expect("--device reference --tokenizer " + path("tokenizer.model"), "");
+  std::filesystem::rename(path("tokenizer.model"), checkpoint + "/tokenizer.model");
+  std::filesystem::remove(checkpoint + "/policy_preprocessor.json");
+  expect("--device reference", "no normalisation statistics");
+  expect("--device reference --raw", "");
+}
+
 TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
-  const Result odd = pi0("info " + kGolden + "/pi0_odd");
+  const std::string tokenizer = " --tokenizer " + kGolden + "/preprocess/tokenizer.json";
+  const Result odd = pi0("info " + kGolden + "/pi0_odd" + tokenizer);
   EXPECT_EQ(odd.status, 0) << odd.err;
   for (const char* word :
        {"pi0, lerobot", "wrist_left", "empty_camera_0 (empty)", "cam_high", "min/max",
@@ -310,7 +351,8 @@ TEST_F(CommandTest, InfoPrintsNoControlCharacter) {
       {"x\x1b]0;owned\x07\nmissing      7", "F32", {1}, std::string_view("\0\0\0\0", 4)});
   write_safetensors(path("policy/larger.safetensors"), tensors);
   std::filesystem::rename(path("policy/larger.safetensors"), path("policy/model.safetensors"));
-  const Result info = pi0("info " + path("policy"));
+  const Result info =
+      pi0("info " + path("policy") + " --tokenizer " + kGolden + "/preprocess/tokenizer.json");
   EXPECT_EQ(info.status, 0) << info.err;
   EXPECT_NE(info.out.find("x ]0;owned  missing      7\n"), std::string::npos) << info.out;
   EXPECT_EQ(info.out.find('\x1b'), std::string::npos);

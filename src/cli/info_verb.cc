@@ -1,4 +1,4 @@
-// pi0 info: what a checkpoint is.
+// pi0 info: what a checkpoint is, and whether `pi0 run` would run it.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -12,6 +12,7 @@
 #include "files/unit_text.h"
 #include "policy/memory.h"
 #include "policy/options.h"
+#include "policy/readiness.h"
 
 namespace pi0 {
 namespace {
@@ -112,7 +113,8 @@ void print_network(const Checkpoint& checkpoint) {
   print_line("actions", actions.str());
 }
 
-void print_surroundings(const Checkpoint& checkpoint) {
+void print_surroundings(const Inspection& inspection) {
+  const Checkpoint& checkpoint = inspection.checkpoint;
   for (std::size_t i = 0; i < checkpoint.cameras.size(); ++i) {
     const Camera& camera = checkpoint.cameras[i];
     std::string text = camera.name;
@@ -124,6 +126,10 @@ void print_surroundings(const Checkpoint& checkpoint) {
   }
   for (const auto& [from, to] : checkpoint.rename_map) print_line("renamed", from + " -> " + to);
   if (!checkpoint.asset.empty()) print_line("asset", checkpoint.asset);
+  if (inspection.network_alone) {
+    print_line("statistics", "not read, nor what else surrounds the network: see the end");
+    return;
+  }
   if (checkpoint.has_statistics) {
     print_line("statistics", "state: " + statistics_text(checkpoint.state));
     print_line("", "actions: " + statistics_text(checkpoint.action));
@@ -132,6 +138,16 @@ void print_surroundings(const Checkpoint& checkpoint) {
   }
   print_line("relative", relative_text(checkpoint));
   if (checkpoint.adapt_to_pi) print_line("adapted", "from ALOHA's joints and grippers, and back");
+}
+
+// What keeps `pi0 run` from it, a line each, or that nothing does.
+int print_verdict(const std::vector<std::string>& refused) {
+  for (const std::string& reason : refused) {
+    std::printf("pi0 run: would refuse: %s\n", printable(reason).c_str());
+  }
+  if (!refused.empty()) return kExitVerdict;
+  std::printf("pi0 run: ready\n");
+  return kExitOk;
 }
 
 int run_info(const InfoArguments& arguments) {
@@ -151,7 +167,10 @@ int run_info(const InfoArguments& arguments) {
                             std::to_string(tensors.files.size()) + " file" +
                             (tensors.files.size() == 1 ? "" : "s"));
   print_network(checkpoint);
-  print_surroundings(checkpoint);
+  print_surroundings(inspection);
+  const Readiness readiness = readiness_of(inspection, arguments.policy);
+  print_line("tokenizer", readiness.tokenizer.empty() ? "NONE" : readiness.tokenizer.string());
+  print_line("device", readiness.device.empty() ? "NONE" : readiness.device);
   const std::vector<MemoryNeed> needs =
       checkpoint.weights == nullptr ? std::vector<MemoryNeed>() : memory_needs(checkpoint);
   for (std::size_t i = 0; i < needs.size(); ++i) {
@@ -165,7 +184,7 @@ int run_info(const InfoArguments& arguments) {
   print_list("wrong", tensors.wrong);
   std::fflush(stdout);
   print_warnings(checkpoint.warnings);
-  return tensors.missing.empty() && tensors.wrong.empty() ? kExitOk : kExitVerdict;
+  return print_verdict(readiness.refused);
 }
 
 }  // namespace
@@ -173,8 +192,11 @@ int run_info(const InfoArguments& arguments) {
 void add_info(CLI::App& command, Run& run) {
   auto arguments = std::make_shared<InfoArguments>();
   CLI::App& verb = *command.add_subcommand(
-      "info", "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong");
+      "info",
+      "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong with it; and "
+      "whether `pi0 run` would run it with these options (exit status 0) or why not (1)");
   add_checkpoint_argument(verb, arguments->checkpoint);
+  add_policy_options(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
   verb.callback([&run, arguments] { run = [arguments] { return run_info(*arguments); }; });
 }
