@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,7 +32,8 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name);
 struct Observation {
   std::map<std::string, Image> images;
   std::vector<float> state;  // the robot's own dimensions and units, not normalised
-  std::string prompt;        // the instruction, UTF-8
+  // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.
+  std::optional<std::string> prompt;
 };
 
 }  // namespace pi0

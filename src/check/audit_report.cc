@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "device/ttnn/policies.h"
+#include "files/unit_text.h"
 
 namespace pi0 {
 namespace {
@@ -27,10 +28,10 @@ ReportSection shares(const Audit& audit) {
   std::vector<AuditShare> rows = audit.stages;
   rows.push_back(audit.total);
   for (const AuditShare& share : rows) {
-    section.table.rows.push_back(
-        {share.name, std::to_string(share.operations), std::to_string(share.on_device),
-         share_text(share.operations_share()), flops_text(share.flops),
-         share_text(share.flops_share()), bytes_text(static_cast<double>(share.bytes))});
+    section.table.rows.push_back({share.name, std::to_string(share.operations),
+                                  std::to_string(share.on_device),
+                                  share_text(share.operations_share()), flops_text(share.flops),
+                                  share_text(share.flops_share()), bytes_text(share.bytes)});
   }
   return section;
 }
@@ -39,8 +40,7 @@ ReportSection memory(const AuditRun& run) {
   const Audit& audit = run.audit;
   ReportSection section{"Memory", {}, {{"", ">peak", ">of"}, {}}};
   const auto row = [&](const std::string& what, std::int64_t peak, std::int64_t all) {
-    section.table.rows.push_back({what, bytes_text(static_cast<double>(peak)),
-                                  all == 0 ? "" : bytes_text(static_cast<double>(all))});
+    section.table.rows.push_back({what, bytes_text(peak), all == 0 ? "" : bytes_text(all)});
   };
   if (run.subject.device_card) {
     const Card& card = *run.subject.device_card;
@@ -73,10 +73,10 @@ ReportSection live(const Audit& audit) {
   for (const LiveTensors& one : audit.live) {
     const std::int64_t high = one.most - audit.live_before;
     const auto bar = static_cast<std::size_t>(std::max<std::int64_t>(0, high) * kBar / most);
-    section.table.rows.push_back(
-        {one.component, std::to_string(one.count), std::to_string(one.least - audit.live_before),
-         std::to_string(high), bytes_text(static_cast<double>(one.peak_l1_bytes_per_core)),
-         bytes_text(static_cast<double>(one.peak_dram_bytes)), std::string(bar, '#')});
+    section.table.rows.push_back({one.component, std::to_string(one.count),
+                                  std::to_string(one.least - audit.live_before),
+                                  std::to_string(high), bytes_text(one.peak_l1_bytes_per_core),
+                                  bytes_text(one.peak_dram_bytes), std::string(bar, '#')});
   }
   return section;
 }
@@ -150,7 +150,7 @@ ReportSection operations(const Audit& audit) {
     const auto& [component, name, where, shape, type, placement] = group.key;
     section.table.rows.push_back({component, name, where, shape, type, placement,
                                   std::to_string(group.count), flops_text(group.flops),
-                                  bytes_text(static_cast<double>(group.bytes))});
+                                  bytes_text(group.bytes)});
   }
   return section;
 }
@@ -296,8 +296,8 @@ Report audit_report(const AuditRun& run) {
   for (const OperationRecord& operation : audit.operations) {
     if (operation.where != Where::kTransfer || !does_work(operation)) continue;
     const OperandRecord& operand = operand_of(operation);
-    transfers.table.rows.push_back({operation.name, to_string(operand.shape), operand.dtype,
-                                    bytes_text(static_cast<double>(operand.bytes))});
+    transfers.table.rows.push_back(
+        {operation.name, to_string(operand.shape), operand.dtype, bytes_text(operand.bytes)});
   }
   report.sections.push_back(std::move(transfers));
   report.sections.push_back(on_the_host(audit));

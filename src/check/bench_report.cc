@@ -1,5 +1,7 @@
 #include "check/bench_report.h"
 
+#include "files/unit_text.h"
+
 namespace pi0 {
 namespace {
 
@@ -125,11 +127,10 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
                            "; the best of readings before, between and after the calls");
   }
   if (!result.matrices.empty()) report.sections.push_back(matrices_section(result.matrices));
-  report.sections.push_back(
-      {"Memory and loading",
-       {"peak resident: " + bytes_text(static_cast<double>(result.peak_rss_bytes)),
-        "loading: " + ms_text(result.load_ms) + " ms"},
-       {}});
+  report.sections.push_back({"Memory and loading",
+                             {"peak resident: " + bytes_text(result.peak_rss_bytes),
+                              "loading: " + ms_text(result.load_ms) + " ms"},
+                             {}});
   return report;
 }
 

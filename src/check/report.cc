@@ -1,9 +1,10 @@
 #include "check/report.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
+
+#include "files/unit_text.h"
 
 namespace pi0 {
 namespace {
@@ -71,19 +72,6 @@ std::string markdown_of(const ReportTable& table) {
   return text;
 }
 
-// The largest unit of a thousand in which `value` is at least 1.
-std::string with_unit(double value, const std::array<const char*, 5>& units) {
-  std::size_t unit = 0;
-  while (value >= 1000 && unit + 1 < units.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  char text[32];
-  const int decimals = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  std::snprintf(text, sizeof text, "%.*f %s", decimals, value, units[unit]);
-  return text;
-}
-
 }  // namespace
 
 std::string to_text(const Report& report) {
@@ -108,8 +96,6 @@ std::string to_markdown(const Report& report) {
   }
   return text;
 }
-
-std::string bytes_text(double bytes) { return with_unit(bytes, {"B", "kB", "MB", "GB", "TB"}); }
 
 std::string flops_text(double flops) {
   return with_unit(flops, {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"});

@@ -28,8 +28,7 @@ struct Report {
 std::string to_text(const Report& report);
 std::string to_markdown(const Report& report);
 
-// "12.3 MB", "4.37 TFLOP", "99.9 %", "0.9987": as tables show them.
-std::string bytes_text(double bytes);
+// "4.37 TFLOP", "99.9 %", "0.9987": as tables show them.
 std::string flops_text(double flops);
 std::string share_text(double share);
 std::string number_text(double value, int decimals);

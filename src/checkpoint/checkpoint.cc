@@ -1,5 +1,6 @@
 #include "checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "checkpoint/families.h"
@@ -24,6 +25,49 @@ Family family_of(const fs::path& directory) {
   return json.contains("type") ? Family::kLerobot : Family::kOpenpi;
 }
 
+// "lerobot/pi0_base" where there is no lerobot/ here: a repository's name, not a mistyped path.
+bool is_hub_name(const std::string& name) {
+  const std::size_t slash = name.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) return false;
+  const auto allowed = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  std::string letters = name;
+  letters.erase(slash, 1);
+  std::error_code ignored;
+  return name[0] != '.' && name[0] != '-' && std::all_of(letters.begin(), letters.end(), allowed) &&
+         !fs::exists(name.substr(0, slash), ignored);
+}
+
+// With what was meant, where that can be told: nothing here is fetched over a network.
+[[noreturn]] void fail_without_directory(const fs::path& given) {
+  std::string name = given.string();
+  if (name.empty()) {
+    throw Error(ErrorCode::kIo, "the checkpoint has an empty name, expected its directory");
+  }
+  while (name.ends_with('/')) name.pop_back();
+  std::string sentence = "is not a directory, expected that of a checkpoint";
+  if (name.starts_with("gs://")) {
+    sentence += "; openpi's checkpoints are downloaded first (gsutil -m cp -r " + name +
+                " .), and those for JAX converted by its examples/convert_jax_model_to_pytorch.py";
+    fail(given.string(), sentence, ErrorCode::kIo);
+  }
+  for (const std::string prefix : {"https://huggingface.co/", "hf://"}) {
+    if (!name.starts_with(prefix)) continue;
+    name.erase(0, prefix.size());
+    name.resize(std::min(name.find("/tree/"), name.size()));
+  }
+  std::error_code ignored;
+  if (is_hub_name(name)) {
+    sentence += "; a repository of the Hugging Face Hub is downloaded first: hf download " + name +
+                " --local-dir " + name.substr(name.find('/') + 1);
+  } else if (fs::is_regular_file(given, ignored) && given.has_parent_path()) {
+    sentence += ", such as " + given.parent_path().string();
+  }
+  fail(given.string(), sentence, ErrorCode::kIo);
+}
+
 struct Opened {
   Checkpoint checkpoint;
   std::shared_ptr<const WeightFiles> files;
@@ -32,7 +76,7 @@ struct Opened {
 Opened open_all(const fs::path& directory, const CheckpointOptions& options) {
   std::error_code ignored;
   if (!fs::is_directory(directory, ignored)) {
-    fail(directory.string(), "is not a directory, expected that of a checkpoint", ErrorCode::kIo);
+    fail_without_directory(directory);
   }
   Opened opened;
   if (family_of(directory) == Family::kLerobot) {
@@ -70,9 +114,23 @@ CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) co
 }
 
 Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
-  Opened opened = open_all(directory, options);
   Inspection inspection;
+  Opened opened;
+  try {
+    opened = open_all(directory, options);
+  } catch (const Error& error) {
+    CheckpointOptions network = options;
+    network.network_alone = true;
+    opened = open_all(directory, network);  // throws the same where it is the network's
+    inspection.network_alone = true;
+    inspection.refused.emplace_back(error.what());
+  }
   inspection.tensors = check_weights(*opened.files, opened.checkpoint.model);
+  try {
+    require_complete(inspection.tensors, opened.files->where());
+  } catch (const Error& error) {
+    inspection.refused.emplace_back(error.what());
+  }
   inspection.checkpoint = std::move(opened.checkpoint);
   if (inspection.tensors.missing.empty() && inspection.tensors.wrong.empty()) {
     inspection.checkpoint.weights = make_weight_source(std::move(opened.files));

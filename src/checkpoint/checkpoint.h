@@ -49,8 +49,8 @@ struct Checkpoint {
   std::vector<Camera> cameras;                    // in the order that the network sees them
   std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
   PromptFormat prompt_format = PromptFormat::kPi0;
-  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics,
-  // which may be padded, so an upper bound: a shorter state is legal.
+  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics
+  // without what pads them, if anything does.
   int state_dims = 0;
   int action_dims = 0;          // the robot's own, at most model.action_dim
   int n_action_steps = 0;       // how many rows of a chunk the robot executes
@@ -76,7 +76,8 @@ struct CheckpointOptions {
   std::optional<int> action_dims = {};
   std::optional<int> action_horizon = {};
   std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
-  // The network is all that is asked for: statistics are not looked for, nor chosen among.
+  // The network is all that is asked for: statistics are not looked for, nor chosen among, and
+  // lerobot's processors say no more than the prompt's length, if they can be read.
   bool network_alone = false;
 
   // What these do not say is as `others` have it.
@@ -100,11 +101,14 @@ struct TensorReport {
   std::vector<std::string> wrong;    // a sentence each: name, shape found, shape expected
 };
 
-// The same without refusing missing or wrong tensors: `checkpoint.weights` is null when there are
-// any. Throws Error as open_checkpoint does for everything else.
+// The same without refusing what is found wrong around the network, or among its tensors. Throws
+// Error as open_checkpoint does for what it cannot do without.
 struct Inspection {
-  Checkpoint checkpoint;
+  Checkpoint checkpoint;  // `weights` is null where a tensor is missing or wrong
   TensorReport tensors;
+  std::vector<std::string> refused;  // what open_checkpoint would throw, a sentence each
+  // What surrounds the network could not be read, as `refused` says: `checkpoint` has none of it.
+  bool network_alone = false;
 };
 Inspection inspect_checkpoint(const std::filesystem::path& directory,
                               const CheckpointOptions& options = {});

@@ -253,6 +253,33 @@ TEST(Inspect, CountsParametersAndTypes) {
   }
 }
 
+// What open_checkpoint throws is told, and the network all the same.
+TEST(Inspect, WhatSurroundsTheNetworkMayBeUnreadable) {
+  EditableCheckpoint lerobot("pi0_tiny");
+  lerobot.set("policy_preprocessor.json", "/steps/1/registry_name", "libero_processor");
+  EditableCheckpoint openpi("openpi_pi0");
+  std::filesystem::copy(openpi / "assets/my_robot", openpi / "assets/other",
+                        std::filesystem::copy_options::recursive);
+  for (const auto& [checkpoint, word] :
+       {std::pair(&lerobot, "libero_processor"), std::pair(&openpi, "several assets")}) {
+    const Inspection inspection = inspect_checkpoint(checkpoint->path());
+    ASSERT_EQ(inspection.refused.size(), 1u);
+    EXPECT_NE(inspection.refused[0].find(word), std::string::npos) << inspection.refused[0];
+    EXPECT_TRUE(inspection.network_alone);
+    EXPECT_FALSE(inspection.checkpoint.has_statistics);
+    EXPECT_NE(inspection.checkpoint.weights, nullptr);
+    EXPECT_GT(inspection.tensors.parameters, 0);
+    try {
+      checkpoint->open();
+      FAIL() << "opened";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(), inspection.refused[0]);
+    }
+  }
+  lerobot.set("config.json", "/chunk_size", -1);  // of the network itself
+  EXPECT_THROW(inspect_checkpoint(lerobot.path()), Error);
+}
+
 TEST(Inspect, ListsFilesAndWhatIsUnused) {
   const TensorReport odd = inspect_checkpoint(kGolden / "pi0_odd").tensors;
   EXPECT_EQ(odd.files, (std::vector<std::string>{"model-00001-of-00003.safetensors",

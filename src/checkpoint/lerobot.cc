@@ -138,7 +138,12 @@ Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& opti
   const std::string config_name = (directory / "config.json").string();
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
-  const Processors processors = read_processors(directory, config);
+  Processors processors;
+  try {
+    processors = read_processors(directory, config);
+  } catch (const Error&) {
+    if (!options.network_alone) throw;
+  }
 
   Checkpoint checkpoint;
   checkpoint.directory = directory;
@@ -152,6 +157,7 @@ Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& opti
   checkpoint.state_dims = config.state_dims;
   checkpoint.action_dims = config.action_dims;
   checkpoint.n_action_steps = config.n_action_steps;
+  if (options.network_alone) return checkpoint;
 
   const Normalizer normalize(directory, processors.pre.normalizer, processors.pre_where,
                              checkpoint.warnings);

@@ -110,6 +110,19 @@ void read_statistics(const fs::path& directory, const std::optional<std::string>
   checkpoint.has_statistics = true;
 }
 
+// How many values the robot's own state has. Statistics may be padded to the network's width, as
+// the data was (all zeros) or by openpi's pad_to_dim (mean 0, std 1).
+int state_dims(const Normalization& state, const ModelConfig& model) {
+  const auto pads = [&](std::size_t i) {
+    if (state.first[i] != 0) return false;
+    const bool by_openpi = state.mode == NormalizationMode::kMeanStd && state.second[i] == 1;
+    return state.second[i] == 0 || by_openpi;
+  };
+  std::size_t dims = state.first.size();
+  while (dims > 0 && pads(dims - 1)) --dims;
+  return static_cast<int>(std::min(dims, static_cast<std::size_t>(model.state_dim)));
+}
+
 // The length of statistics, at most the network's width.
 int dims_of(const Normalization& normalization, const ModelConfig& model) {
   return static_cast<int>(
@@ -237,7 +250,7 @@ Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
   checkpoint.prompt_format =
       choose_prompt_format(model.kind, asked.prompt_format, source.where, source.code);
   if (!options.network_alone) read_statistics(directory, asked.asset, checkpoint);
-  checkpoint.state_dims = dims_of(checkpoint.state, model);
+  checkpoint.state_dims = state_dims(checkpoint.state, model);
   checkpoint.n_action_steps = model.action_horizon;
   // AlohaOutputs cuts, whatever statistics are padded to.
   const bool aloha = asked.adapt_to_pi.value_or(false);

@@ -54,6 +54,33 @@ TEST(Openpi, ADirectoryMustBeThere) {
   expect_error([&] { open_checkpoint(directory.path()); }, kInvalid, {"model.safetensors"});
 }
 
+TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
+  const std::string hf = "hf download lerobot/pi0_base --local-dir pi0_base";
+  for (const char* name : {"lerobot/pi0_base", "lerobot/pi0_base/", "hf://lerobot/pi0_base",
+                           "https://huggingface.co/lerobot/pi0_base",
+                           "https://huggingface.co/lerobot/pi0_base/tree/main"}) {
+    expect_error([&] { open_checkpoint(name); }, ErrorCode::kIo, {name, hf});
+  }
+  expect_error([] { open_checkpoint("gs://openpi-assets/checkpoints/pi0_base"); }, ErrorCode::kIo,
+               {"gsutil -m cp -r gs://openpi-assets/checkpoints/pi0_base", "convert_jax"});
+  expect_error([] { open_checkpoint(""); }, ErrorCode::kIo, {"the checkpoint has an empty name"});
+  // A path that was mistyped is none.
+  const TemporaryDirectory directory;
+  write_file(directory / "file", "");
+  for (const std::string& name :
+       {(directory / "pi0_base").string(), (directory / "file").string(), std::string("./pi0_base"),
+        std::string("pi0_base"), std::string("a b/pi0_base"), std::string("a/b/c")}) {
+    try {
+      open_checkpoint(name);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).find("hf download"), std::string::npos) << error.what();
+    }
+  }
+  expect_error([&] { open_checkpoint(directory / "file"); }, ErrorCode::kIo,
+               {"file", "such as " + directory.path().string()});
+}
+
 TEST(Openpi, KindIsReadFromTheTensors) {
   EditableCheckpoint both("openpi_pi0");
   both.put_tensor(kWeights, float_tensor("time_mlp_in.weight", {1}, {0}));
@@ -229,6 +256,32 @@ TEST(OpenpiStatistics, LongerThanTheNetworkAreKeptAsTheyAre) {
   EXPECT_EQ(opened.action.first.size(), 40u);
   EXPECT_EQ(opened.action_dims, 32);
   EXPECT_EQ(opened.state_dims, 7);
+}
+
+// By the data's zeros, or by openpi's pad_to_dim; a joint at rest within the state pads nothing.
+TEST(OpenpiStatistics, WhatPadsThemIsNotTheRobots) {
+  for (const double std : {0.0, 1.0}) {
+    EditableCheckpoint pi0("openpi_pi0");
+    pi0.edit_json(kStatistics, [&](Json& json) {
+      Json& state = json["norm_stats"]["state"];
+      state["mean"][2] = state["std"][2] = 0.0;
+      while (state["mean"].size() < 32) {
+        state["mean"].push_back(0.0);
+        state["std"].push_back(std);
+      }
+    });
+    EXPECT_EQ(pi0.open().state_dims, 7) << std;
+    EXPECT_EQ(pi0.open().state.first.size(), 32u);
+  }
+  EditableCheckpoint pi05("openpi_pi05");
+  pi05.edit_json("assets/droid/norm_stats.json", [](Json& json) {
+    Json& state = json["norm_stats"]["state"];
+    for (const auto& [low, high] : {std::pair(-1.0, 1.0), std::pair(0.0, 0.0)}) {
+      state["q01"].push_back(low);
+      state["q99"].push_back(high);
+    }
+  });
+  EXPECT_EQ(pi05.open().state_dims, 8);
 }
 
 // ---- Options and pi0.json ----

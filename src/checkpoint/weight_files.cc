@@ -20,6 +20,20 @@ std::string_view plain_name(std::string_view name) {
   return name;
 }
 
+// Where within `directory` a checkpoint is, as lerobot's training and the Hugging Face Hub's cache
+// lay theirs out; empty where there is none.
+fs::path checkpoint_within(const fs::path& directory) {
+  std::error_code error;
+  for (const char* name : {"pretrained_model", "checkpoints/last/pretrained_model"}) {
+    if (fs::exists(directory / name / "config.json", error)) return directory / name;
+  }
+  for (fs::directory_iterator at(directory / "snapshots", error), end; !error && at != end;
+       at.increment(error)) {
+    if (fs::exists(at->path() / "config.json", error)) return at->path();
+  }
+  return {};
+}
+
 [[noreturn]] void fail_without_weights(const fs::path& directory) {
   std::string sentence = std::string("holds neither ") + kWhole + " nor " + kIndex;
   std::error_code ignored;
@@ -29,6 +43,8 @@ std::string_view plain_name(std::string_view name) {
         "examples/convert_jax_model_to_pytorch.py converts";
   } else if (fs::exists(directory / "adapter_model.safetensors", ignored)) {
     sentence += "; adapters beside a base model are not supported: merge them into it first";
+  } else if (const fs::path within = checkpoint_within(directory); !within.empty()) {
+    sentence += "; the checkpoint is in " + within.string();
   }
   fail(directory.string(), sentence);
 }

@@ -37,6 +37,13 @@ TEST(Weights, AreMissing) {
   checkpoint.expect_refused(kInvalid, {checkpoint.path().string(), "neither", kWeights, kIndex});
   write_file(checkpoint / "adapter_model.safetensors", "");
   checkpoint.expect_refused(kInvalid, {"adapters", "merge"});
+  fs::remove(checkpoint / "adapter_model.safetensors");
+  for (const char* within :
+       {"snapshots/0123abc", "checkpoints/last/pretrained_model", "pretrained_model"}) {
+    fs::create_directories(checkpoint / within);
+    write_file(checkpoint / (std::string(within) + "/config.json"), "{}");
+    checkpoint.expect_refused(kInvalid, {"the checkpoint is in " + (checkpoint / within).string()});
+  }
   fs::create_directory(checkpoint / "params");
   checkpoint.expect_refused(kInvalid, {"JAX", "convert_jax_model_to_pytorch.py"});
 }

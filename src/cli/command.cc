@@ -1,11 +1,15 @@
 // The command `pi0`: its verbs, and what becomes of an error.
 #include "cli/command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "cli/text.h"
+#include "cli/usage_error.h"
 #include "cli/verbs.h"
 #include "pi0/device.h"
 #include "pi0/error.h"
@@ -18,6 +22,21 @@ std::string devices() {
     text += "  " + device.name + "  " + device.description + "\n";
   }
   return text;
+}
+
+// As CLI11 takes them, the last first. An empty value is one: to it "--prompt=" has none, and takes
+// what follows.
+std::vector<std::string> arguments_of(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    const bool is_empty = argument.starts_with("--") && argument.find('=') == argument.size() - 1;
+    if (is_empty) argument.pop_back();
+    arguments.push_back(std::move(argument));
+    if (is_empty) arguments.emplace_back();
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
 }
 
 }  // namespace
@@ -38,9 +57,14 @@ int pi0::run_command(int argc, char** argv) {
   pi0::add_audit(command, run);
   pi0::add_bench(command, run);
   try {
-    command.parse(argc, argv);
+    command.parse(arguments_of(argc, argv));
   } catch (const CLI::ParseError& error) {
-    return command.exit(error) == 0 ? pi0::kExitOk : pi0::kExitError;
+    if (error.get_exit_code() == 0) {  // --help or --version, which it prints
+      command.exit(error);
+      return pi0::kExitOk;
+    }
+    std::cerr << "pi0: " << pi0::printable(pi0::usage_sentence(command, error)) << '\n';
+    return pi0::kExitError;
   }
   try {
     const int status = run();

@@ -104,7 +104,8 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
                    "/config.json --state 0,0,0,0 --prompt x"),
                {"config.json", "PNG"});
   expect_error(pi0("run " + path("absent") + " --device reference"), {"absent"});
-  expect_error(pi0("run " + kPolicy + " --device gpu --state 0,0,0,0 --image base_0_rgb=" + kFrame),
+  expect_error(pi0("run " + kPolicy +
+                   " --device gpu --state 0,0,0,0 --prompt x --image base_0_rgb=" + kFrame),
                {"gpu", "cpu", "reference"});
   // Nothing is prepared, so nothing of it kept.
   expect_error(pi0("run " + kPolicy + " --device cpu --state 0,0,0 --image base_0_rgb=" + kFrame +
@@ -114,9 +115,7 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
   for (const auto& [option, word] :
        {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number"),
         std::pair("--seed -1", "whole number"), std::pair("--seed 18446744073709551616", "seed")}) {
-    const Result result = pi0(run(option));  // with a second line that names --help
-    EXPECT_EQ(result.status, 2);
-    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
+    expect_error(pi0(run(option)), {word, "pi0 run --help"});
   }
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});
   EXPECT_EQ(files_left(), 0u);
@@ -129,6 +128,30 @@ TEST_F(CommandTest, RunNamesTheStateItCannotRead) {
   expect_error(pi0(rest + "0,1,2,3,4"), {"state", "5", "4"});
   expect_error(pi0(rest + "0,nan,2,3"), {"state", "nan"});
   expect_error(pi0(rest + "0,one,2,3"), {"state", "one"});
+}
+
+TEST_F(CommandTest, RunTakesAnEmptyPromptButNotNone) {
+  const std::string line = "run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+                           " --state -0.0066,0.6386,0.2493,1 --seed 3";
+  expect_error(pi0(line), {"no prompt", "--prompt \"\""});
+  const Result empty = pi0(line + " --prompt ''");
+  EXPECT_EQ(empty.status, 0) << empty.err;
+  EXPECT_NE(empty.err.find("the prompt is empty"), std::string::npos) << empty.err;
+  const Result equals = pi0("run --prompt= " + line.substr(4));  // and not what follows
+  EXPECT_EQ(equals.status, 0) << equals.err;
+  EXPECT_EQ(equals.err, empty.err);
+  expect_error(
+      pi0("run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame + " --prompt x"),
+      {"no state", "expected 4"});
+}
+
+TEST_F(CommandTest, RunWarnsOfAStateInOtherUnits) {
+  const Result result = pi0("run " + kPolicy + " --device reference --image base_0_rgb=" + kFrame +
+                            " --state -0.4,36.6,14.3,57 --prompt 'open the drawer' --seed 3");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.err.find("far outside its statistics"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("value 1 is 36.6"), std::string::npos) << result.err;
+  EXPECT_EQ(pi0(run("")).err, "");
 }
 
 TEST_F(CommandTest, RunKeepsWhatItCannotReplace) {
@@ -168,8 +191,49 @@ TEST_F(CommandTest, RunFindsTheTokenizerOrSaysWhere) {
   EXPECT_EQ(pi0(line, "PI0_TOKENIZER=" + kPolicy + "/tokenizer.model").status, 0);
 }
 
+// Whether `pi0 run` would run it with the same options, as `pi0 run` itself then shows.
+TEST_F(CommandTest, InfoAgreesWithRun) {
+  const std::string checkpoint = path("policy");
+  std::filesystem::copy(kPolicy, checkpoint, std::filesystem::copy_options::recursive);
+  const auto last_line = [](std::string text) {
+    text.pop_back();
+    return text.substr(text.rfind('\n') + 1);
+  };
+  const auto expect = [&](const std::string& options, const std::string& word) {
+    const Result info = pi0("info " + checkpoint + " " + options);
+    const Result run = pi0("run " + checkpoint + " --image base_0_rgb=" + kFrame +
+                           " --state 0,0.6,0.2,1 --prompt x " + options);
+    EXPECT_EQ(info.status, run.status == 0 ? 0 : 1) << info.out << run.err;
+    for (const char* name : {"parameters", "SigLIP", "cameras", "memory", "missing"}) {
+      EXPECT_NE(info.out.find(name), std::string::npos) << name << " not in " << info.out;
+    }
+    if (word.empty()) {
+      EXPECT_EQ(last_line(info.out), "pi0 run: ready");
+      return;
+    }
+    const std::string verdict = last_line(info.out);
+    EXPECT_EQ(verdict.rfind("pi0 run: would refuse: ", 0), 0u) << verdict;
+    EXPECT_NE(verdict.find(word), std::string::npos) << verdict;
+    EXPECT_EQ("pi0: " + verdict.substr(std::string("pi0 run: would refuse: ").size()) + "\n",
+              run.err);
+  };
+  expect("--device reference", "");
+  expect("--device cpu", "");
+  expect("--device gpu", "not in this build");
+  expect("--resize bicubic", "bicubic");
+  std::filesystem::remove(checkpoint + "/tokenizer.json");
+  std::filesystem::rename(checkpoint + "/tokenizer.model", path("tokenizer.model"));
+  expect("--device reference", "no tokenizer beside the checkpoint");
+  expect("--device reference --tokenizer " + path("tokenizer.model"), "");
+  std::filesystem::rename(path("tokenizer.model"), checkpoint + "/tokenizer.model");
+  std::filesystem::remove(checkpoint + "/policy_preprocessor.json");
+  expect("--device reference", "no normalisation statistics");
+  expect("--device reference --raw", "");
+}
+
 TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
-  const Result odd = pi0("info " + kGolden + "/pi0_odd");
+  const std::string tokenizer = " --tokenizer " + kGolden + "/preprocess/tokenizer.json";
+  const Result odd = pi0("info " + kGolden + "/pi0_odd" + tokenizer);
   EXPECT_EQ(odd.status, 0) << odd.err;
   for (const char* word :
        {"pi0, lerobot", "wrist_left", "empty_camera_0 (empty)", "cam_high", "min/max",
@@ -287,7 +351,8 @@ TEST_F(CommandTest, InfoPrintsNoControlCharacter) {
       {"x\x1b]0;owned\x07\nmissing      7", "F32", {1}, std::string_view("\0\0\0\0", 4)});
   write_safetensors(path("policy/larger.safetensors"), tensors);
   std::filesystem::rename(path("policy/larger.safetensors"), path("policy/model.safetensors"));
-  const Result info = pi0("info " + path("policy"));
+  const Result info =
+      pi0("info " + path("policy") + " --tokenizer " + kGolden + "/preprocess/tokenizer.json");
   EXPECT_EQ(info.status, 0) << info.err;
   EXPECT_NE(info.out.find("x ]0;owned  missing      7\n"), std::string::npos) << info.out;
   EXPECT_EQ(info.out.find('\x1b'), std::string::npos);
@@ -456,10 +521,22 @@ TEST_F(CommandTest, HelpAndBadUsage) {
   for (const char* verb : {"info", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  EXPECT_EQ(pi0("").status, 2);
-  EXPECT_EQ(pi0("fly").status, 2);
-  EXPECT_EQ(pi0("run").status, 2);
-  EXPECT_EQ(pi0(run("--seed 1 --noise x.npy")).status, 2);
+  expect_error(pi0(""), {"no verb, expected info, run, verify, compare, audit or bench"});
+  expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
+  expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
+  expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});
+  expect_error(pi0("--verison"), {"unknown option '--verison' (did you mean '--version'?)"});
+  expect_error(pi0("run"), {"run: CHECKPOINT is required", "pi0 run --help"});
+  // What is mistyped, and not what its value was then taken for.
+  expect_error(pi0("run --pormpt x " + kPolicy),
+               {"run: unknown option '--pormpt' (did you mean '--prompt'?)"});
+  expect_error(pi0(run("--temperature=1")), {"run: unknown option '--temperature';"});
+  expect_error(pi0("bench --random pi0 --rnus 3"), {"'--rnus' (did you mean '--runs'?)"});
+  expect_error(pi0("run " + kPolicy + " --prompt open the drawer"),
+               {"unexpected argument 'the'", "quotes"});
+  expect_error(pi0(run("--prompt again")), {"run: --prompt is given twice"});
+  expect_error(pi0(run("--noise x.npy")), {"run: ", "--seed", "excludes", "--noise"});
+  expect_error(pi0("info lerobot/pi0_base"), {"hf download lerobot/pi0_base --local-dir pi0_base"});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// pi0 info: what a checkpoint is.
+// pi0 info: what a checkpoint is, and whether `pi0 run` would run it.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -9,8 +9,10 @@
 #include "cli/policy_arguments.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "files/unit_text.h"
 #include "policy/memory.h"
 #include "policy/options.h"
+#include "policy/readiness.h"
 
 namespace pi0 {
 namespace {
@@ -22,19 +24,6 @@ struct InfoArguments {
 
 void print_line(const std::string& name, const std::string& value) {
   std::printf("%-12s %s\n", name.c_str(), printable(value).c_str());
-}
-
-std::string human_bytes(std::uint64_t bytes) {
-  char text[32];
-  const char* units[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1000 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
-  return text;
 }
 
 std::string human_count(std::int64_t count) {
@@ -124,7 +113,8 @@ void print_network(const Checkpoint& checkpoint) {
   print_line("actions", actions.str());
 }
 
-void print_surroundings(const Checkpoint& checkpoint) {
+void print_surroundings(const Inspection& inspection) {
+  const Checkpoint& checkpoint = inspection.checkpoint;
   for (std::size_t i = 0; i < checkpoint.cameras.size(); ++i) {
     const Camera& camera = checkpoint.cameras[i];
     std::string text = camera.name;
@@ -136,6 +126,10 @@ void print_surroundings(const Checkpoint& checkpoint) {
   }
   for (const auto& [from, to] : checkpoint.rename_map) print_line("renamed", from + " -> " + to);
   if (!checkpoint.asset.empty()) print_line("asset", checkpoint.asset);
+  if (inspection.network_alone) {
+    print_line("statistics", "not read, nor what else surrounds the network: see the end");
+    return;
+  }
   if (checkpoint.has_statistics) {
     print_line("statistics", "state: " + statistics_text(checkpoint.state));
     print_line("", "actions: " + statistics_text(checkpoint.action));
@@ -144,6 +138,16 @@ void print_surroundings(const Checkpoint& checkpoint) {
   }
   print_line("relative", relative_text(checkpoint));
   if (checkpoint.adapt_to_pi) print_line("adapted", "from ALOHA's joints and grippers, and back");
+}
+
+// What keeps `pi0 run` from it, a line each, or that nothing does.
+int print_verdict(const std::vector<std::string>& refused) {
+  for (const std::string& reason : refused) {
+    std::printf("pi0 run: would refuse: %s\n", printable(reason).c_str());
+  }
+  if (!refused.empty()) return kExitVerdict;
+  std::printf("pi0 run: ready\n");
+  return kExitOk;
 }
 
 int run_info(const InfoArguments& arguments) {
@@ -159,25 +163,28 @@ int run_info(const InfoArguments& arguments) {
   for (const auto& [type, count] : tensors.types) {
     types += (types.empty() ? "" : ", ") + std::to_string(count) + " " + type;
   }
-  print_line("tensors", types + ", " + human_bytes(static_cast<std::uint64_t>(tensors.bytes)) +
-                            " in " + std::to_string(tensors.files.size()) + " file" +
+  print_line("tensors", types + ", " + bytes_text(tensors.bytes) + " in " +
+                            std::to_string(tensors.files.size()) + " file" +
                             (tensors.files.size() == 1 ? "" : "s"));
   print_network(checkpoint);
-  print_surroundings(checkpoint);
+  print_surroundings(inspection);
+  const Readiness readiness = readiness_of(inspection, arguments.policy);
+  print_line("tokenizer", readiness.tokenizer.empty() ? "NONE" : readiness.tokenizer.string());
+  print_line("device", readiness.device.empty() ? "NONE" : readiness.device);
   const std::vector<MemoryNeed> needs =
       checkpoint.weights == nullptr ? std::vector<MemoryNeed>() : memory_needs(checkpoint);
   for (std::size_t i = 0; i < needs.size(); ++i) {
     print_line(i == 0 ? "memory" : "", needs[i].device + ", " + needs[i].dtype + ": " +
-                                           human_bytes(needs[i].total()) + " (weights " +
-                                           human_bytes(needs[i].weight_bytes) + ", activations " +
-                                           human_bytes(needs[i].activation_bytes) + ")");
+                                           bytes_text(needs[i].total()) + " (weights " +
+                                           bytes_text(needs[i].weight_bytes) + ", activations " +
+                                           bytes_text(needs[i].activation_bytes) + ")");
   }
   print_list("unused", tensors.unused);
   print_list("missing", tensors.missing);
   print_list("wrong", tensors.wrong);
   std::fflush(stdout);
   print_warnings(checkpoint.warnings);
-  return tensors.missing.empty() && tensors.wrong.empty() ? kExitOk : kExitVerdict;
+  return print_verdict(readiness.refused);
 }
 
 }  // namespace
@@ -185,8 +192,11 @@ int run_info(const InfoArguments& arguments) {
 void add_info(CLI::App& command, Run& run) {
   auto arguments = std::make_shared<InfoArguments>();
   CLI::App& verb = *command.add_subcommand(
-      "info", "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong");
+      "info",
+      "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong with it; and "
+      "whether `pi0 run` would run it with these options (exit status 0) or why not (1)");
   add_checkpoint_argument(verb, arguments->checkpoint);
+  add_policy_options(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy);
   verb.callback([&run, arguments] { run = [arguments] { return run_info(*arguments); }; });
 }

@@ -15,7 +15,10 @@ void add_observation_options(CLI::App& verb, ObservationArguments& arguments) {
   verb.add_option("--state", arguments.state,
                   "Joint state in the robot's own units: 0.1,0.2,… or a .json or .npy file")
       ->type_name("VALUES|FILE");
-  verb.add_option("--prompt", arguments.prompt, "The instruction")->type_name("TEXT");
+  verb.add_option_function<std::string>(
+          "--prompt", [&arguments](const std::string& text) { arguments.prompt = text; },
+          "The instruction; \"\" where the policy was trained without")
+      ->type_name("TEXT");
 }
 
 void add_sample_options(CLI::App& verb, ObservationArguments& arguments, SampleOptions& sample) {

@@ -15,10 +15,10 @@ namespace pi0 {
 struct ObservationArguments {
   std::vector<std::string> images;  // CAMERA=FILE
   std::string state;
-  std::string prompt;
+  std::optional<std::string> prompt;  // may be empty, but not left out
   std::filesystem::path noise;
 
-  bool given() const { return !images.empty() || !state.empty() || !prompt.empty(); }
+  bool given() const { return !images.empty() || !state.empty() || prompt.has_value(); }
 };
 
 // Adds --image, --state, --prompt.

@@ -46,7 +46,7 @@ std::string summary(const Policy& policy, const ActionChunk& chunk) {
 void write_run_plot(const RunArguments& arguments, const Policy& policy, const ActionChunk& chunk,
                     const Observation& observation, std::optional<RecordedActions> other) {
   PlotOptions plot;
-  plot.title = observation.prompt;
+  plot.title = observation.prompt.value_or("");
   plot.subtitle = policy.info().kind + " on " + policy.network().device() + ", " +
                   milliseconds(chunk.timing.total_ms);
   plot.other = std::move(other);

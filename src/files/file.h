@@ -14,6 +14,10 @@ namespace pi0 {
 // file, or is larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, std::size_t limit = 256u << 20);
 
+// Throws Error (kInvalidCheckpoint) naming `where` when `content` is what a clone without Git LFS
+// has in a large file's place: a few lines that say which file.
+void refuse_lfs_pointer(std::string_view content, const std::string& where);
+
 // A file mapped for reading. Copies share the mapping, which goes with the last of them.
 class MappedFile {
  public:

@@ -165,6 +165,7 @@ std::map<std::string, std::string> read_metadata(const Json& json, const std::st
 }  // namespace
 
 SafeTensors SafeTensors::parse(std::span<const std::byte> bytes, const std::string& where) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, where);
   std::uint64_t header_size = 0;
   if (bytes.size() < kLengthBytes) {
     fail(where, "is truncated: it has " + std::to_string(bytes.size()) +

@@ -135,6 +135,11 @@ TEST(SafeTensors, RefusesAHeaderThatIsTooLong) {
   expect_bad("GGUF not a safetensors file", {"is it a safetensors file?"});
 }
 
+TEST(SafeTensors, RefusesAPointerOfGitLfs) {
+  expect_bad("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 6477\n",
+             {"Git LFS", "git lfs pull"});
+}
+
 TEST(SafeTensors, RefusesAHeaderThatIsNoObject) {
   expect_bad(file_of("{\"a\"", 0), {"the header", "no JSON"});
   expect_bad(file_of("[1, 2]", 0), {"the header", "an array", "an object"});

@@ -3,13 +3,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <limits>
 
 #include "device/cpu/control_group.h"
 #include "device/cpu/cpu.h"
 #include "device/ttnn/policies.h"
+#include "files/unit_text.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -69,12 +69,6 @@ std::uint64_t from_process_limit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnknown;
   return limit.rlim_cur;
-}
-
-std::string gigabytes(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
-  return text;
 }
 
 // The largest set of fp32 activations that is alive at once, and the keys and values.
@@ -175,24 +169,23 @@ void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, st
   const auto refuse = [&](const MemoryNeed& need, const std::string& who, std::uint64_t bytes,
                           const std::string& but) {
     throw Error(ErrorCode::kOutOfMemory,
-                checkpoint.directory.string() + ": " + who + " needs " + gigabytes(bytes) +
-                    " (weights " + gigabytes(need.weight_bytes) + " in " + need.dtype +
-                    ", activations " + gigabytes(need.activation_bytes) + "), but " + but);
+                checkpoint.directory.string() + ": " + who + " needs " + bytes_text(bytes) +
+                    " (weights " + bytes_text(need.weight_bytes) + " in " + need.dtype +
+                    ", activations " + bytes_text(need.activation_bytes) + "), but " + but);
   };
   const CpuType cpu_type = chosen.cpu ? chosen.cpu->type : CpuType::kBf16;
   for (const MemoryNeed& need : memory_needs(checkpoint, chosen.policies, cpu_type)) {
     if (need.device != device) continue;
     if (card && need.total() > static_cast<std::uint64_t>(card->dram_bytes())) {
       refuse(need, "the network", need.total(),
-             "the card (" + card->name + ") has " +
-                 gigabytes(static_cast<std::uint64_t>(card->dram_bytes())) +
+             "the card (" + card->name + ") has " + bytes_text(card->dram_bytes()) +
                  (need.dtype == "bfloat8_b"
                       ? ": take one with more memory, or a checkpoint of smaller sizes"
                       : ": take projections=bfloat8_b, or a card with more memory"));
     }
     if (available && need.host_bytes > *available) {
       refuse(need, "the " + device + " device", need.host_bytes,
-             gigabytes(*available) + (limit != 0 ? " are allowed" : " are available"));
+             bytes_text(*available) + (limit != 0 ? " are allowed" : " are available"));
     }
   }
 }

@@ -1,6 +1,10 @@
 #include "policy/normalize.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "checkpoint/sentence.h"
 
 namespace pi0 {
 namespace {
@@ -52,6 +56,14 @@ std::vector<double> apply(std::span<const float> vector, const Normalization& no
   return result;
 }
 
+constexpr double kFar = 10;  // normalised, where training's values are about -1 to 1
+
+std::string short_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
 }  // namespace
 
 std::vector<double> normalize(std::span<const float> vector, const Normalization& normalization,
@@ -64,6 +76,21 @@ std::vector<double> unnormalize(std::span<const float> vector, const Normalizati
                                 Family family) {
   return family == Family::kOpenpi ? apply<Openpi>(vector, normalization, Openpi::out)
                                    : apply<Lerobot>(vector, normalization, Lerobot::out);
+}
+
+std::string far_outside(std::span<const float> vector, std::span<const double> normalised,
+                        const Normalization& normalization) {
+  const bool deviation = normalization.mode == NormalizationMode::kMeanStd;
+  const std::size_t known = std::min(vector.size(), normalization.first.size());
+  std::vector<std::string> far;
+  for (std::size_t i = 0; i < known; ++i) {
+    if (std::abs(normalised[i]) <= kFar) continue;
+    far.push_back("value " + std::to_string(i) + " is " + short_text(vector[i]) + " where " +
+                  (deviation ? "the mean is " : "the range is ") +
+                  short_text(normalization.first[i]) + (deviation ? " and the std " : " to ") +
+                  short_text(normalization.second[i]));
+  }
+  return list_of(far, ", ", 4);
 }
 
 }  // namespace pi0

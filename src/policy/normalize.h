@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -15,5 +16,11 @@ std::vector<double> normalize(std::span<const float> vector, const Normalization
                               Family family);
 std::vector<double> unnormalize(std::span<const float> vector, const Normalization& normalization,
                                 Family family);
+
+// A sentence's part on the values of `vector` that lie far outside their statistics, more than ten
+// times their range (ten deviations) from the middle, as other units or another order of joints
+// bring them there; empty where none does. `normalised`: the same vector, normalised.
+std::string far_outside(std::span<const float> vector, std::span<const double> normalised,
+                        const Normalization& normalization);
 
 }  // namespace pi0

@@ -112,5 +112,23 @@ TEST(NormalizeTest, StatisticsOfAnotherLength) {
             (std::vector<double>{1, 2, 5}));
 }
 
+// Ten times the range from its middle, ten deviations from the mean: there and not before.
+TEST(FarOutside, IsMoreThanTenTimesTheRange) {
+  const Normalization range{NormalizationMode::kQuantiles, 1e-6, {-1, 100}, {3, 110}};
+  const Normalization deviation{NormalizationMode::kMeanStd, 1e-6, {1}, {0.5}};
+  const auto far = [](const std::vector<float>& vector, const Normalization& normalization) {
+    return far_outside(vector, normalize(vector, normalization, Family::kOpenpi), normalization);
+  };
+  EXPECT_EQ(far({20.9f, 56}, range), "");
+  EXPECT_EQ(far({21.1f, 105}, range), "value 0 is 21.1 where the range is -1 to 3");
+  EXPECT_EQ(far({-19.1f, 156}, range),
+            "value 0 is -19.1 where the range is -1 to 3, value 1 is 156 where the range is 100 to "
+            "110");
+  EXPECT_EQ(far({5.9f}, deviation), "");
+  EXPECT_EQ(far({-4.1f}, deviation), "value 0 is -4.1 where the mean is 1 and the std 0.5");
+  EXPECT_EQ(far({1e9f}, Normalization()), "");
+  EXPECT_EQ(far({0, 105, 1e9f}, range), "");  // that there are no statistics of
+}
+
 }  // namespace
 }  // namespace pi0

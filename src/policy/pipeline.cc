@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "pi0/error.h"
 #include "policy/aloha.h"
@@ -14,15 +15,6 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& sentence) {
   throw Error(ErrorCode::kInvalidInput, sentence);
-}
-
-ResizeMethod resize_method(const std::string& name, Family family) {
-  if (name.empty()) {
-    return family == Family::kOpenpi ? ResizeMethod::kOpenpi : ResizeMethod::kLerobot;
-  }
-  if (name == "openpi") return ResizeMethod::kOpenpi;
-  if (name == "lerobot") return ResizeMethod::kLerobot;
-  refuse("resize is " + name + ", expected openpi or lerobot");
 }
 
 PromptStyle prompt_style(const Checkpoint& checkpoint) {
@@ -61,17 +53,31 @@ PixelTable pixel_table(const Camera& camera, Family family) {
 
 }  // namespace
 
+ResizeMethod resize_method(const Checkpoint& checkpoint, const PolicyOptions& options) {
+  const std::string& name = options.resize;
+  if (name.empty()) {
+    return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : ResizeMethod::kLerobot;
+  }
+  if (name == "openpi") return ResizeMethod::kOpenpi;
+  if (name == "lerobot") return ResizeMethod::kLerobot;
+  refuse("resize is " + name + ", expected openpi or lerobot");
+}
+
+void require_statistics(const Checkpoint& checkpoint, const PolicyOptions& options) {
+  if (checkpoint.has_statistics || options.raw) return;
+  throw Error(ErrorCode::kInvalidCheckpoint,
+              checkpoint.directory.string() +
+                  ": no normalisation statistics, without which states and actions have no "
+                  "units; ask for raw values (--raw) to run it all the same");
+}
+
+// policy/readiness.cc asks for each of these too.
 Pipeline::Pipeline(Checkpoint checkpoint, const PolicyOptions& options)
     : checkpoint_(std::move(checkpoint)),
       tokenizer_(Tokenizer::load(find_tokenizer(checkpoint_.directory, options.tokenizer))),
-      resize_(resize_method(options.resize, checkpoint_.family)),
+      resize_(resize_method(checkpoint_, options)),
       raw_(options.raw) {
-  if (!checkpoint_.has_statistics && !raw_) {
-    throw Error(ErrorCode::kInvalidCheckpoint,
-                checkpoint_.directory.string() +
-                    ": no normalisation statistics, without which states and actions have no "
-                    "units; ask for raw values (--raw) to run it all the same");
-  }
+  require_statistics(checkpoint_, options);
 }
 
 std::vector<const Image*> Pipeline::match_cameras(const Observation& observation,
@@ -109,40 +115,63 @@ std::vector<const Image*> Pipeline::match_cameras(const Observation& observation
   return matched;
 }
 
+void Pipeline::require_size(std::size_t values) const {
+  const int dims = checkpoint_.state_dims;
+  const bool lerobot = checkpoint_.family == Family::kLerobot;
+  const auto statistics = static_cast<int>(checkpoint_.state.first.size());
+  // lerobot's pi05 writes the state into the prompt as long as it is; all others pad it.
+  const bool padded = !lerobot || checkpoint_.model.kind == ModelKind::kPi0;
+  int least = 1;
+  int most = padded ? checkpoint_.model.state_dim : std::numeric_limits<int>::max();
+  const char* as = "";
+  if (lerobot && dims != 0) {
+    least = dims;
+    most = std::min(most, dims);
+  } else if (!lerobot && !raw_ && checkpoint_.adapt_to_pi) {
+    least = most = kAlohaDims;
+    as = ", ALOHA's (adapt_to_pi)";
+  } else if (!lerobot && !raw_) {
+    least = std::max(dims, 1);
+    most = std::min(most, statistics);
+    as = ", as the statistics have; only raw values (--raw) may be others";
+  }
+  const auto size = static_cast<std::int64_t>(values);
+  if (size < least || size > most) {
+    const std::string found = size == 0 ? "no state" : "state: " + std::to_string(size) + " values";
+    const std::string range =
+        most == std::numeric_limits<int>::max()
+            ? "some"
+            : std::to_string(least) + (least == most ? "" : " to " + std::to_string(most));
+    refuse(found + ", expected " + range + as);
+  }
+  if (!lerobot && !raw_ && size > statistics) {
+    refuse("state: " + std::to_string(size) + " values, but the statistics are of " +
+           std::to_string(statistics));
+  }
+}
+
 std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
                                               std::vector<std::string>& warnings) const {
   const bool needed =
       checkpoint_.model.kind == ModelKind::kPi0 || checkpoint_.prompt_format == PromptFormat::kPi05;
   if (state.empty() && !needed) return {};
-  const auto size = static_cast<int>(state.size());
-  // openpi's statistics may be padded, so that there the robot's state can be shorter.
-  const bool exact = checkpoint_.family == Family::kLerobot;
-  const int dims = checkpoint_.state_dims;
-  if (exact && dims != 0 && size != dims) {
-    refuse("state: " + std::to_string(size) + " values, expected " + std::to_string(dims));
-  }
-  // lerobot's pi05 writes the state into the prompt as long as it is; all others pad it.
-  const bool padded = !exact || checkpoint_.model.kind == ModelKind::kPi0;
-  if (size == 0 || (padded && size > checkpoint_.model.state_dim)) {
-    refuse("state: " + std::to_string(size) + " values, expected 1 to " +
-           std::to_string(checkpoint_.model.state_dim));
-  }
-  for (int i = 0; i < size; ++i) {
+  require_size(state.size());
+  for (std::size_t i = 0; i < state.size(); ++i) {
     if (!std::isfinite(state[i])) {
       refuse("state: value " + std::to_string(i) + " is " + std::to_string(state[i]) +
              ", expected a finite number");
     }
   }
   if (raw_) return {state.begin(), state.end()};
-  if (checkpoint_.adapt_to_pi && size != kAlohaDims) {
-    refuse("state: " + std::to_string(size) + " values, expected " + std::to_string(kAlohaDims) +
-           ", ALOHA's (adapt_to_pi)");
+  const std::vector<float> own = adapted(state);
+  std::vector<double> normalised = normalize(own, checkpoint_.state, checkpoint_.family);
+  const std::string far = far_outside(own, normalised, checkpoint_.state);
+  if (!far.empty()) {
+    warnings.push_back("the state is far outside its statistics" +
+                       std::string(checkpoint_.adapt_to_pi ? ", as adapt_to_pi has it: " : ": ") +
+                       far + "; are its units and its order those of training?");
   }
-  if (dims != 0 && size > dims) {
-    warnings.push_back("state: " + std::to_string(size) + " values, but statistics for " +
-                       std::to_string(dims) + ": the others are not normalised");
-  }
-  return normalize(adapted(state), checkpoint_.state, checkpoint_.family);
+  return normalised;
 }
 
 std::vector<float> Pipeline::adapted(std::span<const float> state) const {
@@ -156,6 +185,11 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
   const std::vector<const Image*> images = match_cameras(observation, prepared.warnings);
   const std::vector<double> state = normalise_state(observation.state, prepared.warnings);
   prepared.normalised_state.assign(state.begin(), state.end());
+  if (!observation.prompt) {
+    refuse(
+        "no prompt, expected the instruction; a policy that needs none is given an empty one "
+        "(--prompt \"\", or Observation::prompt = \"\")");
+  }
 
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (images[i] == nullptr) continue;
@@ -166,7 +200,7 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
     prepared.input.images.insert(prepared.input.images.end(), pixels.begin(), pixels.end());
   }
 
-  Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), observation.prompt, state,
+  Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), *observation.prompt, state,
                               model.max_tokens);
   prepared.input.tokens = std::move(prompt.tokens);
   prepared.warnings.insert(prepared.warnings.end(), prompt.warnings.begin(), prompt.warnings.end());

@@ -22,10 +22,14 @@ struct PreparedObservation {
   std::vector<std::string> warnings;
 };
 
+// What else than the tokenizer a Pipeline may be refused for. Throw Error: when an option has no
+// such value; when the checkpoint has no statistics and `options.raw` does not allow that.
+ResizeMethod resize_method(const Checkpoint& checkpoint, const PolicyOptions& options);
+void require_statistics(const Checkpoint& checkpoint, const PolicyOptions& options);
+
 class Pipeline {
  public:
-  // Throws Error when the tokenizer cannot be found or used, when an option has no such value,
-  // or when the checkpoint has no statistics and `options.raw` does not allow that.
+  // Throws Error as these do, and when the tokenizer cannot be found or used.
   Pipeline(Checkpoint checkpoint, const PolicyOptions& options);
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
@@ -43,6 +47,8 @@ class Pipeline {
                                           std::vector<std::string>& warnings) const;
   std::vector<double> normalise_state(const std::vector<float>& state,
                                       std::vector<std::string>& warnings) const;
+  // Throws Error (kInvalidInput) when a state may not have so many values.
+  void require_size(std::size_t values) const;
   // As the network was trained with it; none of none.
   std::vector<float> adapted(std::span<const float> state) const;
 

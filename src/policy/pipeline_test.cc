@@ -34,15 +34,80 @@ TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
                ErrorCode::kInvalidInput, {"state: 32 values, expected 40"});
 }
 
-// What the network has a place for is the most that it can be given.
-TEST(PipelineTest, AStateOfTheNetworksIsNoLongerThanIt) {
-  const EditableCheckpoint openpi("openpi_pi05");
+PolicyOptions with_tokenizer() {
   PolicyOptions options;
   options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
-  const Pipeline pipeline(openpi.open(), options);
-  EXPECT_NO_THROW(pipeline.prepare(observation_of(pipeline.checkpoint(), 32)));
-  expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 33)); },
-               ErrorCode::kInvalidInput, {"state: 33 values, expected 1 to 32"});
+  return options;
+}
+
+void expect_state_refused(const Pipeline& pipeline, std::size_t values,
+                          const std::string& sentence) {
+  expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), values)); },
+               ErrorCode::kInvalidInput, {sentence});
+}
+
+// openpi's state is as long as its statistics, which may be padded up to the network's width; raw,
+// what the network has a place for.
+TEST(PipelineTest, AStateIsAsLongAsOpenpisStatistics) {
+  EditableCheckpoint openpi("openpi_pi05");
+  PolicyOptions options = with_tokenizer();
+  const Pipeline exact(openpi.open(), options);
+  const auto size = [](const Pipeline& pipeline, std::size_t values) {
+    return pipeline.prepare(observation_of(pipeline.checkpoint(), values)).normalised_state.size();
+  };
+  EXPECT_EQ(size(exact, 7), 7u);
+  expect_state_refused(exact, 0, "no state, expected 7, as the statistics have");
+  expect_state_refused(exact, 6, "state: 6 values, expected 7, as the statistics have");
+  expect_state_refused(exact, 8, "state: 8 values, expected 7, as the statistics have");
+  options.raw = true;
+  const Pipeline raw(openpi.open(), options);
+  EXPECT_EQ(size(raw, 1), 1u);
+  EXPECT_EQ(size(raw, 32), 32u);
+  expect_state_refused(raw, 33, "state: 33 values, expected 1 to 32");
+  openpi.edit_json("assets/droid/norm_stats.json", [](Json& json) {
+    for (const char* name : {"q01", "q99"}) {
+      Json& values = json["norm_stats"]["state"][name];
+      while (values.size() < 40) values.push_back(0.0);
+    }
+  });
+  const Pipeline padded(openpi.open(), with_tokenizer());
+  EXPECT_EQ(size(padded, 7), 7u);
+  EXPECT_EQ(size(padded, 32), 32u);
+  expect_state_refused(padded, 6, "state: 6 values, expected 7 to 32");
+  expect_state_refused(padded, 33, "state: 33 values, expected 7 to 32");
+}
+
+// Degrees in place of radians, say: it runs, and is told.
+TEST(PipelineTest, AStateFarOutsideItsStatisticsIsWarnedAbout) {
+  for (const char* const golden : {"openpi_pi05", "pi0_tiny"}) {
+    const Pipeline pipeline(EditableCheckpoint(golden).open(), with_tokenizer());
+    const Checkpoint& checkpoint = pipeline.checkpoint();
+    Observation observation =
+        observation_of(checkpoint, static_cast<std::size_t>(checkpoint.state_dims));
+    const auto warned = [&] {
+      for (const std::string& warning : pipeline.prepare(observation).warnings) {
+        if (warning.find("far outside its statistics") == std::string::npos) continue;
+        EXPECT_NE(warning.find("value 1 is 900 where the "), std::string::npos) << warning;
+        EXPECT_EQ(warning.find("value 0"), std::string::npos) << warning;
+        return true;
+      }
+      return false;
+    };
+    EXPECT_FALSE(warned()) << golden;
+    observation.state[1] = 900;
+    EXPECT_TRUE(warned()) << golden;
+  }
+}
+
+// As both families' Python has it: no task is an error, an empty one is not.
+TEST(PipelineTest, APromptMayBeEmptyButNotAbsent) {
+  const Pipeline pipeline(EditableCheckpoint("openpi_pi05").open(), with_tokenizer());
+  Observation observation = observation_of(pipeline.checkpoint(), 7);
+  observation.prompt = "";
+  EXPECT_FALSE(pipeline.prepare(observation).input.tokens.empty());
+  observation.prompt.reset();
+  expect_error([&] { pipeline.prepare(observation); }, ErrorCode::kInvalidInput,
+               {"no prompt", "--prompt \"\"", "Observation::prompt"});
 }
 
 // testdata/aloha.json: openpi's own AlohaInputs, Normalize, Unnormalize, AbsoluteActions and

@@ -214,6 +214,8 @@ TEST_F(PolicyTest, NamesWhatInAnObservationDoesNotFit) {
   expect({"state", "5 values", "expected 4"}, [](Observation& o) { o.state.push_back(0); });
   expect({"state", "value 2", "nan"}, [](Observation& o) { o.state[2] = NAN; });
   expect({"state", "value 1", "inf"}, [](Observation& o) { o.state[1] = INFINITY; });
+  expect({"no state", "expected 4"}, [](Observation& o) { o.state.clear(); });
+  expect({"no prompt", "Observation::prompt"}, [](Observation& o) { o.prompt.reset(); });
   expect({"UTF-8"}, [](Observation& o) { o.prompt = "open \xff the drawer"; });
 }
 

@@ -16,6 +16,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
 }
 
 Tokenizer Tokenizer::parse(std::string_view content, const std::string& where) {
+  refuse_lfs_pointer(content, where);
   // A SentencePiece model is protobuf, whose first byte is a field's tag: 0x0a where it begins with
   // a piece, and never '{'.
   if (content.starts_with('{')) {

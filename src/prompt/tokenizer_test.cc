@@ -69,6 +69,12 @@ TEST(Tokenizer, AnAbsentFileIsNamed) {
   expect_error(ErrorCode::kIo, {"absent.model"}, [] { Tokenizer::load(testdata("absent.model")); });
 }
 
+TEST(Tokenizer, APointerOfGitLfsIsNamed) {
+  expect_error(ErrorCode::kInvalidCheckpoint, {"some.model", "git lfs pull"}, [] {
+    Tokenizer::parse("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "some.model");
+  });
+}
+
 TEST(SentencePieceModel, GarbageAndEveryTruncationAreRefused) {
   for (const std::string& bytes : {std::string(), std::string("x"), std::string(1000, '\xff'),
                                    std::string(1000, '\0'), std::string("\n\3abc")}) {

@@ -1,5 +1,6 @@
 """Recordings of pi0 and pi0.5 policies as PyTorch runs them; the format is in docs/recordings.md.
 
+both_files.py    what record.py does: the two recordings of one call
 network.py       the stages of one call of the network (both families have the same classes)
 observation.py   what a robot gives: camera images, state, text, noise; from files or drawn
 whole_way.py     the file of raw inputs and the robot's actions

@@ -39,9 +39,6 @@ class Robot:
     accepted_cameras: set[str] = field(default_factory=set)  # also by other names
 
 
-RANDOM_PROMPT = "pick up the red block"
-
-
 def read_image(path: Path) -> NDArray[np.uint8]:
     """[height, width, 3]; anything that PIL opens, converted to RGB."""
     try:
@@ -70,7 +67,7 @@ def read_state(text: str) -> NDArray[np.float32]:
 
 
 def draw_observation(
-    robot: Robot, generator: np.random.Generator, smallest: int, largest: int
+    robot: Robot, generator: np.random.Generator, smallest: int, largest: int, prompt: str
 ) -> Observation:
     """Images of every camera in odd sizes from `smallest` to `largest`, and a state in range."""
     images = {}
@@ -79,7 +76,7 @@ def draw_observation(
         images[camera] = draw_image(generator, height, width)
     low, high = robot.state_range.low, robot.state_range.high
     state = generator.uniform(low, high).astype(np.float32)
-    return Observation(images, state, RANDOM_PROMPT)
+    return Observation(images, state, prompt)
 
 
 def draw_image(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:

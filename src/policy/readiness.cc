@@ -1,0 +1,37 @@
+#include "policy/readiness.h"
+
+#include "pi0/error.h"
+#include "policy/devices.h"
+#include "policy/memory.h"
+#include "policy/pipeline.h"
+#include "prompt/find_tokenizer.h"
+
+namespace pi0 {
+
+Readiness readiness_of(const Inspection& inspection, const PolicyOptions& options) {
+  const Checkpoint& checkpoint = inspection.checkpoint;
+  Readiness readiness;
+  readiness.refused = inspection.refused;
+  const auto ask = [&](auto&& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      readiness.refused.emplace_back(error.what());
+    }
+  };
+  if (!inspection.network_alone) ask([&] { require_statistics(checkpoint, options); });
+  ask([&] { resize_method(checkpoint, options); });
+  ask([&] {
+    const std::filesystem::path found = find_tokenizer(checkpoint.directory, options.tokenizer);
+    Tokenizer::load(found);
+    readiness.tokenizer = found;
+  });
+  ask([&] {
+    const ChosenDevice chosen = choose_device(device_request(options));
+    readiness.device = chosen.description;
+    require_memory(checkpoint, chosen, options.memory_limit_bytes);
+  });
+  return readiness;
+}
+
+}  // namespace pi0
