@@ -5,6 +5,7 @@
 //   std::vector<float> actions = network.sample_actions({.images = …, .tokens = …, .state = …});
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -18,7 +19,7 @@ namespace pi0 {
 
 // How far a load or a call has come: `stage` is a word or two, `done` of `total` in its units.
 struct Progress {
-  std::string_view stage;
+  std::string_view stage = {};
   std::size_t done = 0;
   std::size_t total = 0;
 };
@@ -29,23 +30,26 @@ struct NetworkOptions {
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
   std::string device = "auto";
   // Of the CPU: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's own type.
-  std::string dtype;
+  std::string dtype = {};
   int threads = 0;  // of the CPU; 0: one a core. More than there are cores are refused.
   // Of the CPU: a directory where the weights are kept as they are prepared, so that the next load
   // takes seconds; empty: not kept. A file there that is damaged, or made from other weights, is
   // made anew, and NetworkInfo::warnings says so.
-  std::filesystem::path cache;
+  std::filesystem::path cache = {};
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
-  std::function<void(const Progress&)> progress;  // called on the loading thread; may be empty
+  // Called on the loading thread; may be empty.
+  std::function<void(const Progress&)> progress = {};
 };
 
 struct SampleOptions {
-  int steps = 0;                      // Euler steps; 0: as the checkpoint says
-  std::optional<std::uint64_t> seed;  // of the noise; without one it is new at every call
-  std::vector<float> noise;           // [action_horizon, action_dim], x at t = 1; empty: drawn
-  std::function<void(const Progress&)> progress;  // called on the calling thread; may be empty
+  int steps = 0;                           // Euler steps; 0: as the checkpoint says
+  std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
+  // [action_horizon, action_dim], x at t = 1; empty: drawn.
+  std::vector<float> noise = {};
+  // Called on the calling thread; may be empty.
+  std::function<void(const Progress&)> progress = {};
 };
 
 // Sizes that a caller needs for its tensors.
@@ -58,20 +62,20 @@ struct NetworkInfo {
   int action_dim = 0;      // as padded
   int action_horizon = 0;  // rows of a chunk
   int num_steps = 0;
-  std::vector<std::string> warnings;  // a cache that could not be used, and why
+  std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
 
 struct NetworkInput {
   // [cameras, 3, image_size, image_size] in [-1, 1]; at most num_cameras.
-  std::vector<float> images;
+  std::vector<float> images = {};
   // A flag a camera, 0 where it is masked; empty: all are valid.
-  std::vector<std::uint8_t> image_masks;
+  std::vector<std::uint8_t> image_masks = {};
   // Token ids, BOS included; at most max_tokens.
-  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> tokens = {};
   // A flag a token; empty: all are valid.
-  std::vector<std::uint8_t> token_mask;
+  std::vector<std::uint8_t> token_mask = {};
   // Normalised and padded with zeros: [state_dim]. pi0.5: empty, or ignored.
-  std::vector<float> state;
+  std::vector<float> state = {};
 };
 
 // Where the milliseconds of a call went.
