@@ -46,7 +46,7 @@ struct NetworkOptions {
 struct SampleOptions {
   int steps = 0;                           // Euler steps; 0: as the checkpoint says
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
-  // [action_horizon, action_dim], x at t = 1; empty: drawn.
+  // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
   std::vector<float> noise = {};
   // Called on the calling thread; may be empty.
   std::function<void(const Progress&)> progress = {};
@@ -88,6 +88,7 @@ struct Timing {
 };
 
 // Movable, not copyable. Calls on one Network are serialised; several Networks run side by side.
+// One that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Network {
  public:
   // Throws Error; see pi0/error.h.
@@ -103,7 +104,7 @@ class Network {
 
   // [action_horizon, action_dim], normalised as in training. Throws Error (kInvalidInput) when a
   // tensor's size does not fit, a value is not finite, a token is not in the vocabulary, or
-  // nothing valid is left.
+  // nothing valid is left, or both a seed and noise are given.
   std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
                                     Timing* timing = nullptr) const;
 
@@ -111,6 +112,7 @@ class Network {
   friend class Policy;
   struct Impl;
   explicit Network(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
   std::unique_ptr<Impl> impl_;
 };
 

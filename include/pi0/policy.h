@@ -69,12 +69,12 @@ struct ActionChunk {
   Timing timing = {};                      // milliseconds
   std::vector<std::string> warnings = {};  // a masked camera, a prompt that was cut
 
-  std::span<const float> row(int step) const {
-    return std::span(actions).subspan(static_cast<std::size_t>(step) * dims, dims);
-  }
+  // [dims], of a step from 0 to horizon - 1; throws Error (kInvalidInput) for another.
+  std::span<const float> row(int step) const;
 };
 
-// Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side.
+// Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side. One
+// that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Policy {
  public:
   // Throws Error; see pi0/error.h. Nothing is left half loaded.
@@ -87,7 +87,7 @@ class Policy {
   const PolicyInfo& info() const;
   const Network& network() const;
 
-  // Throws Error (kInvalidInput) naming what in the observation does not fit.
+  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
 
   // The same for several, in their order. `options.noise` then holds
@@ -99,6 +99,7 @@ class Policy {
   friend struct PolicyLoader;
   struct Impl;
   explicit Policy(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
   std::unique_ptr<Impl> impl_;
 };
 
