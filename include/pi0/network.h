@@ -18,6 +18,12 @@
 namespace pi0 {
 
 // How far a load or a call has come: `stage` is a word or two, `done` of `total` in its units.
+//
+// A function that is given one may throw, to cancel: what it throws comes out of the load or the
+// call as it is. Of a load nothing is left; after a call the network can be called again, and gives
+// what one that was never cancelled would. It is asked at every weight of a load; in a call at
+// every layer of vision and prefix and every Euler step, or, where a card replays what it has
+// recorded (from a shape's third call on), at the beginning of each of the three.
 struct Progress {
   std::string_view stage = {};
   std::size_t done = 0;
@@ -39,7 +45,7 @@ struct NetworkOptions {
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
-  // Called on the loading thread; may be empty.
+  // Called on the loading thread; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
 };
 
@@ -48,7 +54,7 @@ struct SampleOptions {
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
   // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
   std::vector<float> noise = {};
-  // Called on the calling thread; may be empty.
+  // Called on the calling thread; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
 };
 
