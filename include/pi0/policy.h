@@ -57,6 +57,18 @@ struct PolicyInfo {
   std::vector<std::string> warnings = {};  // what is legal but worth saying about the checkpoint
 };
 
+// Where a dimension's actions lay in training, as the checkpoint's statistics have it: from the
+// least to the largest where those are its statistics (MIN_MAX), between the two quantiles that
+// they are (QUANTILES: 1st and 99th percentile, QUANTILE10: 10th and 90th), within two standard
+// deviations of the mean (MEAN_STD). In the robot's own units; of a dimension that is predicted
+// relative to the state, seen from the state that was given. A prediction may leave it.
+struct ActionRange {
+  float low = 0;
+  float high = 0;  // as `low` where the statistics tell none: none there, or a single value
+
+  bool known() const { return low < high; }
+};
+
 // Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
 // control steps after the observation; how long a step is belongs to the robot, a checkpoint does
 // not say it.
@@ -66,6 +78,7 @@ struct ActionChunk {
   int n_action_steps = 0;  // how many rows the checkpoint's robot executes before it looks again
   std::vector<float> actions = {};
   std::vector<std::string> names = {};     // one a dimension
+  std::vector<ActionRange> ranges = {};    // one a dimension, or none: raw, no statistics
   Timing timing = {};                      // milliseconds
   std::vector<std::string> warnings = {};  // a masked camera, a prompt that was cut
 

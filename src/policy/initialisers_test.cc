@@ -32,7 +32,8 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_EQ(CameraInfo{.name = "top"}.feature, "");
   EXPECT_TRUE(PolicyInfo{.kind = "pi0"}.action_names.empty());
   EXPECT_EQ(PolicyInfo{.num_steps = 10}.family, "");
-  EXPECT_EQ((ActionChunk{.horizon = 1, .dims = 1, .actions = {1.0f}}.names.size()), 0u);
+  EXPECT_FALSE((ActionRange{.low = 1, .high = 1}.known()));
+  EXPECT_EQ((ActionChunk{.horizon = 1, .dims = 1, .actions = {1.0f}}.ranges.size()), 0u);
   EXPECT_TRUE(ActionChunk{.dims = 7}.actions.empty());
 }
 

@@ -65,6 +65,7 @@ struct Policy::Impl {
       chunk.dims = info.action_dims;
       chunk.n_action_steps = info.n_action_steps;
       chunk.names = info.action_names;
+      chunk.ranges = pipeline.ranges(observations[i].state);
     };
     network.impl().runner.sample_batch(observations.size(), prepare, finish);
     return chunks;
