@@ -22,9 +22,11 @@ struct PlotOptions {
   std::vector<std::pair<std::string, Image>> images;  // what the robot saw: camera, picture
 };
 
-// Over the control steps: each dimension in its own units and on its own scale, the other motion
-// (as many of its steps as the chunk has) as a second line, a band behind the steps that the robot
-// executes; the images, reduced, at the left. Throws Error (kInvalidInput) when an action is not
+// Over the control steps: each dimension in its own units
+// and on its own scale, the other motion (as many of its steps as the chunk has) as a second line,
+// a band behind the steps that the robot executes; the images, reduced, at the left. Where
+// training's range of a dimension is known, a scale spans a fifth of it at least, so that noise
+// looks small, and what lies beyond it is grey. Throws Error (kInvalidInput) when an action is not
 // finite or the other motion has another number of dimensions.
 std::string plot_svg(const ActionChunk& chunk, const PlotOptions& options);
 

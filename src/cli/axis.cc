@@ -37,11 +37,10 @@ void add_ticks(Axis& axis, double step) {
 
 }  // namespace
 
-Axis value_axis(double smallest, double largest, int wanted) {
+Axis value_axis(double smallest, double largest, int wanted, double least_span) {
   const double magnitude = std::max(std::abs(smallest), std::abs(largest));
   const double span = largest - smallest;
-  // A twentieth of the values themselves at least, lest noise on a constant fill the drawing.
-  const double least_span = magnitude > 0 ? 0.05 * magnitude : 2.0;
+  if (least_span <= 0) least_span = magnitude > 0 ? 0.05 * magnitude : 2.0;
   const double room = std::max(0.07 * span, (least_span - span) / 2);
   Axis axis;
   axis.low = smallest - room;

@@ -50,6 +50,19 @@ TEST(Axis, DoesNotBlowUpNoiseOnAConstant) {
   EXPECT_NEAR(axis.fraction(1.0), 0.5, 0.01);
 }
 
+TEST(Axis, SpansWhatItIsAskedTo) {
+  // Noise on a constant, and a motion that is small beside its place: what was asked for decides.
+  for (const auto& [low, high] : {std::pair{0.0, 0.001}, {0.9, 1.0}, {100.0, 100.1}}) {
+    const Axis axis = value_axis(low, high, 4, 0.4);
+    EXPECT_NEAR(axis.high - axis.low, 0.4, 1e-9);
+    EXPECT_NEAR(axis.fraction((low + high) / 2), 0.5, 1e-9);
+    EXPECT_GE(axis.ticks.size(), 3u);
+  }
+  const Axis larger = value_axis(-1, 1, 4, 0.4);
+  EXPECT_EQ(larger.low, value_axis(-1, 1, 4).low);
+  EXPECT_EQ(larger.high, value_axis(-1, 1, 4).high);
+}
+
 TEST(Axis, FractionRunsFromLowToHigh) {
   Axis axis;
   axis.low = 2;
