@@ -192,6 +192,7 @@ class Plot {
           executed() == chunk_.horizon
               ? "all steps"
               : std::to_string(executed()) + " of " + std::to_string(chunk_.horizon) + " steps";
+      if (options_.hz > 0) part += ", " + short_text(executed() / options_.hz, 3) + " s";
       const std::string meaning = "executed before it looks again (" + part + ")";
       draw_key(at, meaning, [&](double from, double to, double middle) {
         body_ += svg_rectangle({from, middle - 7}, to - from, 14, "class=\"band\"");
@@ -220,7 +221,7 @@ class Plot {
     }
     const int rows = (count + grid_.columns - 1) / grid_.columns;
     y += rows * cell_height - kPanelGap / 2 + kAxisNameHeight + 22;
-    std::string note = "Each dimension in the robot's own units, on its own scale.";
+    std::string note = "Each dimension on its own scale, in " + options_.units + ".";
     if (!chunk_.ranges.empty()) {
       note += " Training: where most of its actions lay, by the checkpoint's statistics.";
     }
@@ -245,18 +246,22 @@ class Plot {
   }
 
   void draw_panel(const Panel& panel, Point corner, bool name_axis) {
-    const Axis steps = step_axis(chunk_.horizon, static_cast<int>(grid_.width / 45));
+    const int wanted = static_cast<int>(grid_.width / 45);
+    const bool timed = options_.hz > 0;
+    const Axis steps =
+        timed ? time_axis(chunk_.horizon, options_.hz, wanted) : step_axis(chunk_.horizon, wanted);
     const double bottom = corner.y + grid_.height;
     const double right = corner.x + grid_.width;
-    const auto x_of = [&](double step) { return corner.x + steps.fraction(step) * grid_.width; };
+    const auto x_of = [&](double place) { return corner.x + steps.fraction(place) * grid_.width; };
+    const auto x_of_step = [&](double step) { return x_of(timed ? step / options_.hz : step); };
     const auto y_of = [&](double value) {
       return bottom - panel.axis.fraction(value) * grid_.height;
     };
 
     draw_name(panel, corner);
     if (executed() > 0) {
-      body_ +=
-          svg_rectangle(corner, x_of(executed() - 0.5) - corner.x, grid_.height, "class=\"band\"");
+      body_ += svg_rectangle(corner, x_of_step(executed() - 0.5) - corner.x, grid_.height,
+                             "class=\"band\"");
     }
     if (panel.range.known()) {
       const double low = std::clamp(y_of(panel.range.low), corner.y, bottom);
@@ -281,14 +286,14 @@ class Plot {
       body_ += svg_text({x, bottom + 16}, steps.labels[i], "class=\"x\"");
     }
     if (name_axis) {
-      body_ += svg_text({(corner.x + right) / 2, bottom + kTickHeight + 12}, "control step",
-                        "class=\"x\"");
+      body_ += svg_text({(corner.x + right) / 2, bottom + kTickHeight + 12},
+                        timed ? "seconds" : "control step", "class=\"x\"");
     }
 
     const auto points_of = [&](const std::vector<double>& values) {
       std::vector<Point> points;
       for (std::size_t step = 0; step < values.size(); ++step) {
-        points.push_back({x_of(static_cast<double>(step)), y_of(values[step])});
+        points.push_back({x_of_step(static_cast<double>(step)), y_of(values[step])});
       }
       return points;
     };

@@ -214,6 +214,33 @@ TEST(ActionPlot, LeavesOutARangeThatHasNoRoom) {
   EXPECT_EQ(count(svg, ">training -2 … 2</text>"), 1);
 }
 
+TEST(ActionPlot, HasSecondsWhereTheRateIsKnown) {
+  ActionChunk chunk = chunk_of(4, 1);
+  chunk.n_action_steps = 2;
+  chunk.actions = {0, 1, 2, 1};
+  PlotOptions options;
+  const std::string steps = plot_svg(chunk, options);
+  options.hz = 20;
+  const std::string seconds = plot_svg(chunk, options);
+  expect_well_formed(seconds);
+  EXPECT_EQ(count(seconds, ">seconds</text>"), 1);
+  EXPECT_EQ(count(seconds, ">control step</text>"), 0);
+  EXPECT_EQ(count(seconds, "(2 of 4 steps, 0.1 s)"), 1);
+  EXPECT_EQ(lines_of(seconds).at(1).points, lines_of(steps).at(1).points);
+  // Step 2 is a tenth of a second after the first.
+  const std::regex tick("<text x=\"([0-9.]+)\" y=\"[0-9.]+\" class=\"x\">0.10</text>");
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(seconds, match, tick));
+  EXPECT_NEAR(std::stod(match[1]), lines_of(seconds)[1].points[2].first, 0.2);
+}
+
+TEST(ActionPlot, SaysWhatTheActionsAreIn) {
+  PlotOptions options;
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 1), options), "scale, in the robot&#39;s own units.<"), 1);
+  options.units = "radians";
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 1), options), "scale, in radians.<"), 1);
+}
+
 TEST(ActionPlot, CutsALongerMotionAndSaysSo) {
   PlotOptions options;
   options.other = motion_of(300, 2);

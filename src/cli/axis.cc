@@ -63,4 +63,12 @@ Axis step_axis(int count, int wanted) {
   return axis;
 }
 
+Axis time_axis(int count, double hz, int wanted) {
+  Axis axis;
+  axis.low = -0.5 / hz;
+  axis.high = (count - 0.5) / hz;
+  add_ticks(axis, round_step(count / hz / wanted));
+  return axis;
+}
+
 }  // namespace pi0

@@ -24,5 +24,7 @@ Axis value_axis(double smallest, double largest, int wanted, double least_span =
 // An axis of the control steps 0 … count - 1, half a step of room on either side, and about
 // `wanted` ticks, all whole steps.
 Axis step_axis(int count, int wanted);
+// The same in seconds, `hz` steps in each, and with ticks at round times.
+Axis time_axis(int count, double hz, int wanted);
 
 }  // namespace pi0

@@ -80,5 +80,14 @@ TEST(Axis, StepsAreWhole) {
   EXPECT_EQ(step_axis(10, 5).fraction(9.5), 1);
 }
 
+TEST(Axis, TimesAreRound) {
+  EXPECT_EQ(time_axis(1, 10, 5).labels, (Labels{"-0.04", "-0.02", "0.00", "0.02", "0.04"}));
+  EXPECT_EQ(time_axis(50, 50, 5).labels, (Labels{"0.0", "0.2", "0.4", "0.6", "0.8"}));
+  EXPECT_EQ(time_axis(50, 30, 5).labels, (Labels{"0.0", "0.5", "1.0", "1.5"}));
+  EXPECT_EQ(time_axis(16, 0.5, 8).labels, (Labels{"0", "5", "10", "15", "20", "25", "30"}));
+  EXPECT_EQ(time_axis(10, 20, 5).fraction(-0.025), 0);
+  EXPECT_EQ(time_axis(10, 20, 5).fraction(0.475), 1);
+}
+
 }  // namespace
 }  // namespace pi0
