@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/stopwatch.h"
+#include "pi0/error.h"
 
 namespace pi0 {
 
@@ -73,7 +74,13 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
   try {
     return run_call(input, observer, timing, next);
   } catch (...) {
-    call_ = {};  // half done: what it has recorded may not be replayed
+    // Half done: what it has recorded may not be replayed, and what a card still does ends before
+    // its memory is another's.
+    try {
+      device_->synchronize();
+    } catch (const Error&) {  // what broke the call is what its caller is told
+    }
+    call_ = {};
     throw;
   }
 }
