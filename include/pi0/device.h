@@ -7,8 +7,8 @@
 namespace pi0 {
 
 struct DeviceInfo {
-  std::string name;         // what NetworkOptions::device takes
-  std::string description;  // one line
+  std::string name = {};         // what NetworkOptions::device takes
+  std::string description = {};  // one line
 };
 
 // Best first. "auto" takes the first of them that is present, but never the reference, which is

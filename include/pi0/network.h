@@ -5,6 +5,7 @@
 //   std::vector<float> actions = network.sample_actions({.images = …, .tokens = …, .state = …});
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -19,8 +20,14 @@
 namespace pi0 {
 
 // How far a load or a call has come: `stage` is a word or two, `done` of `total` in its units.
+//
+// A function that is given one may throw, to cancel: what it throws comes out of the load or the
+// call as it is. Of a load nothing is left; after a call the network can be called again, and gives
+// what one that was never cancelled would. It is asked at every weight of a load; in a call at
+// every layer of vision and prefix and every Euler step, or, where a card replays what it has
+// recorded (from a shape's third call on), at the beginning of each of the three.
 struct Progress {
-  std::string_view stage;
+  std::string_view stage = {};
   std::size_t done = 0;
   std::size_t total = 0;
 };
@@ -31,34 +38,37 @@ struct NetworkOptions {
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
   std::string device = "auto";
   // Of the CPU: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's own type.
-  std::string dtype;
+  std::string dtype = {};
   int threads = 0;  // of the CPU; 0: one a core. More than there are cores are refused.
   // Of the CPU: the cores that its threads run on, by number, one a thread and no core twice;
   // empty: wherever the system puts them. The first is the calling thread's, which is the program's
   // own and is not moved.
-  std::vector<int> affinity;
+  std::vector<int> affinity = {};
   // Of the CPU: the real-time priority (SCHED_FIFO, 1 to 99) of the threads that libpi0 starts; 0:
   // that of the thread that loads. The calling thread keeps its own. Error (kUnsupported) where the
   // system does not allow it.
   int priority = 0;
   // Of the CPU: threads of the program in place of threads that libpi0 starts; with none of the
   // three above.
-  std::shared_ptr<HostThreads> host_threads;
+  std::shared_ptr<HostThreads> host_threads = {};
   // Of the CPU: a directory where the weights are kept as they are prepared, so that the next load
   // takes seconds; empty: not kept. A file there that is damaged, or made from other weights, is
   // made anew, and NetworkInfo::warnings says so.
-  std::filesystem::path cache;
+  std::filesystem::path cache = {};
   // The most memory that loading and running may take; 0: what the machine has free. More than
   // that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
-  std::function<void(const Progress&)> progress;  // called on the loading thread; may be empty
+  // Called on the loading thread; may be empty, and may throw to cancel.
+  std::function<void(const Progress&)> progress = {};
 };
 
 struct SampleOptions {
-  int steps = 0;                      // Euler steps; 0: as the checkpoint says
-  std::optional<std::uint64_t> seed;  // of the noise; without one it is new at every call
-  std::vector<float> noise;           // [action_horizon, action_dim], x at t = 1; empty: drawn
-  std::function<void(const Progress&)> progress;  // called on the calling thread; may be empty
+  int steps = 0;                           // Euler steps; 0: as the checkpoint says
+  std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
+  // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
+  std::vector<float> noise = {};
+  // Called on the calling thread; may be empty, and may throw to cancel.
+  std::function<void(const Progress&)> progress = {};
 };
 
 // Sizes that a caller needs for its tensors.
@@ -71,20 +81,20 @@ struct NetworkInfo {
   int action_dim = 0;      // as padded
   int action_horizon = 0;  // rows of a chunk
   int num_steps = 0;
-  std::vector<std::string> warnings;  // a cache that could not be used, and why
+  std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
 
 struct NetworkInput {
   // [cameras, 3, image_size, image_size] in [-1, 1]; at most num_cameras.
-  std::vector<float> images;
+  std::vector<float> images = {};
   // A flag a camera, 0 where it is masked; empty: all are valid.
-  std::vector<std::uint8_t> image_masks;
+  std::vector<std::uint8_t> image_masks = {};
   // Token ids, BOS included; at most max_tokens.
-  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> tokens = {};
   // A flag a token; empty: all are valid.
-  std::vector<std::uint8_t> token_mask;
+  std::vector<std::uint8_t> token_mask = {};
   // Normalised and padded with zeros: [state_dim]. pi0.5: empty, or ignored.
-  std::vector<float> state;
+  std::vector<float> state = {};
 };
 
 // Where the milliseconds of a call went.
@@ -97,6 +107,7 @@ struct Timing {
 };
 
 // Movable, not copyable. Calls on one Network are serialised; several Networks run side by side.
+// One that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Network {
  public:
   // Throws Error; see pi0/error.h.
@@ -112,7 +123,7 @@ class Network {
 
   // [action_horizon, action_dim], normalised as in training. Throws Error (kInvalidInput) when a
   // tensor's size does not fit, a value is not finite, a token is not in the vocabulary, or
-  // nothing valid is left.
+  // nothing valid is left, or both a seed and noise are given.
   std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
                                     Timing* timing = nullptr) const;
 
@@ -120,6 +131,7 @@ class Network {
   friend class Policy;
   struct Impl;
   explicit Network(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -17,7 +17,7 @@ namespace pi0 {
 struct Image {
   int height = 0;
   int width = 0;
-  std::vector<std::uint8_t> rgb;
+  std::vector<std::uint8_t> rgb = {};
 };
 
 // Decodes a PNG or a JPEG. Grey becomes RGB, alpha is dropped (as PIL's convert("RGB") does).
@@ -30,10 +30,10 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name);
 // One moment. Camera names are the checkpoint's (`Policy::info().cameras`): the full feature name
 // ("observation.images.top") or what follows "observation.images." in it ("top").
 struct Observation {
-  std::map<std::string, Image> images;
-  std::vector<float> state;  // the robot's own dimensions and units, not normalised
+  std::map<std::string, Image> images = {};
+  std::vector<float> state = {};  // the robot's own dimensions and units, not normalised
   // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.
-  std::optional<std::string> prompt;
+  std::optional<std::string> prompt = {};
 };
 
 }  // namespace pi0

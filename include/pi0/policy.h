@@ -11,7 +11,6 @@
 //   for (int t = 0; t < chunk.n_action_steps; ++t) robot.execute(chunk.row(t));
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -28,34 +27,46 @@ namespace pi0 {
 // Names as `pi0 run` takes them: "openpi" or "lerobot", "pi0" or "pi05". An empty string or no
 // value means: as the checkpoint says.
 struct PolicyOptions : NetworkOptions {
-  std::filesystem::path tokenizer;  // else beside the checkpoint, else PI0_TOKENIZER
-  std::string resize;               // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
-  std::string prompt_format;        // "pi0" or "pi05" (the state's bins in the text)
-  std::optional<std::string> delta_mask;  // openpi: as its make_bool_mask takes it, "6,-1"
-  std::string asset;                      // openpi: which assets/<id>/norm_stats.json
-  int action_dims = 0;                    // openpi: the robot's own dimensions
-  bool adapt_to_pi = false;               // openpi's ALOHA: joints and grippers as π0 has them
-  int action_horizon = 0;                 // openpi: rows of a chunk, where no config.json says them
+  std::filesystem::path tokenizer = {};  // else beside the checkpoint, else PI0_TOKENIZER
+  std::string resize = {};         // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
+  std::string prompt_format = {};  // "pi0" or "pi05" (the state's bins in the text)
+  std::optional<std::string> delta_mask = {};  // openpi: as its make_bool_mask takes it, "6,-1"
+  std::string asset = {};                      // openpi: which assets/<id>/norm_stats.json
+  int action_dims = 0;                         // openpi: the robot's own dimensions
+  bool adapt_to_pi = false;  // openpi's ALOHA: joints and grippers as π0 has them
+  int action_horizon = 0;    // openpi: rows of a chunk, where no config.json says them
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 
 struct CameraInfo {
-  std::string feature;  // the checkpoint's full name
-  std::string name;     // what `Observation::images` may use instead
-  bool empty = false;   // lerobot's empty_cameras: a slot that training left empty
+  std::string feature = {};  // the checkpoint's full name
+  std::string name = {};     // what `Observation::images` may use instead
+  bool empty = false;        // lerobot's empty_cameras: a slot that training left empty
 };
 
 struct PolicyInfo {
-  std::string kind;    // "pi0" or "pi05"
-  std::string family;  // "lerobot" or "openpi"
-  std::vector<CameraInfo> cameras;
+  std::string kind = {};    // "pi0" or "pi05"
+  std::string family = {};  // "lerobot" or "openpi"
+  std::vector<CameraInfo> cameras = {};
   int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
   int action_dims = 0;     // the robot's own
   int action_horizon = 0;  // rows of a chunk
   int n_action_steps = 0;  // how many of them the checkpoint's robot executes
   int num_steps = 0;       // Euler steps
-  std::vector<std::string> action_names;  // one a dimension
-  std::vector<std::string> warnings;      // what is legal but worth saying about the checkpoint
+  std::vector<std::string> action_names = {};  // one a dimension
+  std::vector<std::string> warnings = {};  // what is legal but worth saying about the checkpoint
+};
+
+// Where a dimension's actions lay in training, as the checkpoint's statistics have it: from the
+// least to the largest where those are its statistics (MIN_MAX), between the two quantiles that
+// they are (QUANTILES: 1st and 99th percentile, QUANTILE10: 10th and 90th), within two standard
+// deviations of the mean (MEAN_STD). In the robot's own units; of a dimension that is predicted
+// relative to the state, seen from the state that was given. A prediction may leave it.
+struct ActionRange {
+  float low = 0;
+  float high = 0;  // as `low` where the statistics tell none: none there, or a single value
+
+  bool known() const { return low < high; }
 };
 
 // Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
@@ -65,17 +76,18 @@ struct ActionChunk {
   int horizon = 0;
   int dims = 0;
   int n_action_steps = 0;  // how many rows the checkpoint's robot executes before it looks again
-  std::vector<float> actions;
-  std::vector<std::string> names;     // one a dimension
-  Timing timing;                      // milliseconds
-  std::vector<std::string> warnings;  // a masked camera, a prompt that was cut
+  std::vector<float> actions = {};
+  std::vector<std::string> names = {};     // one a dimension
+  std::vector<ActionRange> ranges = {};    // one a dimension, or none: raw, no statistics
+  Timing timing = {};                      // milliseconds
+  std::vector<std::string> warnings = {};  // a masked camera, a prompt that was cut
 
-  std::span<const float> row(int step) const {
-    return std::span(actions).subspan(static_cast<std::size_t>(step) * dims, dims);
-  }
+  // [dims], of a step from 0 to horizon - 1; throws Error (kInvalidInput) for another.
+  std::span<const float> row(int step) const;
 };
 
-// Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side.
+// Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side. One
+// that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Policy {
  public:
   // Throws Error; see pi0/error.h. Nothing is left half loaded.
@@ -88,7 +100,7 @@ class Policy {
   const PolicyInfo& info() const;
   const Network& network() const;
 
-  // Throws Error (kInvalidInput) naming what in the observation does not fit.
+  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
 
   // The same for several, in their order. `options.noise` then holds
@@ -100,6 +112,7 @@ class Policy {
   friend struct PolicyLoader;
   struct Impl;
   explicit Policy(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -8,6 +8,7 @@
 #include "cli/axis.h"
 #include "cli/output_path.h"
 #include "cli/picture.h"
+#include "cli/text.h"
 #include "files/file.h"
 
 namespace pi0 {
@@ -21,6 +22,8 @@ constexpr std::string_view kRules = R"(.y{text-anchor:end}
 .zero{stroke:#aab4c0;fill:none}
 .frame{stroke:#8c959f;fill:none}
 .band{fill:#eaf2fb}
+.beyond{fill:#d0d4d9;fill-opacity:.55}
+.range{text-anchor:end}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .dots{fill:none;stroke-width:5;stroke-linecap:round}
 .predicted{stroke:#0072b2}
@@ -54,9 +57,16 @@ Grid grid_for(int dims) {
 struct Panel {
   std::string name;
   Axis axis;
+  ActionRange range;  // training's
   std::vector<double> predicted;
   std::vector<double> other;
 };
+
+// Whether some of a panel lies beyond training's range.
+bool shows_beyond(const Panel& panel) {
+  return panel.range.known() &&
+         (panel.axis.low < panel.range.low || panel.axis.high > panel.range.high);
+}
 
 class Plot {
  public:
@@ -110,7 +120,9 @@ class Plot {
       std::vector<double> all = panel.predicted;
       all.insert(all.end(), panel.other.begin(), panel.other.end());
       const auto [low, high] = std::minmax_element(all.begin(), all.end());
-      panel.axis = value_axis(*low, *high, static_cast<int>(grid_.height / 38));
+      if (!chunk_.ranges.empty()) panel.range = chunk_.ranges[dim];
+      const double range = double{panel.range.high} - panel.range.low;
+      panel.axis = value_axis(*low, *high, static_cast<int>(grid_.height / 38), range / 5);
       panels_.push_back(std::move(panel));
     }
   }
@@ -176,13 +188,19 @@ class Plot {
       });
     }
     if (executed() > 0) {
-      const std::string part =
+      std::string part =
           executed() == chunk_.horizon
               ? "all steps"
               : std::to_string(executed()) + " of " + std::to_string(chunk_.horizon) + " steps";
+      if (options_.hz > 0) part += ", " + short_text(executed() / options_.hz, 3) + " s";
       const std::string meaning = "executed before it looks again (" + part + ")";
       draw_key(at, meaning, [&](double from, double to, double middle) {
         body_ += svg_rectangle({from, middle - 7}, to - from, 14, "class=\"band\"");
+      });
+    }
+    if (std::any_of(panels_.begin(), panels_.end(), shows_beyond)) {
+      draw_key(at, "beyond training's range", [&](double from, double to, double middle) {
+        body_ += svg_rectangle({from, middle - 7}, to - from, 14, "class=\"beyond\"");
       });
     }
     y = at.y + 14;
@@ -203,24 +221,57 @@ class Plot {
     }
     const int rows = (count + grid_.columns - 1) / grid_.columns;
     y += rows * cell_height - kPanelGap / 2 + kAxisNameHeight + 22;
-    body_ += svg_text({left_, y}, "Each dimension in the robot's own units, on its own scale.", "");
-    return y;
+    std::string note = "Each dimension on its own scale, in " + options_.units + ".";
+    if (!chunk_.ranges.empty()) {
+      note += " Training: where most of its actions lay, by the checkpoint's statistics.";
+    }
+    for (const std::string& line : two_lines(note, width_ - kMargin - left_, kTickFont)) {
+      body_ += svg_text({left_, y}, line, "");
+      y += 15;
+    }
+    return y - 15;
+  }
+
+  // The dimension's name, and at the right training's range, where there is room for it.
+  void draw_name(const Panel& panel, Point corner) {
+    const std::string range =
+        "training " + short_text(panel.range.low, 3) + " … " + short_text(panel.range.high, 3);
+    const double room = grid_.width - text_width(range, kTickFont) - 10;
+    const bool has_range = panel.range.known() && room >= text_width(panel.name, kNameFont);
+    body_ += svg_text({corner.x, corner.y - 8}, fit_middle(panel.name, grid_.width, kNameFont),
+                      "class=\"name\"");
+    if (has_range) {
+      body_ += svg_text({corner.x + grid_.width, corner.y - 8}, range, "class=\"range\"");
+    }
   }
 
   void draw_panel(const Panel& panel, Point corner, bool name_axis) {
-    const Axis steps = step_axis(chunk_.horizon, static_cast<int>(grid_.width / 45));
+    const int wanted = static_cast<int>(grid_.width / 45);
+    const bool timed = options_.hz > 0;
+    const Axis steps =
+        timed ? time_axis(chunk_.horizon, options_.hz, wanted) : step_axis(chunk_.horizon, wanted);
     const double bottom = corner.y + grid_.height;
     const double right = corner.x + grid_.width;
-    const auto x_of = [&](double step) { return corner.x + steps.fraction(step) * grid_.width; };
+    const auto x_of = [&](double place) { return corner.x + steps.fraction(place) * grid_.width; };
+    const auto x_of_step = [&](double step) { return x_of(timed ? step / options_.hz : step); };
     const auto y_of = [&](double value) {
       return bottom - panel.axis.fraction(value) * grid_.height;
     };
 
-    body_ += svg_text({corner.x, corner.y - 8}, fit_middle(panel.name, grid_.width, kNameFont),
-                      "class=\"name\"");
+    draw_name(panel, corner);
     if (executed() > 0) {
-      body_ +=
-          svg_rectangle(corner, x_of(executed() - 0.5) - corner.x, grid_.height, "class=\"band\"");
+      body_ += svg_rectangle(corner, x_of_step(executed() - 0.5) - corner.x, grid_.height,
+                             "class=\"band\"");
+    }
+    if (panel.range.known()) {
+      const double low = std::clamp(y_of(panel.range.low), corner.y, bottom);
+      const double high = std::clamp(y_of(panel.range.high), corner.y, bottom);
+      const auto grey = [&](double from, double to) {
+        if (from >= to) return;
+        body_ += svg_rectangle({corner.x, from}, grid_.width, to - from, "class=\"beyond\"");
+      };
+      grey(corner.y, high);
+      grey(low, bottom);
     }
     for (std::size_t i = 0; i < panel.axis.ticks.size(); ++i) {
       const double tick = panel.axis.ticks[i];
@@ -235,14 +286,14 @@ class Plot {
       body_ += svg_text({x, bottom + 16}, steps.labels[i], "class=\"x\"");
     }
     if (name_axis) {
-      body_ += svg_text({(corner.x + right) / 2, bottom + kTickHeight + 12}, "control step",
-                        "class=\"x\"");
+      body_ += svg_text({(corner.x + right) / 2, bottom + kTickHeight + 12},
+                        timed ? "seconds" : "control step", "class=\"x\"");
     }
 
     const auto points_of = [&](const std::vector<double>& values) {
       std::vector<Point> points;
       for (std::size_t step = 0; step < values.size(); ++step) {
-        points.push_back({x_of(static_cast<double>(step)), y_of(values[step])});
+        points.push_back({x_of_step(static_cast<double>(step)), y_of(values[step])});
       }
       return points;
     };
@@ -269,6 +320,7 @@ class Plot {
 std::string plot_svg(const ActionChunk& chunk, const PlotOptions& options) {
   assert(chunk.horizon > 0 && chunk.dims > 0);
   assert(chunk.names.size() == static_cast<std::size_t>(chunk.dims));
+  assert(chunk.ranges.empty() || chunk.ranges.size() == chunk.names.size());
   require_finite(chunk);
   if (options.other && options.other->dims != chunk.dims) {
     throw Error(ErrorCode::kInvalidInput,

@@ -142,6 +142,105 @@ TEST(ActionPlot, GivesEachPanelItsOwnDimension) {
   EXPECT_TRUE(rises(5));
 }
 
+// How many pixels the prediction rises and falls in the first panel.
+double height_of(const ActionChunk& chunk) {
+  const std::vector<Line> lines = lines_of(plot_svg(chunk, {}));
+  const auto& points = lines.at(1).points;  // after the legend's
+  const auto [top, bottom] =
+      std::minmax_element(points.begin(), points.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; });
+  return bottom->second - top->second;
+}
+
+constexpr double kFrame = 280;  // of the panel of one dimension, pixels
+
+TEST(ActionPlot, NoiseLooksSmallBesideTrainingsRange) {
+  ActionChunk chunk = chunk_of(3, 1);
+  chunk.actions = {-0.01f, 0.01f, 0};
+  EXPECT_GT(height_of(chunk), 0.8 * kFrame);  // nothing is known
+  chunk.ranges = {{0, 0}};
+  EXPECT_GT(height_of(chunk), 0.8 * kFrame);
+  chunk.ranges = {{-1, 1}};  // a fifth of which is 0.4
+  EXPECT_NEAR(height_of(chunk), kFrame * 0.02 / 0.4, 0.2);
+  chunk.ranges = {{99, 101}};
+  EXPECT_NEAR(height_of(chunk), kFrame * 0.02 / 0.4, 0.2);
+  // A motion that is larger than that decides itself.
+  chunk.actions = {-0.9f, 0.9f, 0};
+  EXPECT_GT(height_of(chunk), 0.8 * kFrame);
+  // The other motion counts as well, and so does a small one far from 0.
+  chunk.actions = {1000, 1000.4f, 1000};
+  chunk.ranges = {{999, 1001}};
+  EXPECT_GT(height_of(chunk), 0.8 * kFrame);
+}
+
+TEST(ActionPlot, WhatIsBeyondTrainingsRangeIsGrey) {
+  ActionChunk chunk = chunk_of(5, 1);
+  chunk.actions = {0, 1, 2, 3, 4};
+  chunk.ranges = {{1, 3}};
+  const std::string svg = plot_svg(chunk, {});
+  expect_well_formed(svg);
+  EXPECT_EQ(count(svg, ">training 1 … 3</text>"), 1);
+  EXPECT_EQ(count(svg, ">beyond training&#39;s range</text>"), 1);
+  EXPECT_EQ(count(svg, "statistics.</text>"), 1);
+  const std::regex grey("y=\"([0-9.]+)\" width=\"640\" height=\"([0-9.]+)\" class=\"beyond\"");
+  std::vector<std::pair<double, double>> areas;
+  for (std::sregex_iterator i(svg.begin(), svg.end(), grey), end; i != end; ++i) {
+    areas.emplace_back(std::stod((*i)[1]), std::stod((*i)[1]) + std::stod((*i)[2]));
+  }
+  const auto points = lines_of(svg).at(1).points;
+  ASSERT_EQ(areas.size(), 2u);
+  EXPECT_NEAR(areas[0].second, points[3].second, 0.2);  // above it
+  EXPECT_LT(areas[0].first, points[4].second);
+  EXPECT_NEAR(areas[1].first, points[1].second, 0.2);  // below it
+  EXPECT_GT(areas[1].second, points[0].second);
+
+  chunk.ranges = {{-50, 50}};
+  EXPECT_EQ(count(plot_svg(chunk, {}), "\"beyond\""), 0);
+  chunk.ranges = {{50, 60}};  // all of the panel is beyond it
+  EXPECT_EQ(count(plot_svg(chunk, {}), "\"beyond\""), 2);
+  for (const std::vector<ActionRange>& none : {std::vector<ActionRange>{}, {ActionRange{}}}) {
+    chunk.ranges = none;
+    EXPECT_EQ(count(plot_svg(chunk, {}), "\"beyond\""), 0);
+    EXPECT_EQ(count(plot_svg(chunk, {}), ">training "), 0);
+  }
+}
+
+TEST(ActionPlot, LeavesOutARangeThatHasNoRoom) {
+  ActionChunk chunk = chunk_of(2, 2);
+  chunk.names[0] = std::string(60, 'x');
+  chunk.ranges = {{-1, 1}, {-2, 2}};
+  const std::string svg = plot_svg(chunk, {});
+  EXPECT_EQ(count(svg, ">training -1 … 1</text>"), 0);
+  EXPECT_EQ(count(svg, ">training -2 … 2</text>"), 1);
+}
+
+TEST(ActionPlot, HasSecondsWhereTheRateIsKnown) {
+  ActionChunk chunk = chunk_of(4, 1);
+  chunk.n_action_steps = 2;
+  chunk.actions = {0, 1, 2, 1};
+  PlotOptions options;
+  const std::string steps = plot_svg(chunk, options);
+  options.hz = 20;
+  const std::string seconds = plot_svg(chunk, options);
+  expect_well_formed(seconds);
+  EXPECT_EQ(count(seconds, ">seconds</text>"), 1);
+  EXPECT_EQ(count(seconds, ">control step</text>"), 0);
+  EXPECT_EQ(count(seconds, "(2 of 4 steps, 0.1 s)"), 1);
+  EXPECT_EQ(lines_of(seconds).at(1).points, lines_of(steps).at(1).points);
+  // Step 2 is a tenth of a second after the first.
+  const std::regex tick("<text x=\"([0-9.]+)\" y=\"[0-9.]+\" class=\"x\">0.10</text>");
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(seconds, match, tick));
+  EXPECT_NEAR(std::stod(match[1]), lines_of(seconds)[1].points[2].first, 0.2);
+}
+
+TEST(ActionPlot, SaysWhatTheActionsAreIn) {
+  PlotOptions options;
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 1), options), "scale, in the robot&#39;s own units.<"), 1);
+  options.units = "radians";
+  EXPECT_EQ(count(plot_svg(chunk_of(2, 1), options), "scale, in radians.<"), 1);
+}
+
 TEST(ActionPlot, CutsALongerMotionAndSaysSo) {
   PlotOptions options;
   options.other = motion_of(300, 2);

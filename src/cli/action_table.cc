@@ -67,10 +67,13 @@ Column make_column(const ActionChunk& chunk, int dim) {
   return column;
 }
 
-std::string rule(int executed, int width) {
-  const std::string text = " the robot executes " +
-                           (executed == 1 ? "this step" : "these " + std::to_string(executed)) +
-                           ", then looks again ";
+// When a step is; to the millisecond, which tells the steps of any robot apart.
+std::string seconds_text(int step, double hz) { return fixed_text(step / hz, 3); }
+
+std::string rule(int executed, double hz, int width) {
+  const std::string text =
+      " the robot executes " + (executed == 1 ? "this step" : "these " + std::to_string(executed)) +
+      (hz > 0 ? " (" + short_text(executed / hz, 3) + " s)" : "") + ", then looks again ";
   const int dashes = std::max(4, width - display_width(text));
   std::string line;
   for (int i = 0; i < dashes; ++i) line += (i == 2 ? text : "") + "─";
@@ -79,16 +82,17 @@ std::string rule(int executed, int width) {
 
 }  // namespace
 
-std::string action_table(const ActionChunk& chunk, int width) {
+std::string action_table(const ActionChunk& chunk, int width, double hz) {
   assert(chunk.names.size() == static_cast<std::size_t>(chunk.dims));
   std::vector<Column> columns;
   columns.reserve(chunk.dims);
   for (int dim = 0; dim < chunk.dims; ++dim) columns.push_back(make_column(chunk, dim));
   const int step_width = std::max<int>(4, std::to_string(chunk.horizon - 1).size());
+  const int time_width = hz > 0 ? kGap + display_width(seconds_text(chunk.horizon - 1, hz)) : 0;
 
   std::string table;
   for (std::size_t begin = 0, end = 0; begin < columns.size(); begin = end) {
-    int line_width = step_width;
+    int line_width = step_width + time_width;
     while (end < columns.size() && end - begin < kMaxColumns) {
       const int wider = line_width + kGap + columns[end].width;
       if (wider > width && end > begin) break;
@@ -97,18 +101,20 @@ std::string action_table(const ActionChunk& chunk, int width) {
     }
     if (begin > 0) table += "\n";
     table += right_aligned("step", step_width);
+    if (hz > 0) table += right_aligned("s", time_width);
     for (std::size_t c = begin; c < end; ++c) {
       table += right_aligned(columns[c].name, columns[c].width + kGap);
     }
     table += "\n";
     for (int step = 0; step < chunk.horizon; ++step) {
       table += right_aligned(std::to_string(step), step_width);
+      if (hz > 0) table += right_aligned(seconds_text(step, hz), time_width);
       for (std::size_t c = begin; c < end; ++c) {
         table += right_aligned(columns[c].cells[step], columns[c].width + kGap);
       }
       table += "\n";
       const bool last_executed = step + 1 == chunk.n_action_steps;
-      if (last_executed && step + 1 < chunk.horizon) table += rule(step + 1, line_width);
+      if (last_executed && step + 1 < chunk.horizon) table += rule(step + 1, hz, line_width);
     }
   }
   return table;

@@ -39,6 +39,23 @@ TEST(ActionTable, AlignsNumbersUnderTheirNames) {
             "   2   0.0000   0.0000     0.00\n");
 }
 
+TEST(ActionTable, SaysWhenAStepIsWhereTheRateIsKnown) {
+  ActionChunk chunk = chunk_of(3, {"x"}, {1, 2, 3});
+  chunk.n_action_steps = 2;
+  EXPECT_EQ(action_table(chunk, 80, 30),
+            "step      s       x\n"
+            "   0  0.000  1.0000\n"
+            "   1  0.033  2.0000\n"
+            "── the robot executes these 2 (0.0667 s), then looks again ──\n"
+            "   2  0.067  3.0000\n");
+  // In every block, within the terminal's width.
+  const std::string wide = action_table(chunk_of(1, {"a", "b", "c"}, {1, 2, 3}), 21, 10);
+  EXPECT_EQ(wide,
+            "step      s       a\n   0  0.000  1.0000\n\n"
+            "step      s       b\n   0  0.000  2.0000\n\n"
+            "step      s       c\n   0  0.000  3.0000\n");
+}
+
 TEST(ActionTable, HasNoRuleWhereAllStepsAreExecuted) {
   EXPECT_EQ(action_table(chunk_of(1, {"x"}, {2})), "step       x\n   0  2.0000\n");
 }

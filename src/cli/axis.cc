@@ -37,11 +37,10 @@ void add_ticks(Axis& axis, double step) {
 
 }  // namespace
 
-Axis value_axis(double smallest, double largest, int wanted) {
+Axis value_axis(double smallest, double largest, int wanted, double least_span) {
   const double magnitude = std::max(std::abs(smallest), std::abs(largest));
   const double span = largest - smallest;
-  // A twentieth of the values themselves at least, lest noise on a constant fill the drawing.
-  const double least_span = magnitude > 0 ? 0.05 * magnitude : 2.0;
+  if (least_span <= 0) least_span = magnitude > 0 ? 0.05 * magnitude : 2.0;
   const double room = std::max(0.07 * span, (least_span - span) / 2);
   Axis axis;
   axis.low = smallest - room;
@@ -61,6 +60,14 @@ Axis step_axis(int count, int wanted) {
   axis.low = -0.5;
   axis.high = count - 0.5;
   add_ticks(axis, std::max(1.0, round_step(static_cast<double>(count) / wanted)));
+  return axis;
+}
+
+Axis time_axis(int count, double hz, int wanted) {
+  Axis axis;
+  axis.low = -0.5 / hz;
+  axis.high = (count - 0.5) / hz;
+  add_ticks(axis, round_step(count / hz / wanted));
   return axis;
 }
 

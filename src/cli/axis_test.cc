@@ -50,6 +50,19 @@ TEST(Axis, DoesNotBlowUpNoiseOnAConstant) {
   EXPECT_NEAR(axis.fraction(1.0), 0.5, 0.01);
 }
 
+TEST(Axis, SpansWhatItIsAskedTo) {
+  // Noise on a constant, and a motion that is small beside its place: what was asked for decides.
+  for (const auto& [low, high] : {std::pair{0.0, 0.001}, {0.9, 1.0}, {100.0, 100.1}}) {
+    const Axis axis = value_axis(low, high, 4, 0.4);
+    EXPECT_NEAR(axis.high - axis.low, 0.4, 1e-9);
+    EXPECT_NEAR(axis.fraction((low + high) / 2), 0.5, 1e-9);
+    EXPECT_GE(axis.ticks.size(), 3u);
+  }
+  const Axis larger = value_axis(-1, 1, 4, 0.4);
+  EXPECT_EQ(larger.low, value_axis(-1, 1, 4).low);
+  EXPECT_EQ(larger.high, value_axis(-1, 1, 4).high);
+}
+
 TEST(Axis, FractionRunsFromLowToHigh) {
   Axis axis;
   axis.low = 2;
@@ -65,6 +78,15 @@ TEST(Axis, StepsAreWhole) {
   EXPECT_EQ(step_axis(50, 5).labels, (Labels{"0", "10", "20", "30", "40"}));
   EXPECT_EQ(step_axis(10, 5).fraction(-0.5), 0);
   EXPECT_EQ(step_axis(10, 5).fraction(9.5), 1);
+}
+
+TEST(Axis, TimesAreRound) {
+  EXPECT_EQ(time_axis(1, 10, 5).labels, (Labels{"-0.04", "-0.02", "0.00", "0.02", "0.04"}));
+  EXPECT_EQ(time_axis(50, 50, 5).labels, (Labels{"0.0", "0.2", "0.4", "0.6", "0.8"}));
+  EXPECT_EQ(time_axis(50, 30, 5).labels, (Labels{"0.0", "0.5", "1.0", "1.5"}));
+  EXPECT_EQ(time_axis(16, 0.5, 8).labels, (Labels{"0", "5", "10", "15", "20", "25", "30"}));
+  EXPECT_EQ(time_axis(10, 20, 5).fraction(-0.025), 0);
+  EXPECT_EQ(time_axis(10, 20, 5).fraction(0.475), 1);
 }
 
 }  // namespace

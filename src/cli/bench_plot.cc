@@ -28,6 +28,7 @@ constexpr double kMostLabel = 240;  // at a bar's end
 constexpr double kBar = 24;         // its height
 constexpr double kBarGap = 3;       // between the two of a stage
 constexpr double kStageGap = 18;
+constexpr double kLeastBar = 3;  // what took any time is seen to
 
 struct Series {
   std::string device;
@@ -140,7 +141,7 @@ class BenchPlot {
 
   void draw_bar(const BenchStage& stage, std::size_t series, double y) {
     const BenchResult& result = series_[series].result;
-    const double width = longest_ms_ > 0 ? stage.ms / longest_ms_ * longest_ : 0;
+    const double width = stage.ms > 0 ? std::max(kLeastBar, stage.ms / longest_ms_ * longest_) : 0;
     body_ += svg_rectangle({left_, y}, width, kBar, style_of("bar", series));
     if (has_share(result, stage)) {
       // A machine may have been faster during the calls than when its peak was read.

@@ -9,7 +9,8 @@
 
 namespace pi0 {
 
-// The stages' times as horizontal bars, all on one scale; where a peak was measured, a darker part
+// The stages' times as horizontal bars, all on one scale, but none so short that it is not seen;
+// where a peak was measured, a darker part
 // of a bar is how long its work would take at that peak. The other device's bars, in another
 // colour, stand below each.
 std::string bench_plot_svg(const BenchSubject& subject, const BenchResult& result,

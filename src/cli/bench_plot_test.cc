@@ -162,6 +162,20 @@ TEST(BenchPlot, SaysNothingOfAPeakThatWasNotMeasured) {
   EXPECT_EQ(count(svg, ">20.00 ms</text>"), 1);
 }
 
+TEST(BenchPlot, ShowsWhatTookLittle) {
+  BenchResult result = result_of();
+  result.stages[3].ms = 1e-4;
+  result.stages[0].ms = 1e-3;
+  result.stages[0].flops = 1e6;
+  const std::string svg = bench_plot_svg(subject(), result, std::nullopt);
+  expect_on_the_page(svg);
+  const std::vector<Rectangle> bars = rectangles(svg, "bar0"), peaks = rectangles(svg, "peak0");
+  EXPECT_EQ(bars[4].width, 3);
+  EXPECT_EQ(bars[1].width, 3);
+  EXPECT_NEAR(peaks[1].width, 1.5, 0.01);  // the share of it, which is half
+  EXPECT_EQ(count(svg, ">0.00 ms, 50.00 % of peak</text>"), 1);
+}
+
 TEST(BenchPlot, DrawsWhatTookNoTime) {
   BenchResult result = result_of(0);
   const std::string svg = bench_plot_svg(subject(), result, std::nullopt);

@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "checkpoint/test_support.h"
 #include "files/json.h"
 #include "files/npy.h"
 #include "files/safetensors.h"
@@ -93,6 +94,42 @@ TEST_F(CommandTest, RunDrawsBesideAnotherMotion) {
   for (const char* word : {"open the drawer", "expert", "data:image/png;base64", "</svg>"}) {
     EXPECT_NE(svg.find(word), std::string::npos) << word;
   }
+}
+
+TEST_F(CommandTest, RunShowsSecondsWhereTheRateIsGiven) {
+  const Result result = pi0(run("--hz 10 --plot " + path("hz.svg")));
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("\n   3  0.300  "), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("these 8 (0.8 s), then"), std::string::npos) << result.out;
+  const std::string svg = read(path("hz.svg"));
+  EXPECT_NE(svg.find(">seconds</text>"), std::string::npos);
+  EXPECT_NE(svg.find(">training -0.413 … 0.396</text>"), std::string::npos);  // mean ± 2 std
+  EXPECT_NE(svg.find("in the robot&#39;s own units"), std::string::npos);
+  ASSERT_EQ(pi0(run("--raw --plot " + path("raw.svg"))).status, 0);
+  const std::string raw = read(path("raw.svg"));
+  EXPECT_EQ(raw.find("robot&#39;s own units"), std::string::npos);
+  EXPECT_EQ(raw.find(">training "), std::string::npos);
+  for (const char* rate : {"0", "-10", "nan", "inf", "fast", "1e9", "1e-9", "10,20", ""}) {
+    const Result refused = pi0(run("--hz '" + std::string(rate) + "'"));
+    EXPECT_EQ(refused.status, 2) << rate;
+    EXPECT_NE(refused.err.find("--hz"), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("0.001 to 1000"), std::string::npos) << refused.err;
+  }
+}
+
+TEST_F(CommandTest, RunNamesAlohasUnits) {
+  const Json truth = read_json(kSource / "testdata/aloha.json");
+  const EditableCheckpoint aloha("openpi_pi0");
+  write_file(aloha / "assets/my_robot/norm_stats.json",
+             Json{{"norm_stats", truth["norm_stats"]}}.dump());
+  write_file(path("state.json"), truth["state"].dump());
+  const Result result =
+      pi0("run " + aloha.path().string() + " --adapt-to-pi --device reference --tokenizer " +
+          kPolicy + "/tokenizer.model --image base_0_rgb=" + kFrame + " --state " +
+          path("state.json") + " --prompt go --plot " + path("aloha.svg"));
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(read(path("aloha.svg")).find("in radians, grippers from 0 (closed) to 1 (open)"),
+            std::string::npos);
 }
 
 TEST_F(CommandTest, RunRefusesBeforeItLoads) {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <iostream>
 
+#include "cli/inputs.h"
 #include "cli/text.h"
 #include "device/cpu/scheduling.h"
 
@@ -29,6 +30,16 @@ CLI::Validator number_from(Number least, const std::string& range) {
 CLI::Validator whole_number(int least) { return number_from(least, std::to_string(least) + " on"); }
 
 CLI::Validator seed_number() { return number_from(std::uint64_t{0}, "0 to 18446744073709551615"); }
+
+CLI::Validator rate() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        const std::optional<float> hz = parse_number(text);
+        if (hz && *hz >= 0.001f && *hz <= 1000) return {};
+        return text + " is not a rate from 0.001 to 1000 steps a second";
+      },
+      "");
+}
 
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) {
   verb.add_option("CHECKPOINT", checkpoint,

@@ -14,6 +14,8 @@ namespace pi0 {
 CLI::Validator whole_number(int least);
 // The same for a seed: 0 to 2^64 - 1.
 CLI::Validator seed_number();
+// A robot's control steps a second: 0.001 to 1000.
+CLI::Validator rate();
 
 // Adds CHECKPOINT.
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);

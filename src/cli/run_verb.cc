@@ -24,6 +24,7 @@ struct RunArguments {
   std::filesystem::path checkpoint;
   ObservationArguments observation;
   std::filesystem::path out, plot, plot_with;
+  double hz = 0;
   PolicyOptions policy;
   SampleOptions sample;
 };
@@ -43,13 +44,19 @@ std::string summary(const Policy& policy, const ActionChunk& chunk) {
          milliseconds(timing.denoise_ms) + ")";
 }
 
+// What actions are in, as far as that is known: of openpi's ALOHA it is (policy/aloha.h).
+std::string units_of(const Checkpoint& checkpoint, bool raw) {
+  if (raw) return "the network's units (--raw)";
+  if (checkpoint.adapt_to_pi) return "radians, grippers from 0 (closed) to 1 (open)";
+  return PlotOptions().units;
+}
+
 void write_run_plot(const RunArguments& arguments, const Policy& policy, const ActionChunk& chunk,
-                    const Observation& observation, std::optional<RecordedActions> other) {
-  PlotOptions plot;
+                    const Observation& observation, PlotOptions plot) {
   plot.title = observation.prompt.value_or("");
   plot.subtitle = policy.info().kind + " on " + policy.network().device() + ", " +
                   milliseconds(chunk.timing.total_ms);
-  plot.other = std::move(other);
+  plot.hz = arguments.hz;
   plot.other_name = arguments.plot_with.stem().string();
   for (const auto& [camera, image] : observation.images) plot.images.emplace_back(camera, image);
   write_plot(arguments.plot, chunk, plot);
@@ -84,6 +91,10 @@ int run_policy(RunArguments arguments) {
   require_fitting(arguments, pipeline, observation, other);
   schedule_this_thread(arguments.policy);
 
+  PlotOptions plot;
+  plot.units = units_of(pipeline.checkpoint(), arguments.policy.raw);
+  plot.other = std::move(other);
+
   ProgressLine line;
   arguments.policy.progress = arguments.sample.progress = line.callback();
   const Policy policy = PolicyLoader::load(std::move(pipeline), arguments.policy);
@@ -92,14 +103,14 @@ int run_policy(RunArguments arguments) {
 
   print_warnings(policy.info().warnings);
   print_warnings(chunk.warnings);
-  std::cout << action_table(chunk, terminal_width(STDOUT_FILENO)) << '\n'
+  std::cout << action_table(chunk, terminal_width(STDOUT_FILENO), arguments.hz) << '\n'
             << summary(policy, chunk) << '\n';
   if (!arguments.out.empty()) {
     write_actions(arguments.out, chunk);
     std::cout << "wrote " << arguments.out.string() << '\n';
   }
   if (!arguments.plot.empty()) {
-    write_run_plot(arguments, policy, chunk, observation, std::move(other));
+    write_run_plot(arguments, policy, chunk, observation, std::move(plot));
     std::cout << "wrote " << arguments.plot.string() << '\n';
   }
   return kExitOk;
@@ -120,6 +131,10 @@ void add_run(CLI::App& command, Run& run) {
   add_sample_options(verb, arguments->observation, arguments->sample);
   verb.add_option("--out", arguments->out, "Write the actions: .json, .csv, .npy or .safetensors")
       ->type_name("FILE");
+  verb.add_option("--hz", arguments->hz,
+                  "Control steps a second: times beside the steps, seconds below the drawing")
+      ->type_name("HZ")
+      ->check(rate());
   CLI::Option* plot =
       verb.add_option("--plot", arguments->plot, "Draw the actions")->type_name("FILE.svg");
   verb.add_option("--plot-with", arguments->plot_with,

@@ -119,4 +119,8 @@ std::string scientific_text(double value, int decimals) {
   return formatted(value, std::chars_format::scientific, decimals);
 }
 
+std::string short_text(double value, int digits) {
+  return formatted(value, std::chars_format::general, digits);
+}
+
 }  // namespace pi0

@@ -26,5 +26,7 @@ std::string shorten_middle(std::string_view text, int width);
 // in every locale.
 std::string fixed_text(double value, int decimals);
 std::string scientific_text(double value, int decimals);
+// `value` with at most `digits` significant ones, in the shorter of the two forms: "0.05", "1e+09".
+std::string short_text(double value, int digits);
 
 }  // namespace pi0

@@ -53,6 +53,10 @@ TEST(Text, WritesNumbers) {
   EXPECT_EQ(scientific_text(0.0000125, 2), "1.25e-05");
   EXPECT_EQ(scientific_text(-0.0, 2), "0.00e+00");
   EXPECT_EQ(scientific_text(-1e10, 0), "-1e+10");
+  EXPECT_EQ(short_text(0.8333, 3), "0.833");
+  EXPECT_EQ(short_text(2, 3), "2");
+  EXPECT_EQ(short_text(-0.0, 3), "0");
+  EXPECT_EQ(short_text(-1234567, 3), "-1.23e+06");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/stopwatch.h"
+#include "pi0/error.h"
 
 namespace pi0 {
 
@@ -73,7 +74,13 @@ std::vector<float> Pi0::sample_actions(const Pi0Input& input, StageObserver* obs
   try {
     return run_call(input, observer, timing, next);
   } catch (...) {
-    call_ = {};  // half done: what it has recorded may not be replayed
+    // Half done: what it has recorded may not be replayed, and what a card still does ends before
+    // its memory is another's.
+    try {
+      device_->synchronize();
+    } catch (const Error&) {  // what broke the call is what its caller is told
+    }
+    call_ = {};
     throw;
   }
 }
@@ -90,7 +97,10 @@ std::vector<float> Pi0::run_call(const Pi0Input& input, StageObserver* observer,
   if (stages.observed()) {
     for (auto* recording : {&call.vision, &call.prefix, &call.denoise}) recording->reset();
   }
-  const auto run = [&](std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+  // What is replayed tells nothing of its progress: its beginning is told for it.
+  const auto run = [&](std::string_view part, std::size_t total,
+                       std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+    stages.progress(part, 0, total);
     if (stages.observed()) {
       work();
     } else {
@@ -98,7 +108,7 @@ std::vector<float> Pi0::run_call(const Pi0Input& input, StageObserver* observer,
     }
   };
 
-  run(call.vision, [&] {
+  run("vision", config_.vision.depth, call.vision, [&] {
     if (call.images) call.embeddings = siglip_->embed(*device_, call.images, stages);
   });
   if (timing != nullptr) device_->synchronize();
@@ -106,7 +116,7 @@ std::vector<float> Pi0::run_call(const Pi0Input& input, StageObserver* observer,
   const bool prefetch = next != nullptr && call.images && next->cameras == call.cameras;
   if (prefetch) device_->write(call.images, next->images);  // while the prefix is computed
 
-  run(call.prefix, [&] {
+  run("prefix", config_.language.depth - 1, call.prefix, [&] {
     std::vector<const Tensor*> parts;
     if (call.embeddings) parts.push_back(&call.embeddings);
     if (call.language) parts.push_back(&call.language);
@@ -121,7 +131,7 @@ std::vector<float> Pi0::run_call(const Pi0Input& input, StageObserver* observer,
   if (timing != nullptr) device_->synchronize();
   spent.prefix = watch.lap_ms();
 
-  run(call.denoise,
+  run("denoising", steps_.size(), call.denoise,
       [&] { call.actions = denoiser_->denoise(*device_, call.noise, call.cache, steps_, stages); });
   device_->mark("actions", 0);
   std::vector<float> actions = device_->download(call.actions);

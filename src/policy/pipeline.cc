@@ -235,4 +235,26 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
   return actions;
 }
 
+// What the network would have to say for either end, finished as its actions are.
+std::vector<ActionRange> Pipeline::ranges(std::span<const float> state) const {
+  const Normalization& statistics = checkpoint_.action;
+  const bool deviations = statistics.mode == NormalizationMode::kMeanStd;
+  if (raw_ || statistics.mode == NormalizationMode::kIdentity) return {};
+  const auto width = static_cast<std::size_t>(checkpoint_.model.action_dim);
+  const float end = deviations ? 2.0f : 1.0f;
+  std::vector<float> ends(2 * width, -end);
+  std::fill(ends.begin() + static_cast<std::ptrdiff_t>(width), ends.end(), end);
+  const std::vector<float> finished = finish(ends, state);
+  const auto dims = static_cast<std::size_t>(checkpoint_.action_dims);
+  std::vector<ActionRange> ranges(dims);
+  for (std::size_t i = 0; i < std::min(dims, statistics.first.size()); ++i) {
+    const double least = deviations ? 0.0 : statistics.first[i];
+    if (!(least < statistics.second[i])) continue;  // one value, widened by eps alone
+    const auto [low, high] =
+        std::minmax(finished[i], finished[dims + i]);  // some joints turn round
+    if (std::isfinite(low) && std::isfinite(high)) ranges[i] = {low, high};
+  }
+  return ranges;
+}
+
 }  // namespace pi0

@@ -42,6 +42,9 @@ class Pipeline {
   std::vector<float> finish(std::span<const float> model_actions,
                             std::span<const float> state) const;
 
+  // Of each of action_dims, what ActionRange says; none where actions are not normalised.
+  std::vector<ActionRange> ranges(std::span<const float> state) const;
+
  private:
   std::vector<const Image*> match_cameras(const Observation& observation,
                                           std::vector<std::string>& warnings) const;

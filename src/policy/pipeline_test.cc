@@ -172,5 +172,87 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
   other.expect_refused(ErrorCode::kInvalidCheckpoint, {"pi0.json", "ALOHA's 14", "have 7"});
 }
 
+PolicyOptions with_tokenizer() {
+  PolicyOptions options;
+  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
+  return options;
+}
+
+void expect_range(const ActionRange& range, double low, double high) {
+  EXPECT_TRUE(range.known());
+  EXPECT_NEAR(range.low, low, 1e-4);
+  EXPECT_NEAR(range.high, high, 1e-4);
+}
+
+TEST(PipelineTest, RangesAreTheStatisticsOwn) {
+  for (const char* const golden : {"pi0_tiny", "openpi_pi0"}) {
+    SCOPED_TRACE(golden);
+    Checkpoint checkpoint = EditableCheckpoint(golden).open();
+    const auto dims = static_cast<std::size_t>(checkpoint.action_dims);
+    ASSERT_GE(dims, 3u);
+    checkpoint.relative_actions.clear();
+    const auto ranges_of = [&](Normalization statistics, std::span<const float> state = {}) {
+      statistics.eps = 1e-6;
+      statistics.first.resize(dims);
+      statistics.second.resize(dims);
+      checkpoint.action = statistics;
+      return Pipeline(checkpoint, with_tokenizer()).ranges(state);
+    };
+    for (const auto mode : {NormalizationMode::kMinMax, NormalizationMode::kQuantiles,
+                            NormalizationMode::kQuantile10}) {
+      if (checkpoint.family == Family::kOpenpi && mode != NormalizationMode::kQuantiles) continue;
+      const auto ranges = ranges_of({mode, 0, {-1, 5, 0}, {3, 5, 0.5}});
+      ASSERT_EQ(ranges.size(), dims);
+      expect_range(ranges[0], -1, 3);
+      EXPECT_FALSE(ranges[1].known());  // always 5
+      expect_range(ranges[2], 0, 0.5);
+    }
+    const Normalization deviations{NormalizationMode::kMeanStd, 0, {10, 0, -2}, {2, 0, 0.5}};
+    const auto ranges = ranges_of(deviations);
+    ASSERT_EQ(ranges.size(), dims);
+    expect_range(ranges[0], 6, 14);
+    EXPECT_FALSE(ranges[1].known());
+    expect_range(ranges[2], -3, -1);
+    // Relative to the state: seen from it.
+    checkpoint.relative_actions = {true, true, false};
+    const std::vector<float> state{100, 100, 100};
+    const auto moved = ranges_of(deviations, state);
+    expect_range(moved[0], 106, 114);
+    EXPECT_FALSE(moved[1].known());
+    expect_range(moved[2], -3, -1);
+    // More than numbers hold is no range.
+    EXPECT_FALSE(ranges_of({NormalizationMode::kMeanStd, 0, {0}, {3e38}})[0].known());
+  }
+}
+
+TEST(PipelineTest, NoStatisticsHaveNoRanges) {
+  Checkpoint checkpoint = EditableCheckpoint("openpi_pi0").open();
+  PolicyOptions raw = with_tokenizer();
+  raw.raw = true;
+  EXPECT_TRUE(Pipeline(checkpoint, raw).ranges({}).empty());
+  // Of fewer dimensions than the actions have.
+  checkpoint.action = {NormalizationMode::kMeanStd, 0, {1}, {1}};
+  const auto ranges = Pipeline(checkpoint, with_tokenizer()).ranges({});
+  ASSERT_EQ(ranges.size(), static_cast<std::size_t>(checkpoint.action_dims));
+  expect_range(ranges[0], -1, 3);
+  EXPECT_FALSE(ranges[1].known());
+  checkpoint.action = {};
+  EXPECT_TRUE(Pipeline(checkpoint, with_tokenizer()).ranges({}).empty());
+}
+
+// A joint that is turned round has its ends the other way.
+TEST(PipelineTest, RangesAreTheRobotsOwn) {
+  Checkpoint checkpoint = EditableCheckpoint("openpi_pi0").open();
+  checkpoint.adapt_to_pi = true;
+  checkpoint.action_dims = kAlohaDims;
+  checkpoint.relative_actions.clear();
+  checkpoint.action = {NormalizationMode::kQuantiles, 0, std::vector<double>(14, 1.0),
+                       std::vector<double>(14, 3.0)};
+  const auto ranges = Pipeline(checkpoint, with_tokenizer()).ranges(std::vector<float>(14, 0.5f));
+  ASSERT_EQ(ranges.size(), 14u);
+  expect_range(ranges[0], 1, 3);
+  expect_range(ranges[1], -3, -1);
+}
+
 }  // namespace
 }  // namespace pi0

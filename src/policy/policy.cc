@@ -65,8 +65,9 @@ struct Policy::Impl {
       chunk.dims = info.action_dims;
       chunk.n_action_steps = info.n_action_steps;
       chunk.names = info.action_names;
+      chunk.ranges = pipeline.ranges(observations[i].state);
     };
-    network.impl_->runner.sample_batch(observations.size(), prepare, finish);
+    network.impl().runner.sample_batch(observations.size(), prepare, finish);
     return chunks;
   }
 
@@ -74,6 +75,15 @@ struct Policy::Impl {
   PolicyInfo info;
   Network network;
 };
+
+std::span<const float> ActionChunk::row(int step) const {
+  if (step < 0 || step >= horizon) {
+    throw Error(ErrorCode::kInvalidInput, "row " + std::to_string(step) +
+                                              " of a chunk of actions, expected one of its " +
+                                              std::to_string(horizon) + ", counted from 0");
+  }
+  return std::span(actions).subspan(static_cast<std::size_t>(step) * dims, dims);
+}
 
 Policy::Policy(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Policy::Policy(Policy&&) noexcept = default;
@@ -94,17 +104,26 @@ Policy Policy::load(const std::filesystem::path& checkpoint, const PolicyOptions
   return PolicyLoader::load(PolicyLoader::pipeline(checkpoint, options), options);
 }
 
-const PolicyInfo& Policy::info() const { return impl_->info; }
-const Network& Policy::network() const { return impl_->network; }
+Policy::Impl& Policy::impl() const {
+  if (impl_ == nullptr) {
+    throw Error(ErrorCode::kInvalidInput,
+                "this Policy was moved from, expected one that holds a policy: use the one that it "
+                "was moved to, or load anew");
+  }
+  return *impl_;
+}
+
+const PolicyInfo& Policy::info() const { return impl().info; }
+const Network& Policy::network() const { return impl().network; }
 
 ActionChunk Policy::infer(const Observation& observation, const SampleOptions& options) const {
   return std::move(
-      impl_->infer(std::span(&observation, 1), [&](std::size_t) { return options; }).front());
+      impl().infer(std::span(&observation, 1), [&](std::size_t) { return options; }).front());
 }
 
 std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations,
                                        const SampleOptions& options) const {
-  const NetworkInfo& network = impl_->network.info();
+  const NetworkInfo& network = impl().network.info();
   const std::size_t size = static_cast<std::size_t>(network.action_horizon) *
                            static_cast<std::size_t>(network.action_dim);
   if (!options.noise.empty() && options.noise.size() != observations.size() * size) {
@@ -114,7 +133,7 @@ std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations
                                               std::to_string(network.action_horizon) + ", " +
                                               std::to_string(network.action_dim) + "]");
   }
-  return impl_->infer(observations, [&](std::size_t i) {
+  return impl().infer(observations, [&](std::size_t i) {
     SampleOptions own = options;
     if (!options.noise.empty()) {
       const auto begin = options.noise.begin() + static_cast<std::ptrdiff_t>(i * size);

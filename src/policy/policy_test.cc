@@ -143,6 +143,19 @@ TEST_F(PolicyTest, SaysWhatItIs) {
   EXPECT_GE(chunk.timing.total_ms, chunk.timing.vision_ms + chunk.timing.denoise_ms);
 }
 
+TEST_F(PolicyTest, GivesTheRowsThatItHas) {
+  const ActionChunk chunk = policy->infer(observation());
+  for (const int step : {0, 15}) {
+    ASSERT_EQ(chunk.row(step).size(), 4u);
+    EXPECT_EQ(chunk.row(step).data(), chunk.actions.data() + step * 4);
+  }
+  for (const int step : {-1, 16, 1 << 30}) {
+    expect_error(ErrorCode::kInvalidInput, {"row " + std::to_string(step), "16"},
+                 [&] { chunk.row(step); });
+  }
+  expect_error(ErrorCode::kInvalidInput, {"row 0"}, [] { ActionChunk().row(0); });
+}
+
 TEST_F(PolicyTest, FeatureNamesAreTakenToo) {
   const std::vector<float> noise = recorded.values("drawer_open.noise");
   Observation full = observation();
@@ -230,6 +243,10 @@ TEST_F(PolicyTest, NamesWhatInTheOptionsDoesNotFit) {
     o.noise.assign(128, 0);
     o.noise[7] = NAN;
   });
+  expect({"seed and noise", "both given"}, [](SampleOptions& o) {
+    o.noise.assign(128, 0);
+    o.seed = 1;
+  });
   expect({"steps", "-1"}, [](SampleOptions& o) { o.steps = -1; });
   expect({"steps", "2000000"}, [](SampleOptions& o) { o.steps = 2000000; });
 }
@@ -298,6 +315,43 @@ TEST(PolicyLoadTest, RawValuesAreTheNetworksOwn) {
     EXPECT_NEAR(chunk.actions[i] * value("action.std", dim) + value("action.mean", dim),
                 expected.actions[i], 1e-4);
   }
+}
+
+TEST(PolicyLoadTest, APolicyThatWasMovedFromSaysSo) {
+  const Recorded recorded;
+  const Observation observation = frame(recorded, "drawer_open", "open the drawer");
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  Policy first = Policy::load(kPolicy, reference());
+  const std::vector<float> actions = first.infer(observation, sample).actions;
+  Policy second = std::move(first);
+  const auto expect = [](auto&& use) {
+    expect_error(ErrorCode::kInvalidInput, {"this Policy was moved from"}, use);
+  };
+  expect([&] { first.info(); });
+  expect([&] { first.network(); });
+  expect([&] { first.infer(observation); });
+  expect([&] { first.infer(std::vector<Observation>{observation}); });
+  expect([&] { first.infer(std::vector<Observation>{}); });
+  EXPECT_EQ(second.infer(observation, sample).actions, actions);
+  first = std::move(second);
+  EXPECT_EQ(first.infer(observation, sample).actions, actions);
+  expect([&] { second.info(); });
+}
+
+TEST(NetworkLoadTest, ANetworkThatWasMovedFromSaysSo) {
+  NetworkOptions options;
+  options.device = "reference";
+  Network first = Network::load(kPolicy, options);
+  Network second = std::move(first);
+  const auto expect = [](auto&& use) {
+    expect_error(ErrorCode::kInvalidInput, {"this Network was moved from"}, use);
+  };
+  expect([&] { first.info(); });
+  expect([&] { first.device(); });
+  expect([&] { first.sample_actions({}); });
+  first = std::move(second);
+  EXPECT_EQ(first.device(), "reference (named)");
+  expect([&] { second.info(); });
 }
 
 TEST(PolicyLoadTest, ReportsProgress) {

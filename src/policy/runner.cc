@@ -138,6 +138,8 @@ Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options
   require(packed.steps > 0 && packed.steps <= kMaxSteps,
           "steps: " + std::to_string(packed.steps) + ", expected 1 to " + count(kMaxSteps));
   const std::size_t actions = static_cast<std::size_t>(info_.action_horizon) * info_.action_dim;
+  require(!options.seed || options.noise.empty(),
+          "seed and noise: both given, expected one of them (a seed draws the noise)");
   packed.noise = options.noise;
   if (packed.noise.empty()) {
     packed.noise.resize(actions);

@@ -1,0 +1,41 @@
+// Every public struct may be made with some of its members named and the others left out, without
+// a warning from a caller's compiler: this file is compiled as theirs with -Wextra. PolicyOptions
+// is not among them: it has a base, which C++20 cannot name.
+#pragma GCC diagnostic error "-Wmissing-field-initializers"
+
+#include <gtest/gtest.h>
+
+#include "pi0/device.h"
+#include "pi0/policy.h"
+
+namespace pi0 {
+namespace {
+
+TEST(Initialisers, WhatIsNotNamedIsEmpty) {
+  EXPECT_EQ(DeviceInfo{.name = "cpu"}.description, "");
+  EXPECT_EQ(DeviceInfo{.description = "any"}.name, "");
+  EXPECT_EQ(Image{.height = 2}.width, 0);
+  EXPECT_TRUE(Image{.width = 2}.rgb.empty());
+  EXPECT_EQ(Observation{.prompt = "open the drawer"}.images.size(), 0u);
+  EXPECT_EQ(Observation{.state = {1.0f}}.prompt, "");
+  EXPECT_EQ(Progress{.stage = "prefix"}.total, 0u);
+  EXPECT_EQ(Progress{.total = 3}.stage, "");
+  EXPECT_EQ(NetworkOptions{.dtype = "int8"}.device, "auto");
+  EXPECT_FALSE(NetworkOptions{.threads = 1}.progress);
+  EXPECT_FALSE(SampleOptions{.steps = 3}.seed);
+  EXPECT_TRUE(SampleOptions{.seed = 3}.noise.empty());
+  EXPECT_EQ(NetworkInfo{.image_size = 224}.num_cameras, 0);
+  EXPECT_TRUE(NetworkInfo{.num_steps = 10}.warnings.empty());
+  EXPECT_TRUE(NetworkInput{.tokens = {2}}.images.empty());
+  EXPECT_TRUE(NetworkInput{.images = {0.5f}}.state.empty());
+  EXPECT_EQ(Timing{.total_ms = 1}.vision_ms, 0);
+  EXPECT_EQ(CameraInfo{.name = "top"}.feature, "");
+  EXPECT_TRUE(PolicyInfo{.kind = "pi0"}.action_names.empty());
+  EXPECT_EQ(PolicyInfo{.num_steps = 10}.family, "");
+  EXPECT_FALSE((ActionRange{.low = 1, .high = 1}.known()));
+  EXPECT_EQ((ActionChunk{.horizon = 1, .dims = 1, .actions = {1.0f}}.ranges.size()), 0u);
+  EXPECT_TRUE(ActionChunk{.dims = 7}.actions.empty());
+}
+
+}  // namespace
+}  // namespace pi0
