@@ -172,12 +172,6 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
   other.expect_refused(ErrorCode::kInvalidCheckpoint, {"pi0.json", "ALOHA's 14", "have 7"});
 }
 
-PolicyOptions with_tokenizer() {
-  PolicyOptions options;
-  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
-  return options;
-}
-
 void expect_range(const ActionRange& range, double low, double high) {
   EXPECT_TRUE(range.known());
   EXPECT_NEAR(range.low, low, 1e-4);
