@@ -117,7 +117,9 @@ class SentencePieceModel : public TokenizerModel {
   std::int32_t vocab_size() const override { return processor_.GetPieceSize(); }
 
  private:
-  void check(const sentencepiece::util::Status& status) const {
+  // libsentencepiece's own Status until 0.2.0, absl's from 0.2.2 on.
+  template <typename Status>
+  void check(const Status& status) const {
     if (status.ok()) return;
     throw Error(ErrorCode::kInvalidCheckpoint,
                 where_ + ": libsentencepiece refuses the model: " + status.ToString());
