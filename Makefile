@@ -9,7 +9,8 @@ WERROR ?=
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format install clean
+.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
+        check-distributions install clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
 # configured tree.
@@ -70,6 +71,12 @@ fuzz:
 	$(call configure,debug)
 	cmake --build build/debug -j $(JOBS)
 	fuzz/run.sh build/debug $(FUZZ_SECONDS)
+
+# What README says, in bare chroots of other distributions: needs root, debootstrap and half an hour.
+# DISTRIBUTIONS="sid" and STAGES="demo" do a part of it.
+DISTRIBUTIONS ?= trixie sid
+check-distributions:
+	$(if $(STAGES),STAGES="$(STAGES)") tools/check_distributions.sh $(DISTRIBUTIONS)
 
 # Formatting and the arrows between rooms: seconds.
 style:
