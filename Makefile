@@ -3,14 +3,23 @@
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 5
+# WERROR=ON takes a warning for an error, for this tree until OFF: for us and continuous integration,
+# whose compilers are known. Another's newer compiler warns of more.
+WERROR ?=
 # Left out of the sanitized run: each does in a minute what others there do in seconds.
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
-.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format install clean
+.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
+        check-distributions install clean
 
-# Without tests, unless a test has been built here before: a user needs no test framework.
+# Configures each time, which takes a second: what a failed attempt left is not taken for a
+# configured tree.
+configure = cmake --preset $(1) $(if $(WERROR),-DPI0_WERROR=$(WERROR))
+
+# Without tests, unless this tree has been configured with them: a user needs no test framework.
+# cmake_install.cmake is there once a configuration has succeeded.
 all:
-	test -f build/release/CMakeCache.txt || cmake --preset release -DPI0_TESTS=OFF
+	$(call configure,release) $(if $(wildcard build/release/cmake_install.cmake),,-DPI0_TESTS=OFF)
 	cmake --build build/release -j $(JOBS) --target pi0_command
 
 demo:
@@ -24,13 +33,13 @@ check:
 	$(MAKE) test sanitize fuzz
 
 test:
-	cmake --preset release -DPI0_TESTS=ON
+	$(call configure,release) -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS)
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure
 
 # The TTNN device at the published widths with all rows of a call; `test` has 33. Minutes.
 full-size:
-	cmake --preset release -DPI0_TESTS=ON
+	$(call configure,release) -DPI0_TESTS=ON
 	cmake --build build/release -j $(JOBS) --target check_test
 	PI0_ALL_ROWS=1 build/release/check_test --gtest_filter='*FullWidth*'
 
@@ -46,19 +55,28 @@ bench:
 audit-doc: all
 	tools/make_audit_doc.sh build/release/pi0
 
-sanitize: build/debug/CMakeCache.txt
+sanitize:
+	$(call configure,debug)
 	cmake --build build/debug -j $(JOBS)
 	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -E "$(SLOW)"
 
 # What is concurrent, under the thread sanitizer.
-threads: build/tsan/CMakeCache.txt
+threads:
+	$(call configure,tsan)
 	cmake --build build/tsan -j $(JOBS) --target policy_test device_cpu_test
 	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R Threads
 
 # FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.
-fuzz: build/debug/CMakeCache.txt
+fuzz:
+	$(call configure,debug)
 	cmake --build build/debug -j $(JOBS)
 	fuzz/run.sh build/debug $(FUZZ_SECONDS)
+
+# What README says, in bare chroots of other distributions: needs root, debootstrap and half an hour.
+# DISTRIBUTIONS="sid" and STAGES="demo" do a part of it.
+DISTRIBUTIONS ?= trixie sid
+check-distributions:
+	$(if $(STAGES),STAGES="$(STAGES)") tools/check_distributions.sh $(DISTRIBUTIONS)
 
 # Formatting and the arrows between rooms: seconds.
 style:
@@ -68,8 +86,8 @@ style:
 
 # The same, and clang-tidy over everything: minutes.
 lint: style
-	cmake --preset release -DPI0_TESTS=ON
-	tools/lint.sh build/release
+	$(call configure,debug)
+	tools/lint.sh build/debug
 
 format:
 	git ls-files '*.h' '*.cc' | xargs clang-format -i
@@ -81,6 +99,3 @@ install: all
 
 clean:
 	rm -rf build out
-
-build/%/CMakeCache.txt: CMakePresets.json
-	cmake --preset $*

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian (12) or Ubuntu (24.04) packages that libpi0 is built with, those that are
-# missing; docs/dependencies.md says what each is for. Needs root, or sudo.
+# Installs the Debian or Ubuntu packages that libpi0 is built with, those that are missing; docs/dependencies.md says what each is for. Needs root, or sudo.
 #
 #   tools/install_dependencies.sh          to build and run
 #   tools/install_dependencies.sh check    to test as well
@@ -37,6 +36,10 @@ install_missing() {
 }
 
 install_missing "${packages[@]}"
+# libsentencepiece's header includes absl's from 0.2.2 on, which Debian's package does not depend on.
+if grep -q '<absl/' /usr/include/sentencepiece_processor.h; then
+  install_missing libabsl-dev
+fi
 if [[ " ${packages[*]} " == *" clang "* ]]; then  # clang's sanitizer and fuzzer runtimes have its version in their name
   version=$(clang --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p')
   install_missing "libclang-rt-$version-dev"

@@ -1,8 +1,10 @@
 #include "check/audit_report.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "device/ttnn/policies.h"
 #include "files/unit_text.h"
@@ -271,12 +273,13 @@ std::vector<RooflineGroup> longest_operations(const Audit& audit, std::size_t co
     ++group.count;
     group.ms += one.ms;
   }
+  std::multimap<double, RooflineGroup, std::greater<>> by_time;  // equal ones as in `groups`
+  for (auto& [key, group] : groups) by_time.emplace(group.ms, std::move(group));
   std::vector<RooflineGroup> longest;
-  longest.reserve(groups.size());
-  for (auto& [key, group] : groups) longest.push_back(std::move(group));
-  std::stable_sort(longest.begin(), longest.end(),
-                   [](const RooflineGroup& a, const RooflineGroup& b) { return a.ms > b.ms; });
-  longest.resize(std::min(count, longest.size()));
+  for (auto& [ms, group] : by_time) {
+    if (longest.size() == count) break;
+    longest.push_back(std::move(group));
+  }
   return longest;
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "check/audit_report.h"
 #include "check/random_input.h"
 #include "model/random_weights.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
 
 namespace pi0 {
@@ -80,21 +81,16 @@ std::vector<Row> rows_of(const Comparison& comparison, const RowNames& row_name)
 }
 
 ReportSection worst_operations(const Comparison& comparison, const RowNames& row_name) {
-  std::vector<ComparedOperation> worst;
+  std::multimap<double, ComparedOperation> worst;  // by correlation; equal ones in the call's order
   for (const ComparedComponent& component : comparison.components()) {
-    worst.push_back(component.worst);
+    worst.emplace(component.worst.difference.correlation, component.worst);
   }
-  std::stable_sort(worst.begin(), worst.end(),
-                   [](const ComparedOperation& a, const ComparedOperation& b) {
-                     return a.difference.correlation < b.difference.correlation;
-                   });
-  worst.resize(std::min(worst.size(), kWorstOperations));
   ReportSection section{"Worst operations, the worst first", {}, {}};
   section.table.columns = {"operation", "of", "shape", ">PCC", ">largest difference", ">magnitude"};
-  for (const ComparedOperation& one : worst) {
+  for (const auto& [correlation, one] : worst) {
+    if (section.table.rows.size() == kWorstOperations) break;
     section.table.rows.push_back({one.operation, row_name.with_step(one), to_string(one.shape),
-                                  pcc_text(one.difference.correlation),
-                                  scientific(one.difference.largest),
+                                  pcc_text(correlation), scientific(one.difference.largest),
                                   scientific(one.difference.magnitude)});
   }
   return section;

@@ -1,5 +1,6 @@
 #include "check/matrices.h"
 
+#include <algorithm>
 #include <array>
 
 #include "device/cpu/peak.h"

@@ -2,6 +2,8 @@
 // weights are its A, our activations its B.
 #include <libxsmm.h>
 
+#include <algorithm>
+
 #include "check/other_libraries.h"
 #include "device/cpu/thread_pool.h"
 

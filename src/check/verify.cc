@@ -16,7 +16,7 @@ namespace {
 constexpr double kNormalisationTolerance = 1e-6;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-[[noreturn]] void refuse(const std::string& where, const std::string& sentence) {
+[[noreturn]] void refuse_recording(const std::string& where, const std::string& sentence) {
   throw Error(ErrorCode::kInvalidInput, where + ": " + sentence);
 }
 
@@ -239,8 +239,8 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
   for (const auto& [stage, tensor] : recording.stages) {
     const Shape expected = layout.shape(stage, steps);
     if (tensor.shape != expected) {
-      refuse(where, "tensor " + stage + " has shape " + to_string(tensor.shape) + ", expected " +
-                        to_string(expected) + " for this checkpoint");
+      refuse_recording(where, "tensor " + stage + " has shape " + to_string(tensor.shape) +
+                                  ", expected " + to_string(expected) + " for this checkpoint");
     }
   }
   Collector collector;
@@ -258,7 +258,8 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
     const std::vector<float> packed =
         std::string_view(stage) == "actions" ? actions : derived(stage, collector, layout, steps);
     const std::int64_t width = shape.size() == 1 ? 1 : shape.back();
-    if (packed.empty()) refuse(where, std::string("tensor ") + stage + " is not of this network");
+    if (packed.empty())
+      refuse_recording(where, std::string("tensor ") + stage + " is not of this network");
     RecordedTensor& computed = verification.computed[stage];
     computed.shape = shape;
     computed.values =
@@ -267,7 +268,7 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
                 network_rule(stage, runner, recording.noise, options), verification.stages);
   }
   if (verification.stages.empty()) {
-    refuse(where, "holds inputs but no stage to compare with; see docs/recordings.md");
+    refuse_recording(where, "holds inputs but no stage to compare with; see docs/recordings.md");
   }
   return verification;
 }
@@ -334,7 +335,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   rule.noise = nullptr;
   add("actions", {horizon, dims}, actions, rule);
   if (verification.stages.empty()) {
-    refuse(where, "case " + recorded.name + " holds no result to compare with");
+    refuse_recording(where, "case " + recorded.name + " holds no result to compare with");
   }
   return verification;
 }

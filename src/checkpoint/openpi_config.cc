@@ -1,6 +1,7 @@
 #include "checkpoint/openpi_config.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 

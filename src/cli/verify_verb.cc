@@ -1,4 +1,6 @@
 // pi0 verify: is it the same as PyTorch?
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <memory>

@@ -1,5 +1,6 @@
 #include "device/host_tensor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>

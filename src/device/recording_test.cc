@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 

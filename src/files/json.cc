@@ -1,5 +1,6 @@
 #include "files/json.h"
 
+#include <cstdint>
 #include <unordered_set>
 #include <utility>
 

@@ -22,7 +22,7 @@ constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
 constexpr std::size_t kMaxDims = 16;               // NumPy has 64, checkpoints at most 5
 
-[[noreturn]] void fail(const std::string& where, const std::string& sentence) {
+[[noreturn]] void refuse(const std::string& where, const std::string& sentence) {
   throw Error(ErrorCode::kInvalidCheckpoint, where + ": " + sentence);
 }
 
@@ -64,17 +64,17 @@ std::string range_text(const Entry& entry) {
 
 std::vector<std::int64_t> read_shape(const Json& json, const std::string& where) {
   const Json* shape = find_array(json, "shape", where);
-  if (!shape) fail(where, "\"shape\" is missing");
+  if (!shape) refuse(where, "\"shape\" is missing");
   if (shape->size() > kMaxDims) {
-    fail(where, "\"shape\" has " + std::to_string(shape->size()) +
-                    " dimensions, expected at most " + std::to_string(kMaxDims));
+    refuse(where, "\"shape\" has " + std::to_string(shape->size()) +
+                      " dimensions, expected at most " + std::to_string(kMaxDims));
   }
   std::vector<std::int64_t> dims;
   for (const Json& dim : *shape) {
     // The parser makes every integer that is not negative an unsigned one.
     if (!dim.is_number_unsigned() ||
         dim.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
-      fail(where, "\"shape\" holds " + describe(dim) + ", expected integers of at least 0");
+      refuse(where, "\"shape\" holds " + describe(dim) + ", expected integers of at least 0");
     }
     dims.push_back(dim.get<std::int64_t>());
   }
@@ -83,11 +83,11 @@ std::vector<std::int64_t> read_shape(const Json& json, const std::string& where)
 
 std::pair<std::uint64_t, std::uint64_t> read_offsets(const Json& json, const std::string& where) {
   const Json* offsets = find_array(json, "data_offsets", where);
-  if (!offsets) fail(where, "\"data_offsets\" is missing");
+  if (!offsets) refuse(where, "\"data_offsets\" is missing");
   if (offsets->size() != 2 || !(*offsets)[0].is_number_unsigned() ||
       !(*offsets)[1].is_number_unsigned()) {
-    fail(where, "\"data_offsets\" is " + offsets->dump().substr(0, 60) +
-                    ", expected two integers of at least 0");
+    refuse(where, "\"data_offsets\" is " + offsets->dump().substr(0, 60) +
+                      ", expected two integers of at least 0");
   }
   return {(*offsets)[0].get<std::uint64_t>(), (*offsets)[1].get<std::uint64_t>()};
 }
@@ -101,25 +101,25 @@ Entry read_entry(const std::string& name, const Json& json, std::uint64_t data_b
   entry.name = name;
   entry.tensor.dtype = get_string(json, "dtype", where, std::nullopt);
   entry.element = element_size(entry.tensor.dtype);
-  if (entry.element == 0) fail(where, "unknown type " + describe(entry.tensor.dtype));
+  if (entry.element == 0) refuse(where, "unknown type " + describe(entry.tensor.dtype));
   entry.tensor.shape = read_shape(json, where);
   std::tie(entry.begin, entry.end) = read_offsets(json, where);
   if (entry.begin > entry.end) {
-    fail(where, "ends before it begins, at " + range_text(entry) + " of the data");
+    refuse(where, "ends before it begins, at " + range_text(entry) + " of the data");
   }
   if (entry.end > data_size) {
-    fail(where, "lies at " + range_text(entry) + " of the data, but the file has only " +
-                    std::to_string(data_size) + " bytes of data: it is truncated");
+    refuse(where, "lies at " + range_text(entry) + " of the data, but the file has only " +
+                      std::to_string(data_size) + " bytes of data: it is truncated");
   }
   const auto bytes = byte_size(entry.tensor.shape, entry.element);
   if (!bytes || *bytes != entry.end - entry.begin) {
-    fail(where, "has " + std::to_string(entry.end - entry.begin) + " bytes, but its shape " +
-                    shape_text(entry.tensor.shape) + " of " + entry.tensor.dtype + " takes " +
-                    (bytes ? std::to_string(*bytes) : "more than 64 bits can say"));
+    refuse(where, "has " + std::to_string(entry.end - entry.begin) + " bytes, but its shape " +
+                      shape_text(entry.tensor.shape) + " of " + entry.tensor.dtype + " takes " +
+                      (bytes ? std::to_string(*bytes) : "more than 64 bits can say"));
   }
   if ((data_begin + entry.begin) % entry.element != 0) {
-    fail(where, "is misaligned: it begins at byte " + std::to_string(data_begin + entry.begin) +
-                    " of the file, expected a multiple of " + std::to_string(entry.element));
+    refuse(where, "is misaligned: it begins at byte " + std::to_string(data_begin + entry.begin) +
+                      " of the file, expected a multiple of " + std::to_string(entry.element));
   }
   return entry;
 }
@@ -133,20 +133,20 @@ void require_dense(std::vector<Entry>& entries, std::uint64_t data_size, const s
   const Entry* previous = nullptr;
   for (const Entry& entry : entries) {
     if (entry.begin < filled) {
-      fail(where, "tensor " + entry.name + " at " + range_text(entry) + " of the data overlaps " +
-                      previous->name + " at " + range_text(*previous));
+      refuse(where, "tensor " + entry.name + " at " + range_text(entry) + " of the data overlaps " +
+                        previous->name + " at " + range_text(*previous));
     }
     if (entry.begin > filled) {
-      fail(where, "bytes [" + std::to_string(filled) + ", " + std::to_string(entry.begin) +
-                      ") of the data, before tensor " + entry.name + ", belong to no tensor");
+      refuse(where, "bytes [" + std::to_string(filled) + ", " + std::to_string(entry.begin) +
+                        ") of the data, before tensor " + entry.name + ", belong to no tensor");
     }
     filled = entry.end;
     previous = &entry;
   }
   if (filled != data_size) {
-    fail(where, "is oversized: its tensors end at byte " + std::to_string(filled) +
-                    " of the data, but the file has " + std::to_string(data_size) +
-                    " bytes of data");
+    refuse(where, "is oversized: its tensors end at byte " + std::to_string(filled) +
+                      " of the data, but the file has " + std::to_string(data_size) +
+                      " bytes of data");
   }
 }
 
@@ -155,7 +155,7 @@ std::map<std::string, std::string> read_metadata(const Json& json, const std::st
   std::map<std::string, std::string> metadata;
   for (const auto& [key, value] : json.items()) {
     if (!value.is_string()) {
-      fail(where, describe(key) + " is " + describe(value) + ", expected a string");
+      refuse(where, describe(key) + " is " + describe(value) + ", expected a string");
     }
     metadata[key] = value.get<std::string>();
   }
@@ -168,19 +168,19 @@ SafeTensors SafeTensors::parse(std::span<const std::byte> bytes, const std::stri
   refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, where);
   std::uint64_t header_size = 0;
   if (bytes.size() < kLengthBytes) {
-    fail(where, "is truncated: it has " + std::to_string(bytes.size()) +
-                    " bytes, not even the 8 of the header's length");
+    refuse(where, "is truncated: it has " + std::to_string(bytes.size()) +
+                      " bytes, not even the 8 of the header's length");
   }
   std::memcpy(&header_size, bytes.data(), kLengthBytes);
   if (header_size > kMaxHeader) {
-    fail(where, "its header says that it has " + std::to_string(header_size) +
-                    " bytes, expected at most " + std::to_string(kMaxHeader) +
-                    "; is it a safetensors file?");
+    refuse(where, "its header says that it has " + std::to_string(header_size) +
+                      " bytes, expected at most " + std::to_string(kMaxHeader) +
+                      "; is it a safetensors file?");
   }
   if (header_size > bytes.size() - kLengthBytes) {
-    fail(where, "is truncated: its header has " + std::to_string(header_size) +
-                    " bytes, but only " + std::to_string(bytes.size() - kLengthBytes) +
-                    " follow the header's length");
+    refuse(where, "is truncated: its header has " + std::to_string(header_size) +
+                      " bytes, but only " + std::to_string(bytes.size() - kLengthBytes) +
+                      " follow the header's length");
   }
   const auto header = bytes.subspan(kLengthBytes, static_cast<std::size_t>(header_size));
   const auto data = bytes.subspan(kLengthBytes + header.size());

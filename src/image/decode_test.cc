@@ -49,6 +49,7 @@ Bytes make_png(int width, const std::vector<Bytes>& rows, const PngKind& kind) {
         to->insert(to->end(), data, data + size);
       },
       nullptr);
+  png_set_check_for_invalid_index(png, 0);  // an index beyond the palette is for the reader to find
   png_set_IHDR(png, info, width, rows.size(), kind.bits, kind.colour_type, kind.interlace,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (!kind.palette.empty()) png_set_PLTE(png, info, kind.palette.data(), kind.palette.size());

@@ -61,7 +61,7 @@ constexpr std::uint64_t kNormalizerSpec = 3;
 constexpr std::uint64_t kDenormalizerSpec = 5;
 constexpr std::uint64_t kPrecompiledCharsmap = 2;  // of the two specs
 
-[[noreturn]] void refuse_damaged(const std::string& where) {
+[[noreturn]] void refuse_model(const std::string& where) {
   throw Error(ErrorCode::kInvalidCheckpoint,
               where +
                   ": no SentencePiece model, or a damaged one (nor does it begin with { as a "
@@ -74,7 +74,7 @@ void check_model(std::string_view content, const std::string& where) {
   bool normalizer = false;
   while (!content.empty()) {
     const auto field = take_field(content);
-    if (!field) refuse_damaged(where);
+    if (!field) refuse_model(where);
     trainer = trainer || field->number == kTrainerSpec;
     normalizer = normalizer || field->number == kNormalizerSpec;
     if (field->number != kNormalizerSpec && field->number != kDenormalizerSpec) continue;
@@ -82,7 +82,7 @@ void check_model(std::string_view content, const std::string& where) {
     // one: a segmentation fault). PaliGemma's model leaves the text as it is and has none.
     for (std::string_view spec = field->content; !spec.empty();) {
       const auto inner = take_field(spec);
-      if (!inner) refuse_damaged(where);
+      if (!inner) refuse_model(where);
       if (inner->number == kPrecompiledCharsmap && !inner->content.empty()) {
         throw Error(ErrorCode::kUnsupported,
                     where +
@@ -93,7 +93,7 @@ void check_model(std::string_view content, const std::string& where) {
   }
   // Pieces come first in the file, then the specs. To protobuf a file that was cut between two
   // fields is a valid message, and libsentencepiece would encode with what is left.
-  if (!trainer || !normalizer) refuse_damaged(where);
+  if (!trainer || !normalizer) refuse_model(where);
 }
 
 class SentencePieceModel : public TokenizerModel {
@@ -117,7 +117,9 @@ class SentencePieceModel : public TokenizerModel {
   std::int32_t vocab_size() const override { return processor_.GetPieceSize(); }
 
  private:
-  void check(const sentencepiece::util::Status& status) const {
+  // libsentencepiece's own Status until 0.2.0, absl's from 0.2.2 on.
+  template <typename Status>
+  void check(const Status& status) const {
     if (status.ok()) return;
     throw Error(ErrorCode::kInvalidCheckpoint,
                 where_ + ": libsentencepiece refuses the model: " + status.ToString());

@@ -30,7 +30,7 @@ void require_value(const T& found, const T& expected, const std::string& where,
                                       " as in PaliGemma's");
 }
 
-const Json& require_section(const Json& object, const std::string& key, const std::string& where) {
+const Json& require_section(const Json& object, const char* key, const std::string& where) {
   const Json* found = find_object(object, key, where);
   if (!found) refuse_damaged(where + ": \"" + key + "\" is missing");
   return *found;

@@ -1,6 +1,7 @@
 // Memory of activations: kept and handed out again, but not for ever.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "device/cpu/cpu_testing.h"

@@ -1,4 +1,6 @@
 // Attention of the CPU device, and what goes into it, against the reference device.
+#include <cmath>
+
 #include "device/cpu/cpu_testing.h"
 
 namespace pi0 {

@@ -1,5 +1,7 @@
 // Every operation of the CPU device but attention, at each instruction set and type, against the
 // reference device: random values, odd shapes.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "device/cpu/cpu_testing.h"

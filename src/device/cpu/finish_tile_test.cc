@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 
 #include "device/cpu/kernels_testing.h"
 #include "device/host_tensor.h"

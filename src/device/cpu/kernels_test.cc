@@ -8,6 +8,8 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <new>
+#include <ostream>
 #include <random>
 #include <vector>
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "device/ttnn/emulated_testing.h"
 
 namespace pi0::emulated_testing {

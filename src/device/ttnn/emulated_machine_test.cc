@@ -1,5 +1,7 @@
 // Memory, traces and command queues: the ways in which a card fails, and the ones in which it would
 // silently give wrong numbers.
+#include <cmath>
+
 #include "device/ttnn/emulated_memory.h"
 #include "device/ttnn/emulated_testing.h"
 

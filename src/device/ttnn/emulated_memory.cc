@@ -9,10 +9,9 @@ namespace {
 
 using shim::Layout;
 using shim::Placement;
+using shim::round_up;
 
 constexpr std::int64_t kTileValues = shim::kTile * shim::kTile;
-
-std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
 std::int64_t alignment(Placement placement, const Card& card) {
   if (placement == Placement::kL1) return 16;

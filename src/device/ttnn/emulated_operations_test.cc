@@ -1,5 +1,6 @@
 // Each operation against its formula in double precision, on sizes that fill no tile.
 #include <array>
+#include <cmath>
 
 #include "device/ttnn/emulated_testing.h"
 

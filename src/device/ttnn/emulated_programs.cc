@@ -7,18 +7,16 @@ namespace {
 
 using shim::ComputeKernelConfig;
 using shim::DataType;
+using shim::divide_up;
 using shim::kTile;
+using shim::round_up;
 using shim::TensorSpec;
 
 constexpr std::int64_t kBf16Tile = 2048;
 constexpr std::int64_t kFp32Tile = 4096;
 constexpr std::int64_t kBfp4Tile = 576;  // of the mask that SDPA makes for keys that fill no chunk
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 std::int64_t tiles_across(const TensorSpec& spec) { return spec.padded[3] / kTile; }
-
-std::int64_t round_up(std::int64_t n, std::int64_t to) { return divide_up(n, to) * to; }
 
 }  // namespace
 

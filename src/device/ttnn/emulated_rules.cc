@@ -7,13 +7,13 @@ namespace pi0::emulated {
 namespace {
 
 using shim::DataType;
+using shim::divide_up;
 using shim::kTile;
 using shim::Layout;
 using shim::Placement;
 using shim::Shape4;
 using shim::TensorSpec;
-
-std::int64_t volume(const Shape4& shape) { return shape[0] * shape[1] * shape[2] * shape[3]; }
+using shim::volume;
 
 void require_tiles(const TensorSpec& spec, const std::string& operation, const std::string& what) {
   require(spec.layout == Layout::kTile, operation,
@@ -23,8 +23,6 @@ void require_tiles(const TensorSpec& spec, const std::string& operation, const s
 std::string times(std::int64_t a, std::int64_t b) {
   return std::to_string(a) + " x " + std::to_string(b);
 }
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 void check_matmul_config(const shim::MatmulProgramConfig& config, std::int64_t rows,
                          std::int64_t inner, std::int64_t columns, bool fp32, const Card& card) {

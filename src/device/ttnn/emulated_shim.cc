@@ -12,8 +12,7 @@ namespace {
 
 using shim::Shape4;
 using shim::TensorSpec;
-
-std::int64_t volume(const Shape4& shape) { return shape[0] * shape[1] * shape[2] * shape[3]; }
+using shim::volume;
 
 // Logical values among padded ones, row by row: calls f(logical row, padded row).
 template <typename F>

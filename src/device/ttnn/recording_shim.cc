@@ -11,6 +11,7 @@ using shim::Placement;
 using shim::Shape4;
 using shim::Tensor;
 using shim::TensorSpec;
+using shim::volume;
 
 using recording::Attributes;
 using recording::host_record;
@@ -21,7 +22,6 @@ using recording::RecordedMemory;
 using recording::RecordedTrace;
 using recording::Recorder;
 using recording::to_shape;
-using recording::volume;
 
 void add_compute(Attributes& to, const shim::ComputeKernelConfig& config) {
   to.emplace_back("compute.math_fidelity", std::string(name_of(config.math_fidelity)));

@@ -15,12 +15,10 @@ namespace pi0::recording {
 using shim::Shape4;
 using shim::Tensor;
 using shim::TensorSpec;
+using shim::volume;
 
 using Attributes = std::vector<std::pair<std::string, AttributeValue>>;
 
-inline std::int64_t volume(const Shape4& shape) {
-  return shape[0] * shape[1] * shape[2] * shape[3];
-}
 inline Shape to_shape(const Shape4& shape) { return {shape.begin(), shape.end()}; }
 inline Shape to_shape(const shim::CoreGrid& grid) { return {grid.x, grid.y}; }
 

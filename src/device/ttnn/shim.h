@@ -25,7 +25,9 @@ inline constexpr const char* kMoreInDram =
     "; place more in DRAM, e.g. --device ttnn,hidden=dram (ttnn-emulated alike)";
 
 inline constexpr std::int64_t kTile = 32;  // rows and columns of a tile
-constexpr std::int64_t round_to_tile(std::int64_t n) { return (n + kTile - 1) / kTile * kTile; }
+constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return divide_up(n, to) * to; }
+constexpr std::int64_t round_to_tile(std::int64_t n) { return round_up(n, kTile); }
 
 enum class DataType { kFloat32, kBfloat16, kBfloat8B };
 enum class Layout { kRowMajor, kTile };
@@ -36,6 +38,9 @@ const char* name_of(Layout layout);        // "row_major", "tile"
 const char* name_of(Placement placement);  // "dram", "l1"
 
 using Shape4 = std::array<std::int64_t, 4>;
+constexpr std::int64_t volume(const Shape4& shape) {
+  return shape[0] * shape[1] * shape[2] * shape[3];
+}
 
 struct TensorSpec {
   Shape4 shape{};   // logical

@@ -1,4 +1,6 @@
 // Traces of the TTNN device: what is replayed is what the same work would give.
+#include <algorithm>
+
 #include "device/ttnn/recording_shim.h"
 #include "device/ttnn/ttnn_testing.h"
 #include "pi0/error.h"
