@@ -22,9 +22,9 @@ fi
 mkdir -p "$directory"
 directory=$(realpath "$directory")
 
-# in_chroot ROOT COMMAND: by bash, with /proc and /dev, in namespaces that end with it.
+# in_chroot ROOT COMMAND: by bash, with /proc and /dev, mounted in a namespace that ends with it.
 in_chroot() {
-  unshare --mount --propagation private --pid --fork --kill-child bash -ec '
+  unshare --mount --propagation private bash -ec '
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
     exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM=dumb \
