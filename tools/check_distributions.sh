@@ -7,9 +7,9 @@
 # DIRECTORY  where the chroots are kept (build/distributions). The bare system is an archive there,
 #            made once; each run begins from it. Logs lie beside it.
 # STAGES     what is run, "demo check" if not said
-# What is checked is the last commit. apt goes the way that this machine's does (proxy,
-# certificates). Everything is mounted in a namespace of its own, which ends with its processes:
-# nothing stays mounted, nor running, however this ends.
+# What is checked is the last commit. apt has this machine's settings (its proxy, say). /proc and /dev
+# are mounted in a namespace of their own, which ends with its processes: nothing stays mounted,
+# however this ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 directory=${DIRECTORY:-build/distributions}
@@ -22,16 +22,16 @@ fi
 mkdir -p "$directory"
 directory=$(realpath "$directory")
 
-# in_chroot ROOT COMMAND: by bash, with /proc and /dev, in namespaces that end with it.
+# in_chroot ROOT COMMAND: by bash, with /proc and /dev, mounted in a namespace that ends with it.
 in_chroot() {
-  unshare --mount --propagation private --pid --fork --kill-child bash -ec '
+  unshare --mount --propagation private bash -ec '
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
     exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM=dumb \
       DEBIAN_FRONTEND=noninteractive bash -ec "$2"' chroot "$1" "$2"
 }
 
-# How this machine reaches its mirrors. Certificates only where apt is told of none other.
+# How this machine reaches its mirrors.
 copy_network() {
   cp -L /etc/resolv.conf /etc/hosts "$1/etc/"
   apt-config dump Acquire >"$1/etc/apt/apt.conf.d/99host"
@@ -45,7 +45,8 @@ make_base() {
   rm -rf --one-file-system "$root"
   debootstrap --variant=minbase "$1" "$root" >"$directory/$1.debootstrap.log" 2>&1 || return
   copy_network "$root"
-  in_chroot "$root" 'apt-get update -qq; apt-get install -y -qq --no-install-recommends git make ca-certificates' \
+  in_chroot "$root" \
+    'apt-get update -qq; apt-get install -y -qq --no-install-recommends git make ca-certificates' \
     >>"$directory/$1.debootstrap.log" 2>&1 || return
   tar -C "$root" -cf "$base.part" . && mv "$base.part" "$base"
 }
