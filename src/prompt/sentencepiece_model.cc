@@ -100,7 +100,8 @@ class SentencePieceModel : public TokenizerModel {
  public:
   SentencePieceModel(std::string_view content, const std::string& where) : where_(where) {
     check_model(content, where);
-    check(processor_.LoadFromSerializedProto(content));
+    // By parts: the string_view of 0.1.96 is not std's.
+    check(processor_.LoadFromSerializedProto({content.data(), content.size()}));
     if (processor_.bos_id() < 0) {
       throw Error(ErrorCode::kInvalidCheckpoint,
                   where + ": the SentencePiece model has no BOS to begin a text with");
@@ -109,7 +110,7 @@ class SentencePieceModel : public TokenizerModel {
 
   std::vector<std::int32_t> encode(std::string_view text) const override {
     std::vector<int> ids;
-    check(processor_.Encode(text, &ids));
+    check(processor_.Encode({text.data(), text.size()}, &ids));
     return ids;
   }
 
