@@ -17,7 +17,7 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_EQ(Image{.height = 2}.width, 0);
   EXPECT_TRUE(Image{.width = 2}.rgb.empty());
   EXPECT_EQ(Observation{.prompt = "open the drawer"}.images.size(), 0u);
-  EXPECT_EQ(Observation{.state = {1.0f}}.prompt, "");
+  EXPECT_FALSE(Observation{.state = {1.0f}}.prompt);
   EXPECT_EQ(Progress{.stage = "prefix"}.total, 0u);
   EXPECT_EQ(Progress{.total = 3}.stage, "");
   EXPECT_EQ(NetworkOptions{.dtype = "int8"}.device, "auto");
