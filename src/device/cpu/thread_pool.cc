@@ -22,6 +22,15 @@ namespace {
 // kernel, which takes longer. After this it sleeps: the host program's threads have work too.
 constexpr std::chrono::microseconds kSpin{100};
 
+// A wait for others' items that is longer than a busy core explains; time slices are some
+// milliseconds.
+constexpr std::chrono::microseconds kStall{500};
+// Work that goes on for longer is worth a stall.
+constexpr std::chrono::milliseconds kLong{4};
+// How long short work is not shared after a stall, the first and after many.
+constexpr std::chrono::steady_clock::duration kLeastAlone = std::chrono::milliseconds(8);
+constexpr std::chrono::steady_clock::duration kMostAlone = std::chrono::milliseconds(128);
+
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -111,25 +120,57 @@ void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
     for (std::int64_t item = 0; item < count; ++item) call(work, item, 0);
     return;
   }
-  unfinished_.store(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
+  struct Release {
+    ~Release() { busy.clear(std::memory_order_release); }
+    std::atomic_flag& busy;
+  } const release{busy_};
+  std::int64_t first = 0;
+  if (const Clock::time_point begin = Clock::now(); begin < alone_until_) {
+    while (first < count && Clock::now() - begin < kLong) call(work, first++, 0);
+  }
+  if (count - first > 1) {
+    share(first, count, call, work);
+  } else if (first < count) {
+    call(work, first, 0);
+  }
+}
+
+// The items from `first` on.
+void ThreadPool::share(std::int64_t first, std::int64_t count, Call call, const void* work) {
+  const auto items = static_cast<std::uint32_t>(count - first);
+  unfinished_.store(items, std::memory_order_relaxed);
   call_.store(call, std::memory_order_relaxed);
   work_.store(work, std::memory_order_relaxed);
   count_.store(count, std::memory_order_relaxed);
   const std::uint64_t round = (open_.load(std::memory_order_relaxed) >> 32) + 1;
-  open_.store(round << 32 | static_cast<std::uint32_t>(count), std::memory_order_release);
+  open_.store(round << 32 | items, std::memory_order_release);
+  const Clock::time_point begin = Clock::now();
   wake_all();
-  take_items(0);
+  const std::uint32_t own = take_items(0);
+  const Clock::time_point done = Clock::now();
   for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
        left = unfinished_.load(std::memory_order_acquire)) {
     await_change(unfinished_, left);
   }
-  const std::exception_ptr thrown = std::exchange(thrown_, nullptr);
-  busy_.clear(std::memory_order_release);
-  if (thrown) std::rethrow_exception(thrown);
+  note(done - begin, Clock::now() - done, own, items);
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
 }
 
-void ThreadPool::take_items(int thread) {
-  std::uint32_t done = 0;
+// Where others want the cores, a thread may lose its own in the middle of an item, and the round
+// waits for it through their time slice. A round that took longer by that than its caller would
+// have taken alone says so; the longer ago the last one, the less is made of it.
+void ThreadPool::note(Clock::duration busy, Clock::duration waited, std::int64_t own,
+                      std::int64_t count) {
+  if (own == 0 || waited < kStall || (busy + waited) * own <= busy * count) return;
+  const Clock::time_point now = Clock::now();
+  const bool long_ago = now - alone_until_ > alone_for_;
+  alone_for_ = std::clamp(long_ago ? alone_for_ / 2 : alone_for_ * 2, kLeastAlone, kMostAlone);
+  alone_until_ = now + alone_for_;
+}
+
+// Returns how many.
+std::uint32_t ThreadPool::take_items(int thread) {
+  std::uint32_t done = 0, left_out = 0;
   std::uint64_t open = open_.load(std::memory_order_acquire);
   while (left_in(open) != 0) {
     const Call call = call_.load(std::memory_order_relaxed);
@@ -143,15 +184,17 @@ void ThreadPool::take_items(int thread) {
     try {
       call(work, item, thread);
     } catch (...) {
-      done += leave_out_the_rest();
+      left_out = leave_out_the_rest();
       const std::lock_guard lock(thrown_mutex_);
       if (!thrown_) thrown_ = std::current_exception();
     }
     open = open_.load(std::memory_order_acquire);
   }
-  if (done != 0 && unfinished_.fetch_sub(done, std::memory_order_acq_rel) == done) {
+  const std::uint32_t finished = done + left_out;
+  if (finished != 0 && unfinished_.fetch_sub(finished, std::memory_order_acq_rel) == finished) {
     unfinished_.notify_one();
   }
+  return done;
 }
 
 // Returns how many items those are.

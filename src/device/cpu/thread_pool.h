@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -39,7 +40,9 @@ class ThreadPool {
   // Calls work(item, thread) once for each item of [0, count), on whichever thread is free;
   // `thread` is 0 to size() - 1, the calling thread is 0. Returns when all are done. Waits for
   // threads that have begun an item, never for one to come: a thread that the system does not
-  // schedule costs its help alone. What an item computes must not depend on the thread. While
+  // schedule costs its help alone. Where one was taken from its core in an item that others waited
+  // for, short pieces of work are the caller's alone for a while. What an item computes must not
+  // depend on the thread, and no item may wait for another: the caller may do all of them. While
   // another thread's work has the pool, the caller does its own alone, as thread 0; so does a
   // process that was forked, which has none of the threads. What `work` throws is thrown here once
   // no thread is at work; items that were not begun then are left out.
@@ -62,14 +65,22 @@ class ThreadPool {
   struct Lent {};
   ThreadPool(int threads, Lent);
   void run_items(std::int64_t count, Call call, const void* work);
-  void take_items(int thread);
+  void share(std::int64_t first, std::int64_t count, Call call, const void* work);
+  std::uint32_t take_items(int thread);
   std::uint32_t leave_out_the_rest();
   void serve(int thread, const std::stop_token& stop);
   void wake_all();
   void end();
 
   const int size_;
+  using Clock = std::chrono::steady_clock;
+  void note(Clock::duration busy, Clock::duration waited, std::int64_t own, std::int64_t count);
+
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
+  // Of who has the pool: until when short work is not shared, and for how long after the next
+  // stall.
+  Clock::time_point alone_until_{};
+  Clock::duration alone_for_{};
   // The present work. Its round is in the upper half of `open_`, in the lower half how many items
   // nobody has begun. One word, so that an item is taken of the round in which it was seen, or not
   // at all: a thread that comes late may have read the next round's work by then, but takes
