@@ -91,6 +91,9 @@ def measure(command, arguments, condition, folder):
         nice = 10 if condition == "nice" else 0
         running = [start(command, arguments, path, nice, group) for path in paths]
         for process in running:
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        for process in running:
             if process.wait() != 0:
                 sys.exit(f"{sys.argv[0]}: {command}: exit status {process.returncode}")
         return [json.loads(path.read_text()) for path in paths]

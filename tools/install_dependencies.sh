@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian or Ubuntu packages that libpi0 is built with, those that are missing; docs/dependencies.md says what each is for. Needs root, or sudo.
+# Installs the Debian or Ubuntu packages that libpi0 is built with, those that are missing;
+# docs/dependencies.md says what each is for. Needs root, or sudo.
 #
 #   tools/install_dependencies.sh          to build and run
 #   tools/install_dependencies.sh check    to test as well
