@@ -1,6 +1,5 @@
 #include "device/cpu/thread_pool.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -23,9 +22,10 @@ namespace {
 // kernel, which takes longer. After this it sleeps: the host program's threads have work too.
 constexpr std::chrono::microseconds kSpin{100};
 
-// Without a core for so long, a thread is taken to have lost it to others: a time slice is some
-// milliseconds.
-constexpr std::chrono::microseconds kStall{300};
+// Who works for less than a millisecond and then waits for half of one waits for a thread that has
+// lost its core: time slices are some milliseconds.
+constexpr std::chrono::milliseconds kShort{1};
+constexpr std::chrono::microseconds kStall{500};
 // Work that goes on for longer is worth a stall.
 constexpr std::chrono::milliseconds kLong{4};
 // How long short work is not shared after a stall, the first and after many.
@@ -38,18 +38,18 @@ void pause() {
 #endif
 }
 
-// Whether `value` is no longer `old` before it is time to sleep. Who else wants this core gets it
-// meanwhile: it may be the very thread that is waited for.
-bool changes_soon(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+// Waits until `value` is no longer `old`. Who else wants this core gets it meanwhile: it may be the
+// very thread that is waited for.
+void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < 64; ++i) {
-      if (value.load(std::memory_order_acquire) != old) return true;
+      if (value.load(std::memory_order_acquire) != old) return;
       pause();
     }
     sched_yield();
   } while (std::chrono::steady_clock::now() < end);
-  return false;
+  value.wait(old, std::memory_order_acquire);
 }
 
 // Items of the round that nobody has begun.
@@ -72,18 +72,12 @@ std::shared_ptr<ThreadPool> ThreadPool::of_lent(int threads) {
 }
 
 ThreadPool::ThreadPool(int threads, Lent)
-    : size_(threads),
-      clocks_(static_cast<std::size_t>(threads)),
-      process_(getpid()),
-      lent_(static_cast<std::size_t>(threads)) {
+    : size_(threads), process_(getpid()), lent_(static_cast<std::size_t>(threads)) {
   lent_[0] = true;  // the caller's
 }
 
 ThreadPool::ThreadPool(int threads, const Scheduling& scheduling)
-    : size_(threads),
-      clocks_(static_cast<std::size_t>(threads)),
-      process_(getpid()),
-      lent_(static_cast<std::size_t>(threads), true) {
+    : size_(threads), process_(getpid()), lent_(static_cast<std::size_t>(threads), true) {
   try {
     for (int thread = 1; thread < threads; ++thread) {
       workers_.emplace_back([this, thread](const std::stop_token& stop) { serve(thread, stop); });
@@ -155,54 +149,21 @@ void ThreadPool::share(std::int64_t first, std::int64_t count, Call call, const 
   wake_all();
   const std::uint32_t own = take_items(0);
   const Clock::time_point done = Clock::now();
-  const Clock::duration lost = await_others();
-  if (lost >= kStall) note_stall(done - begin, Clock::now() - done, own, items);
+  for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
+       left = unfinished_.load(std::memory_order_acquire)) {
+    await_change(unfinished_, left);
+  }
+  note(done - begin, Clock::now() - done, own, items);
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-}
-
-// For the items that others have begun. Returns for how long none of them had a core, as far as it
-// had to sleep for them.
-ThreadPool::Clock::duration ThreadPool::await_others() {
-  std::uint32_t left = unfinished_.load(std::memory_order_acquire);
-  while (left != 0 && changes_soon(unfinished_, left)) {
-    left = unfinished_.load(std::memory_order_acquire);
-  }
-  if (left == 0) return {};
-  const std::vector<Clock::duration> before = computed();
-  const Clock::time_point begin = Clock::now();
-  for (; left != 0; left = unfinished_.load(std::memory_order_acquire)) {
-    unfinished_.wait(left, std::memory_order_acquire);
-  }
-  const Clock::duration waited = Clock::now() - begin;
-  const std::vector<Clock::duration> after = computed();
-  Clock::duration busiest{};
-  for (std::size_t i = 0; i < after.size(); ++i) busiest = std::max(busiest, after[i] - before[i]);
-  return waited - busiest;
-}
-
-// The time that each thread has had a core; 0 of one that is not there.
-std::vector<ThreadPool::Clock::duration> ThreadPool::computed() {
-  const std::lock_guard lock(clocks_mutex_);
-  std::vector<Clock::duration> times;
-  for (const std::optional<clockid_t>& clock : clocks_) {
-    timespec time{};
-    if (clock) clock_gettime(*clock, &time);
-    times.push_back(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
-  }
-  return times;
-}
-
-void ThreadPool::set_clock(int thread, std::optional<clockid_t> clock) {
-  const std::lock_guard lock(clocks_mutex_);
-  clocks_[static_cast<std::size_t>(thread)] = clock;
 }
 
 // Where others want the cores, a thread may lose its own in the middle of an item, and the round
 // waits for it through their time slice. A round that took longer by that than its caller would
-// have taken alone counts; the longer ago the last one, the less is made of it.
-void ThreadPool::note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
-                            std::int64_t count) {
-  if (own == 0 || (busy + waited) * own <= busy * count) return;
+// have taken alone says so; the longer ago the last one, the less is made of it.
+void ThreadPool::note(Clock::duration busy, Clock::duration waited, std::int64_t own,
+                      std::int64_t count) {
+  const bool is_short = own != 0 && busy < kShort;
+  if (!is_short || waited < kStall || (busy + waited) * own <= busy * count) return;
   const Clock::time_point now = Clock::now();
   const bool long_ago = now - alone_until_ > alone_for_;
   alone_for_ = std::clamp(long_ago ? alone_for_ / 2 : alone_for_ * 2, kLeastAlone, kMostAlone);
@@ -247,15 +208,12 @@ std::uint32_t ThreadPool::leave_out_the_rest() {
 }
 
 void ThreadPool::serve(int thread, const std::stop_token& stop) {
-  clockid_t clock{};
-  if (pthread_getcpuclockid(pthread_self(), &clock) == 0) set_clock(thread, clock);
   const std::stop_callback wake(stop, [this] { wake_all(); });
   for (std::uint32_t seen = 0; !stop.stop_requested();) {
     take_items(thread);
-    if (!changes_soon(news_, seen)) news_.wait(seen, std::memory_order_acquire);
+    await_change(news_, seen);
     seen = news_.load(std::memory_order_acquire);
   }
-  set_clock(thread, std::nullopt);
 }
 
 void ThreadPool::lend(const std::stop_token& stop) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <sys/types.h>
-#include <time.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,7 +10,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stop_token>
 #include <thread>
 #include <type_traits>
@@ -76,11 +74,7 @@ class ThreadPool {
 
   const int size_;
   using Clock = std::chrono::steady_clock;
-  Clock::duration await_others();
-  std::vector<Clock::duration> computed();
-  void set_clock(int thread, std::optional<clockid_t> clock);
-  void note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
-                  std::int64_t count);
+  void note(Clock::duration busy, Clock::duration waited, std::int64_t own, std::int64_t count);
 
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   // Of who has the pool: until when short work is not shared, and for how long after the next
@@ -97,8 +91,6 @@ class ThreadPool {
   std::atomic<std::int64_t> count_{0};
   std::atomic<std::uint32_t> unfinished_{0};  // items
   std::atomic<std::uint32_t> news_{0};        // raised when there is reason to look
-  std::mutex clocks_mutex_;
-  std::vector<std::optional<clockid_t>> clocks_;  // of the time that each thread has a core
   std::mutex thrown_mutex_;
   std::exception_ptr thrown_;  // by an item of the round
   pid_t process_;              // that has the workers
