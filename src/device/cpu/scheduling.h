@@ -12,7 +12,6 @@ struct Scheduling {
       {};            // by number, thread i on cores[i]; empty: wherever the system puts them
   int priority = 0;  // of SCHED_FIFO, 1 to 99; 0: as the thread that starts them
 
-  bool operator==(const Scheduling&) const = default;
   auto operator<=>(const Scheduling&) const = default;
 };
 

@@ -153,15 +153,15 @@ void ThreadPool::share(std::int64_t first, std::int64_t count, Call call, const 
        left = unfinished_.load(std::memory_order_acquire)) {
     await_change(unfinished_, left);
   }
-  note(done - begin, Clock::now() - done, own, items);
+  note_stall(done - begin, Clock::now() - done, own, items);
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
 }
 
 // Where others want the cores, a thread may lose its own in the middle of an item, and the round
 // waits for it through their time slice. A round that took longer by that than its caller would
 // have taken alone says so; the longer ago the last one, the less is made of it.
-void ThreadPool::note(Clock::duration busy, Clock::duration waited, std::int64_t own,
-                      std::int64_t count) {
+void ThreadPool::note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
+                            std::int64_t count) {
   const bool is_short = own != 0 && busy < kShort;
   if (!is_short || waited < kStall || (busy + waited) * own <= busy * count) return;
   const Clock::time_point now = Clock::now();

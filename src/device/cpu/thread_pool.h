@@ -12,7 +12,6 @@
 #include <mutex>
 #include <stop_token>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "device/cpu/scheduling.h"
@@ -61,11 +60,14 @@ class ThreadPool {
   void lend(const std::stop_token& stop);
 
  private:
+  using Clock = std::chrono::steady_clock;
   using Call = void (*)(const void* work, std::int64_t item, int thread);
   struct Lent {};
   ThreadPool(int threads, Lent);
   void run_items(std::int64_t count, Call call, const void* work);
   void share(std::int64_t first, std::int64_t count, Call call, const void* work);
+  void note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
+                  std::int64_t count);
   std::uint32_t take_items(int thread);
   std::uint32_t leave_out_the_rest();
   void serve(int thread, const std::stop_token& stop);
@@ -73,9 +75,6 @@ class ThreadPool {
   void end();
 
   const int size_;
-  using Clock = std::chrono::steady_clock;
-  void note(Clock::duration busy, Clock::duration waited, std::int64_t own, std::int64_t count);
-
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   // Of who has the pool: until when short work is not shared, and for how long after the next
   // stall.
