@@ -22,16 +22,6 @@ namespace {
 // kernel, which takes longer. After this it sleeps: the host program's threads have work too.
 constexpr std::chrono::microseconds kSpin{100};
 
-// Who works for less than a millisecond and then waits for half of one waits for a thread that has
-// lost its core: time slices are some milliseconds.
-constexpr std::chrono::milliseconds kShort{1};
-constexpr std::chrono::microseconds kStall{500};
-// Work that goes on for longer is worth a stall.
-constexpr std::chrono::milliseconds kLong{4};
-// How long short work is not shared after a stall, the first and after many.
-constexpr std::chrono::steady_clock::duration kLeastAlone = std::chrono::milliseconds(8);
-constexpr std::chrono::steady_clock::duration kMostAlone = std::chrono::milliseconds(128);
-
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -126,8 +116,8 @@ void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
     std::atomic_flag& busy;
   } const release{busy_};
   std::int64_t first = 0;
-  if (const Clock::time_point begin = Clock::now(); begin < alone_until_) {
-    while (first < count && Clock::now() - begin < kLong) call(work, first++, 0);
+  if (const Clock::time_point begin = Clock::now(); stalls_.recent(begin)) {
+    while (first < count && Clock::now() - begin < Stalls::kLong) call(work, first++, 0);
   }
   if (count - first > 1) {
     share(first, count, call, work);
@@ -153,21 +143,9 @@ void ThreadPool::share(std::int64_t first, std::int64_t count, Call call, const 
        left = unfinished_.load(std::memory_order_acquire)) {
     await_change(unfinished_, left);
   }
-  note_stall(done - begin, Clock::now() - done, own, items);
+  const Clock::time_point end = Clock::now();
+  stalls_.note(end, done - begin, end - done, own, items);
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-}
-
-// Where others want the cores, a thread may lose its own in the middle of an item, and the round
-// waits for it through their time slice. A round that took longer by that than its caller would
-// have taken alone says so; the longer ago the last one, the less is made of it.
-void ThreadPool::note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
-                            std::int64_t count) {
-  const bool is_short = own != 0 && busy < kShort;
-  if (!is_short || waited < kStall || (busy + waited) * own <= busy * count) return;
-  const Clock::time_point now = Clock::now();
-  const bool long_ago = now - alone_until_ > alone_for_;
-  alone_for_ = std::clamp(long_ago ? alone_for_ / 2 : alone_for_ * 2, kLeastAlone, kMostAlone);
-  alone_until_ = now + alone_for_;
 }
 
 // Returns how many.

@@ -5,7 +5,6 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "device/cpu/scheduling.h"
+#include "device/cpu/stalls.h"
 
 namespace pi0::cpu {
 
@@ -60,14 +60,12 @@ class ThreadPool {
   void lend(const std::stop_token& stop);
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Stalls::Clock;
   using Call = void (*)(const void* work, std::int64_t item, int thread);
   struct Lent {};
   ThreadPool(int threads, Lent);
   void run_items(std::int64_t count, Call call, const void* work);
   void share(std::int64_t first, std::int64_t count, Call call, const void* work);
-  void note_stall(Clock::duration busy, Clock::duration waited, std::int64_t own,
-                  std::int64_t count);
   std::uint32_t take_items(int thread);
   std::uint32_t leave_out_the_rest();
   void serve(int thread, const std::stop_token& stop);
@@ -76,10 +74,7 @@ class ThreadPool {
 
   const int size_;
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
-  // Of who has the pool: until when short work is not shared, and for how long after the next
-  // stall.
-  Clock::time_point alone_until_{};
-  Clock::duration alone_for_{};
+  Stalls stalls_;          // of who has the pool
   // The present work. Its round is in the upper half of `open_`, in the lower half how many items
   // nobody has begun. One word, so that an item is taken of the round in which it was seen, or not
   // at all: a thread that comes late may have read the next round's work by then, but takes
