@@ -72,11 +72,15 @@ std::string unexpected_sentence(const CLI::App& verb, const std::vector<std::str
   return "unknown option '" + name + "'" + nearest(name, known);
 }
 
-// The parser's own words, but for those that say it badly.
+// The parser's own words, but for those that say it badly. Versions of it write them differently:
+// "--seed: At Most 1 required but received 2" in 2.1, "At most" in Debian sid's.
 std::string parser_sentence(const CLI::ParseError& error) {
   const std::string sentence = error.what();
-  const std::size_t twice = sentence.find(": At Most 1 required");
-  return twice == std::string::npos ? sentence : sentence.substr(0, twice) + " is given twice";
+  for (const char* const words : {": At Most 1 required", ": At most 1 required"}) {
+    const std::size_t twice = sentence.find(words);
+    if (twice != std::string::npos) return sentence.substr(0, twice) + " is given twice";
+  }
+  return sentence;
 }
 
 }  // namespace
