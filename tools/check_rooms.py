@@ -17,13 +17,14 @@ ROOMS = {
     "device/cpu": ["device", "device/cpu/kernels"],
     "device/cpu/kernels": [],
     "device/ttnn": ["device"],
+    "device/registry": ["device", "device/reference", "device/cpu", "device/ttnn"],
     "model": ["device"],
     "checkpoint": ["model", "device", "files"],
     "image": ["files"],
     "prompt": ["files"],
-    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/reference", "device/cpu", "device/ttnn", "files"],
-    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/cpu", "device/ttnn", "files"],
-    "cli": ["check", "policy", "checkpoint", "model", "device", "device/cpu", "device/ttnn", "files"],
+    "policy": ["checkpoint", "image", "prompt", "model", "device", "device/registry", "device/cpu", "files"],
+    "check": ["policy", "checkpoint", "image", "prompt", "model", "device", "device/registry", "device/cpu", "files"],
+    "cli": ["check", "policy", "checkpoint", "model", "device", "device/registry", "device/cpu", "files"],
 }
 TTNN = re.compile(r"#include <(ttnn|tt-metalium|tt_stl)/", re.MULTILINE)
 THIRD_PARTY = re.compile(r"#include <(nlohmann|CLI|png|jpeg|sentencepiece|ttnn)", re.MULTILINE)

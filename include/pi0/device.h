@@ -1,4 +1,4 @@
-// Which devices this build of libpi0 can run a network on.
+// Which devices this build of libpi0 knows, and which of them this machine has.
 #pragma once
 
 #include <string>
@@ -6,13 +6,23 @@
 
 namespace pi0 {
 
+// What may follow a device's name.
+struct DeviceNameForm {
+  std::string form = {};     // ":1", ",hidden=dram"
+  std::string meaning = {};  // a few words
+};
+
 struct DeviceInfo {
   std::string name = {};         // what NetworkOptions::device takes
   std::string description = {};  // one line
+  std::vector<DeviceNameForm> forms = {};
+  std::vector<std::string> options = {};  // those of NetworkOptions that are for it: "dtype"
+  std::string absent = {};                // why it cannot run here; empty where it can
+  bool only_when_named = false;           // "auto" does not take it
 };
 
-// Best first. "auto" takes the first of them that is present, but never the reference, which is
-// there to check others against and runs only when named.
+// Best first. "auto" takes the first that is not absent and takes the options that are given, but
+// none that runs only when it is named: those are there to check others against.
 std::vector<DeviceInfo> available_devices();
 
 }  // namespace pi0

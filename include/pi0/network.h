@@ -37,21 +37,26 @@ struct NetworkOptions {
   // (card 1), "cpu", or another name of available_devices() (pi0/device.h): "ttnn-emulated" (an
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
   std::string device = "auto";
-  // Of the CPU: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's own type.
+
+  // Up to `cache`: for devices that have it among DeviceInfo::options, which is the CPU; another
+  // refuses it (Error, kUnsupported).
+
+  // What is multiplied in: "bf16" (also where it is empty), "int8" or "fp32", for any checkpoint's
+  // own type.
   std::string dtype = {};
-  int threads = 0;  // of the CPU; 0: one a core. More than there are cores are refused.
-  // Of the CPU: the cores that its threads run on, by number, one a thread and no core twice;
-  // empty: wherever the system puts them. The first is the calling thread's, which is the program's
-  // own and is not moved.
+  int threads = 0;  // 0: one a core. More than there are cores are refused.
+  // The cores that the threads run on, by number, one a thread and no core twice; empty: wherever
+  // the system puts them. The first is the calling thread's, which is the program's own and is not
+  // moved.
   std::vector<int> affinity = {};
-  // Of the CPU: the real-time priority (SCHED_FIFO, 1 to 99) of the threads that libpi0 starts; 0:
+  // The real-time priority (SCHED_FIFO, 1 to 99) of the threads that libpi0 starts; 0:
   // that of the thread that loads. The calling thread keeps its own. Error (kUnsupported) where the
   // system does not allow it.
   int priority = 0;
-  // Of the CPU: threads of the program in place of threads that libpi0 starts; with none of the
+  // Threads of the program in place of threads that libpi0 starts; with none of the
   // three above.
   std::shared_ptr<HostThreads> host_threads = {};
-  // Of the CPU: a directory where the weights are kept as they are prepared, so that the next load
+  // A directory where the weights are kept as they are prepared, so that the next load
   // takes seconds; empty: not kept. A file there that is damaged, or made from other weights, is
   // made anew, and NetworkInfo::warnings says so.
   std::filesystem::path cache = {};

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "check/random_input.h"
+#include "device/registry/registry.h"
 #include "model/random_weights.h"
+#include "pi0/error.h"
 #include "policy/memory.h"
 
 namespace pi0 {
@@ -92,7 +94,7 @@ std::vector<LiveTensors> live_tensors(const std::vector<OperationRecord>& operat
 }  // namespace
 
 Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_before,
-                const Card& card) {
+                const CostModel& machine) {
   Audit audit;
   audit.live_before = live_before;
   audit.total.name = "call";
@@ -110,31 +112,35 @@ Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_befor
   audit.live = live_tensors(operations);
   audit.live_after =
       (operations.empty() ? live_before : operations.back().live_tensors) - live_before;
-  audit.roofline = roofline(card, operations);
+  audit.roofline = roofline(machine, operations);
   audit.operations = std::move(operations);
   return audit;
 }
 
 AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, DeviceRequest request,
-                   const std::optional<Card>& card,
+                   const std::string& machine,
                    const std::function<void(const Progress&)>& progress) {
   CallLog log;
   request.log = &log;
-  ChosenDevice chosen = choose_device(request);
-  if (request.arithmetic) require_memory(checkpoint, chosen, 0);
+  OpenDevice opened = open_device(request);
+  if (request.arithmetic) require_memory(checkpoint, opened, 0);
   AuditRun result;
-  result.subject.device = chosen.description;
-  result.subject.device_card = chosen.card;
-  result.subject.policies = chosen.policies;
+  result.subject.device = opened.description;
+  result.subject.own_memory = opened.holding.own_memory;
+  result.subject.settings = opened.settings;
   result.subject.network = network_name(checkpoint.model) + ", " + describe(checkpoint.model, call);
-  const Card named = card ? *card : chosen.card ? *chosen.card : *find_card("n150");
-  Runner runner(checkpoint, std::move(chosen), progress);
+  const std::string of = !machine.empty()            ? machine
+                         : result.subject.own_memory ? result.subject.own_memory->of
+                                                     : modelled_machines().front();
+  const std::unique_ptr<CostModel> model = cost_model(of);
+  if (model == nullptr) throw Error(ErrorCode::kUnsupported, of + ": no roofline is known of it");
+  Runner runner(checkpoint, std::move(opened), progress);
   SampleOptions options = call.options;
   options.progress = progress;
   runner.sample_actions(call.input, options, nullptr);
   log.begin();
   runner.sample_actions(call.input, options, nullptr);
-  result.audit = summarise(log.take(), log.live_before(), named);
+  result.audit = summarise(log.take(), log.live_before(), *model);
   return result;
 }
 
@@ -145,7 +151,7 @@ std::vector<AuditShare> count_flops(const ModelConfig& config, const NetworkCall
   DeviceRequest request;
   request.name = "reference";
   request.arithmetic = false;
-  return run_audit(checkpoint, call, request, std::nullopt, {}).audit.stages;
+  return run_audit(checkpoint, call, request, {}, {}).audit.stages;
 }
 
 }  // namespace pi0

@@ -9,7 +9,6 @@
 #include "check/roofline.h"
 #include "checkpoint/checkpoint.h"
 #include "device/operations.h"
-#include "policy/devices.h"
 #include "policy/runner.h"
 
 namespace pi0 {
@@ -54,25 +53,26 @@ struct Audit {
   Roofline roofline;
 };
 
-// What the records of a call add up to; `card` is the roofline's.
+// What the records of a call add up to; the roofline is of `machine`.
 Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_before,
-                const Card& card);
+                const CostModel& machine);
 
 struct AuditSubject {
-  std::string network;               // "pi0, 3 cameras, 48 tokens, 10 steps"
-  std::string device;                // which, and why
-  std::optional<Card> device_card;   // on which it ran; without one it ran on the host
-  std::optional<Policies> policies;  // of that card
+  std::string network;                  // "pi0, 3 cameras, 48 tokens, 10 steps"
+  std::string device;                   // which, and why
+  std::optional<OwnMemory> own_memory;  // of that device; without one it has the host's
+  std::vector<SettingTable> settings;   // of that device
 };
 
 // Prepares the network on a device and calls it twice: the second call is audited.
-// `request.log` is not looked at.
+// `request.log` is not looked at. `machine`: whose roofline; empty: the device's own, else the
+// first that can be modelled.
 struct AuditRun {
   AuditSubject subject;
   Audit audit;
 };
 AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, DeviceRequest request,
-                   const std::optional<Card>& card,
+                   const std::string& machine,
                    const std::function<void(const Progress&)>& progress);
 
 // FLOPs of one call by stage, counted from the operations of device.h; nothing is computed.

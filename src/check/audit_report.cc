@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "device/ttnn/policies.h"
 #include "files/unit_text.h"
 
 namespace pi0 {
@@ -44,17 +43,17 @@ ReportSection memory(const AuditRun& run) {
   const auto row = [&](const std::string& what, std::int64_t peak, std::int64_t all) {
     section.table.rows.push_back({what, bytes_text(peak), all == 0 ? "" : bytes_text(all)});
   };
-  if (run.subject.device_card) {
-    const Card& card = *run.subject.device_card;
+  if (run.subject.own_memory) {
+    const OwnMemory& own = *run.subject.own_memory;
     // TTNN itself does not tell how large its circular buffers were; the emulated card does.
     const bool told = audit.peak_circular_buffer_bytes > 0;
     row(told ? "L1 per core, with circular buffers" : "L1 per core, tensors alone",
-        audit.peak_l1_bytes_per_core, card.l1_bytes);
+        audit.peak_l1_bytes_per_core, own.bytes_per_core);
     if (told) {
       row("circular buffers of one operation, per core", audit.peak_circular_buffer_bytes,
-          card.l1_bytes);
+          own.bytes_per_core);
     }
-    row("DRAM, weights included", audit.peak_dram_bytes, card.dram_bytes());
+    row("DRAM, weights included", audit.peak_dram_bytes, own.bytes);
   } else {
     section.lines.push_back("The device has the host's memory: `pi0 bench` tells its peak.");
   }
@@ -109,10 +108,10 @@ ReportSection on_the_host(const Audit& audit) {
   return section;
 }
 
-ReportSection policy(const std::string& title, const std::vector<PolicyLine>& lines) {
-  ReportSection section{title, {}, {{"row", "what", "choice", "why"}, {}}};
-  for (const PolicyLine& line : lines) {
-    section.table.rows.push_back({line.name, line.what, line.choice, line.reason});
+ReportSection settings(const SettingTable& table) {
+  ReportSection section{table.title, {}, {{"row", "what", "choice", "why"}, {}}};
+  for (const SettingRow& row : table.rows) {
+    section.table.rows.push_back({row.name, row.what, row.choice, row.reason});
   }
   return section;
 }
@@ -304,10 +303,8 @@ Report audit_report(const AuditRun& run) {
   }
   report.sections.push_back(std::move(transfers));
   report.sections.push_back(on_the_host(audit));
-  if (run.subject.policies) {
-    report.sections.push_back(policy("Where results live", placement_lines(*run.subject.policies)));
-    report.sections.push_back(
-        policy("How exactly operations compute", precision_lines(*run.subject.policies)));
+  for (const SettingTable& table : run.subject.settings) {
+    report.sections.push_back(settings(table));
   }
   report.sections.push_back(operations(audit));
   report.sections.push_back(roofline_section(audit));
@@ -331,7 +328,7 @@ Json audit_json(const AuditRun& run) {
   }
   return {{"network", run.subject.network},
           {"device", run.subject.device},
-          {"device_card", run.subject.device_card ? Json(run.subject.device_card->name) : Json()},
+          {"device_card", run.subject.own_memory ? Json(run.subject.own_memory->of) : Json()},
           {"flops", audit.total.flops},
           {"flops_on_device_share", audit.total.flops_share()},
           {"operations_on_device_share", audit.total.operations_share()},

@@ -6,6 +6,7 @@
 
 #include "check/audit_report.h"
 #include "check/random_input.h"
+#include "device/registry/registry.h"
 #include "model/random_weights.h"
 
 namespace pi0 {
@@ -40,7 +41,7 @@ TEST(AuditTest, CountsWhatRanWhere) {
   operations[5].dram_bytes = 40;
   operations[6].l1_bytes_per_core = 800;
   operations[6].dram_bytes = 50;
-  const Audit audit = summarise(operations, 4, *find_card("n150"));
+  const Audit audit = summarise(operations, 4, *cost_model("n150"));
   ASSERT_EQ(audit.stages.size(), 2u);
   EXPECT_EQ(audit.stages[0].name, "vision");
   EXPECT_EQ(audit.stages[0].operations, 3);
@@ -103,8 +104,7 @@ TEST(AuditTest, AReferenceCallRunsOnTheHostAndLeavesNothing) {
   DeviceRequest request;
   request.name = "reference";
   request.arithmetic = false;
-  const AuditRun run =
-      run_audit(checkpoint, random_call(checkpoint.model, {}, 0), request, std::nullopt, {});
+  const AuditRun run = run_audit(checkpoint, random_call(checkpoint.model, {}, 0), request, {}, {});
   EXPECT_EQ(run.audit.total.on_device, 0);
   EXPECT_GT(run.audit.total.operations, 1000);
   EXPECT_EQ(run.audit.live_after, 0);
@@ -121,7 +121,7 @@ TEST(AuditTest, TheRooflinesLongestOperationsAreTakenTogether) {
     operations.push_back(record("ttnn.add", "gemma_layer", layer, Where::kDevice, 1e3, 0));
   }
   operations.push_back(record("ttnn.linear", "projector", 0, Where::kDevice, 2e9, 0));
-  const Audit audit = summarise(operations, 0, *find_card("n150"));
+  const Audit audit = summarise(operations, 0, *cost_model("n150"));
   const std::vector<RooflineGroup> longest = longest_operations(audit, 2);
   ASSERT_EQ(longest.size(), 2u);
   EXPECT_EQ(longest[0].component, "gemma_layer");

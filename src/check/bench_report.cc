@@ -84,9 +84,9 @@ std::string rate_text(double flops, double ms) {
   return flops_text(flops / ms * 1e3) + "/s";
 }
 
-std::string peak_text(const BenchResult& result, const BenchCpu& cpu) {
-  return flops_text(result.peak_flops) + "/s, " + cpu.instruction + " on registers alone, " +
-         std::to_string(cpu.threads) + (cpu.threads == 1 ? " thread" : " threads");
+std::string peak_text(const BenchResult& result, const HostPeak& peak) {
+  return flops_text(result.peak_flops) + "/s, " + peak.instruction + " on registers alone, " +
+         std::to_string(peak.threads) + (peak.threads == 1 ? " thread" : " threads");
 }
 
 Report bench_report(const BenchSubject& subject, const BenchResult& result,
@@ -122,8 +122,8 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   add("P95", result.p95_ms, 0, other ? other->result.p95_ms : 0);
   add("P99", result.p99_ms, 0, other ? other->result.p99_ms : 0);
   report.sections.push_back(std::move(times));
-  if (peak && subject.cpu) {
-    report.lines.push_back("peak: " + peak_text(result, *subject.cpu) +
+  if (peak && subject.peak) {
+    report.lines.push_back("peak: " + peak_text(result, *subject.peak) +
                            "; the best of readings before, between and after the calls");
   }
   if (!result.matrices.empty()) report.sections.push_back(matrices_section(result.matrices));
@@ -138,10 +138,10 @@ Json bench_json(const BenchSubject& subject, const BenchResult& result,
                 const std::optional<BenchOther>& other) {
   Json json{{"network", subject.network}, {"device", subject.device}};
   json.update(json_of(result));
-  if (subject.cpu) {
-    json["isa"] = subject.cpu->isa;
-    json["dtype"] = subject.cpu->dtype;
-    json["threads"] = subject.cpu->threads;
+  if (subject.peak) {
+    json["isa"] = subject.peak->isa;
+    json["dtype"] = subject.peak->dtype;
+    json["threads"] = subject.peak->threads;
   }
   json["peak_rss_bytes"] = result.peak_rss_bytes;  // before the other device was there
   if (!result.matrices.empty()) json["matrices"] = matrices_json(result.matrices);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "device/registry/registry.h"
 #include "policy/memory.h"
 #include "policy/noise.h"
 
@@ -73,13 +74,13 @@ LockstepDevices compare_devices(const Checkpoint& checkpoint, const DeviceReques
                                 const DeviceRequest& against, std::span<const NetworkCall> calls,
                                 const std::function<void(const Progress&)>& progress,
                                 Comparison& comparison) {
-  ChosenDevice first = choose_device(device);
-  ChosenDevice second = choose_device(against);
-  for (const ChosenDevice* chosen : {&first, &second}) {
-    require_memory(checkpoint, *chosen, 0);
+  OpenDevice first = open_device(device);
+  OpenDevice second = open_device(against);
+  for (const OpenDevice* opened : {&first, &second}) {
+    require_memory(checkpoint, *opened, 0);
   }
   LockstepDevices devices{first.description, second.description};
-  ChosenDevice both;
+  OpenDevice both;
   both.description = devices.device + " against " + devices.against;
   both.device = make_lockstep_device(std::move(first.device), std::move(second.device), comparison);
   Runner runner(checkpoint, std::move(both), progress);

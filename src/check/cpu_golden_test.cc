@@ -11,6 +11,8 @@
 #include "check/verify.h"
 #include "device/cpu/amx_testing.h"
 #include "device/cpu/isa.h"
+#include "device/registry/registry.h"
+#include "policy/options.h"
 
 namespace pi0 {
 namespace {
@@ -56,11 +58,12 @@ void expect_all_pass(const Verification& verification) {
 std::unique_ptr<Runner> runner_on(cpu::Isa isa, const Checkpoint& checkpoint,
                                   const PolicyOptions& options) {
   if (cpu::is_supported(isa)) return std::make_unique<Runner>(checkpoint, options);
-  ChosenDevice chosen = choose_device(device_request(options));
-  const CpuType type = chosen.cpu->type;
-  chosen.device = cpu::make_cpu_device(*chosen.cpu, cpu::amx_in_software(type));
-  chosen.description = "cpu (amx in software)";
-  return std::make_unique<Runner>(checkpoint, std::move(chosen), nullptr);
+  OpenDevice opened = open_device(device_request(options));
+  const CpuType type = options.dtype == "int8" ? CpuType::kInt8 : CpuType::kBf16;
+  opened.device =
+      cpu::make_cpu_device({.type = type, .isa = isa, .threads = 2}, cpu::amx_in_software(type));
+  opened.description = "cpu (amx in software)";
+  return std::make_unique<Runner>(checkpoint, std::move(opened), nullptr);
 }
 
 TEST_P(CpuGolden, AgreesWithPyTorch) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "device/cpu/peak.h"
+#include "device/registry/registry.h"
 
 namespace pi0 {
 namespace {
@@ -51,22 +51,20 @@ bool has_published_matrices(const ModelConfig& config) {
          same(config.expert, published.expert);
 }
 
-std::vector<MatrixTimes> time_matrices(const CpuOptions& options,
+std::vector<MatrixTimes> time_matrices(const DeviceRequest& request,
                                        std::span<const MatrixShape> shapes,
                                        const std::function<void(const Progress&)>& progress) {
-  CpuOptions own = options;
-  own.memory = nullptr;
   const std::vector<std::unique_ptr<OtherLibrary>> libraries = other_libraries();
   std::vector<MatrixTimes> times;
   for (const MatrixShape& shape : shapes) {
     if (progress) progress({"matrices", times.size(), shapes.size()});
-    const double before = measure_peak(own);
-    // A device for each: its weights go with it.
-    const double ours = shape.operations() / our_seconds(*make_cpu_device(own), shape);
-    const double peak = std::max(before, measure_peak(own));
+    const OpenDevice own = open_device(request);  // for each: its weights go with it
+    const double before = own.peak->measure();
+    const double ours = shape.operations() / our_seconds(*own.device, shape);
+    const double peak = std::max(before, own.peak->measure());
     times.push_back({shape, ours, ours / peak, {}});
     for (const std::unique_ptr<OtherLibrary>& library : libraries) {
-      std::optional<double> rate = library->seconds(shape, own.type, own.threads);
+      std::optional<double> rate = library->seconds(shape, own.peak->dtype, own.peak->threads);
       if (rate) rate = shape.operations() / *rate;
       times.back().others.push_back({library->name(), library->version(), rate});
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check/other_libraries.h"
+#include "device/backend.h"
 #include "model/config.h"
 #include "pi0/network.h"
 
@@ -31,9 +32,9 @@ std::span<const MatrixShape> published_matrices();
 // Whether a network has them.
 bool has_published_matrices(const ModelConfig& config);
 
-// Ours through a device of these options (but with memory of its own): with the packing of the
-// activations, and the finished rows in the type that the next layer reads.
-std::vector<MatrixTimes> time_matrices(const CpuOptions& options,
+// Ours through a device of this request, which has a peak: with the packing of the activations, and
+// the finished rows in the type that the next layer reads.
+std::vector<MatrixTimes> time_matrices(const DeviceRequest& request,
                                        std::span<const MatrixShape> shapes = published_matrices(),
                                        const std::function<void(const Progress&)>& progress = {});
 

@@ -9,9 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "device/cpu/cpu.h"
 
 namespace pi0 {
 
@@ -34,8 +33,9 @@ class OtherLibrary {
   virtual std::string name() const = 0;  // a JSON key: "libxsmm"
   virtual std::string version() const = 0;
   // The best of several times, with the operands packed as the library likes them best; none where
-  // it has no fast kernel of this type for this machine.
-  virtual std::optional<double> seconds(const MatrixShape& shape, CpuType type, int threads) = 0;
+  // it has no fast kernel of this type ("bf16", "int8", "fp32") for this machine.
+  virtual std::optional<double> seconds(const MatrixShape& shape, std::string_view dtype,
+                                        int threads) = 0;
 };
 
 std::vector<std::unique_ptr<OtherLibrary>> other_libraries();

@@ -104,17 +104,12 @@ class Libxsmm : public OtherLibrary {
   std::string version() const override {
     return std::to_string(LIBXSMM_VERSION_MAJOR) + "." + std::to_string(LIBXSMM_VERSION_MINOR);
   }
-  std::optional<double> seconds(const MatrixShape& shape, CpuType type, int threads) override {
+  std::optional<double> seconds(const MatrixShape& shape, std::string_view dtype,
+                                int threads) override {
     const std::shared_ptr<cpu::ThreadPool> pool = cpu::ThreadPool::of_size(threads);
-    switch (type) {
-      case CpuType::kBf16:
-        return seconds_of<Bf16>(shape, *pool);
-      case CpuType::kInt8:
-        return seconds_of<Int8>(shape, *pool);
-      case CpuType::kFp32:
-        return seconds_of<Fp32>(shape, *pool);
-    }
-    return std::nullopt;
+    if (dtype == "bf16") return seconds_of<Bf16>(shape, *pool);
+    if (dtype == "int8") return seconds_of<Int8>(shape, *pool);
+    return seconds_of<Fp32>(shape, *pool);
   }
 };
 

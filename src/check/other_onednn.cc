@@ -25,17 +25,11 @@ struct Types {
   memory::data_type rows, weights, sums;
 };
 
-Types types_of(CpuType type) {
+Types types_of(std::string_view dtype) {
   using Type = memory::data_type;
-  switch (type) {
-    case CpuType::kBf16:
-      return {Type::bf16, Type::bf16, Type::f32};
-    // No scales: with one a row, oneDNN 2.6 takes its reference kernel.
-    case CpuType::kInt8:
-      return {Type::u8, Type::s8, Type::s32};
-    case CpuType::kFp32:
-      break;
-  }
+  if (dtype == "bf16") return {Type::bf16, Type::bf16, Type::f32};
+  // No scales: with one a row, oneDNN 2.6 takes its reference kernel.
+  if (dtype == "int8") return {Type::u8, Type::s8, Type::s32};
   return {Type::f32, Type::f32, Type::f32};
 }
 
@@ -48,11 +42,12 @@ class OneDnn : public OtherLibrary {
            std::to_string(version.patch);
   }
 
-  std::optional<double> seconds(const MatrixShape& shape, CpuType type, int threads) override {
+  std::optional<double> seconds(const MatrixShape& shape, std::string_view dtype,
+                                int threads) override {
     using Tag = memory::format_tag;
     using Type = memory::data_type;
     omp_set_num_threads(threads);
-    const Types types = types_of(type);
+    const Types types = types_of(dtype);
     const memory::dims rows{shape.rows, shape.depth}, weights{shape.depth, shape.columns},
         sums{shape.rows, shape.columns};
     try {

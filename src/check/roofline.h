@@ -5,15 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "device/operations.h"
-#include "device/ttnn/card.h"
+#include "device/backend.h"
 
 namespace pi0 {
 
 struct RooflineOperation {
   std::size_t record = 0;  // which of the recorded operations
   double ms = 0;
-  std::string bound;  // "compute", "dram", "l1": what takes longest; "launch": none as long as that
+  std::string bound;  // as CostModel says it
 };
 
 struct RooflineStage {
@@ -29,11 +28,8 @@ struct Roofline {
   std::vector<RooflineOperation> operations;  // that the card would run, in order
 };
 
-// Of each operation: the longest of its FLOPs at the peak of its fidelity (HiFi4 unless it says),
-// its bytes in DRAM, and its bytes in L1, each at the card's peak; and the time to launch it. Bytes
-// are read and written once; those of an operation that ran on the host count as DRAM. Transfers
-// and frees do not count.
-Roofline roofline(const Card& card, std::span<const OperationRecord> operations);
+// Transfers and frees do not count.
+Roofline roofline(const CostModel& card, std::span<const OperationRecord> operations);
 
 // "vision", "prefix", "denoising", or "other" for what belongs to none: a component's name as
 // Device::mark() gives it.

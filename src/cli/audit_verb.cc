@@ -1,4 +1,5 @@
 // pi0 audit: what runs where?
+#include <algorithm>
 #include <memory>
 
 #include "check/audit_report.h"
@@ -6,7 +7,8 @@
 #include "cli/policy_arguments.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
-#include "device/ttnn/card.h"
+#include "device/registry/registry.h"
+#include "policy/options.h"
 
 namespace pi0 {
 namespace {
@@ -21,13 +23,12 @@ struct AuditArguments {
 
 int run_audit_verb(const AuditArguments& arguments) {
   require_report_paths(arguments.json, arguments.markdown);
-  std::optional<Card> card;
-  if (!arguments.card.empty()) card = *find_card(arguments.card);
   DeviceRequest request = device_request(arguments.device);
   // The card that is asked about is also the one that is emulated.
-  const std::string emulated = "ttnn-emulated";
-  if (card && request.name.starts_with(emulated) && request.name.find(':') == std::string::npos) {
-    request.name.insert(emulated.size(), ":" + card->name);
+  const Choice choice = choose_backend(request);
+  const std::vector<std::string> cards = choice.backend->machines();
+  if (!choice.name.which && std::find(cards.begin(), cards.end(), arguments.card) != cards.end()) {
+    request.name.insert(choice.name.kind.size(), ":" + arguments.card);
   }
   // Where the weights are made up, what comes out says nothing: the operations do.
   request.arithmetic = !arguments.network.is_random();
@@ -35,7 +36,7 @@ int run_audit_verb(const AuditArguments& arguments) {
       open_network(arguments.network, {.network_alone = true}, request.arithmetic);
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;
-  const AuditRun run = run_audit(checkpoint, call, request, card, line.callback());
+  const AuditRun run = run_audit(checkpoint, call, request, arguments.card, line.callback());
   line.finish();
   give_report(audit_report(run), audit_json(run), arguments.json, arguments.markdown);
   return kExitOk;
@@ -56,7 +57,7 @@ void add_audit(CLI::App& command, Run& run) {
                   "Whose roofline, and with --device ttnn-emulated which card; default: the "
                   "device's own, else n150")
       ->type_name("n150|p150")
-      ->check(CLI::IsMember(card_names()));
+      ->check(CLI::IsMember(modelled_machines()));
   verb.add_option("--markdown", arguments->markdown, "Write what is printed there")
       ->type_name("FILE.md");
   add_json_option(verb, arguments->json);

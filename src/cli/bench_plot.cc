@@ -33,7 +33,7 @@ constexpr double kLeastBar = 3;  // what took any time is seen to
 struct Series {
   std::string device;
   const BenchResult& result;
-  std::optional<BenchCpu> cpu;
+  std::optional<HostPeak> peak;
 };
 
 // `device` with `rest`, of which the device is shortened where they are too long.
@@ -65,8 +65,8 @@ class BenchPlot {
  public:
   BenchPlot(const BenchSubject& subject, const BenchResult& result,
             const std::optional<BenchOther>& other)
-      : network_(subject.network), series_{{subject.device, result, subject.cpu}} {
-    if (other) series_.push_back({other->device, other->result, other->cpu});
+      : network_(subject.network), series_{{subject.device, result, subject.peak}} {
+    if (other) series_.push_back({other->device, other->result, other->peak});
     double name_width = 0, label_width = 0;
     for (const Series& series : series_) {
       for (const BenchStage& stage : series.result.stages) {
@@ -113,8 +113,8 @@ class BenchPlot {
       draw_key(with_device(who, measured, room, kKeyFont), style_of("bar", i));
       if (result.peak_flops > 0) {
         std::string peak = "its work at the machine's peak: ";
-        peak += series_[i].cpu ? peak_text(result, *series_[i].cpu)
-                               : flops_text(result.peak_flops) + "/s";
+        peak += series_[i].peak ? peak_text(result, *series_[i].peak)
+                                : flops_text(result.peak_flops) + "/s";
         draw_key(fit_end(peak, room, kKeyFont), style_of("peak", i));
       }
     }

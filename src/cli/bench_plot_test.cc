@@ -12,7 +12,7 @@ namespace {
 
 BenchSubject subject() {
   return {"pi0, 3 cameras, 48 tokens, 10 steps", "cpu (bf16 on amx, 2 threads; named)",
-          BenchCpu{"amx", "bf16", 2, "tdpbf16ps"}};
+          HostPeak{"amx", "bf16", 2, "tdpbf16ps", {}}};
 }
 
 // 100 ms in all at half of 2 TFLOP/s, but for the host's 10.
@@ -134,7 +134,8 @@ TEST(BenchPlot, DrawsAnotherDevicesBarsOnTheSameScale) {
   EXPECT_EQ(rectangles(svg, "peak0").size(), 4u);
   EXPECT_EQ(rectangles(svg, "peak1").size(), 0u);
 
-  const BenchOther with_peak{"cpu (fp32)", result_of(2, 1e12), BenchCpu{"avx2", "fp32", 1, "fma"}};
+  const BenchOther with_peak{"cpu (fp32)", result_of(2, 1e12),
+                             HostPeak{"avx2", "fp32", 1, "fma", {}}};
   const std::string both = bench_plot_svg(subject(), result_of(), with_peak);
   expect_on_the_page(both);
   EXPECT_EQ(rectangles(both, "peak1").size(), 4u);
@@ -199,8 +200,8 @@ TEST(BenchPlot, StaysOnThePage) {
   for (const double factor : {1e-9, 1e4, 1e300}) {
     BenchResult result = result_of(factor);
     result.stages[1].name = word;
-    const BenchSubject all_long{word + " " + word, word, BenchCpu{word, word, 2, word}};
-    const BenchOther other{word, result, all_long.cpu};
+    const BenchSubject all_long{word + " " + word, word, HostPeak{word, word, 2, word, {}}};
+    const BenchOther other{word, result, all_long.peak};
     const std::string svg = bench_plot_svg(all_long, result, other);
     expect_well_formed(svg);
     expect_on_the_page(svg);
@@ -212,7 +213,7 @@ TEST(BenchPlot, StaysOnThePage) {
 }
 
 TEST(BenchPlot, EscapesWhatOthersWrote) {
-  BenchSubject hostile{"</title><script>", "<&>", BenchCpu{"", "", 1, "<img src='x'>\x01\xff"}};
+  BenchSubject hostile{"</title><script>", "<&>", HostPeak{"", "", 1, "<img src='x'>\x01\xff", {}}};
   BenchResult result = result_of();
   result.stages[0].name = "a<b>&\"c\"";
   const std::string svg = bench_plot_svg(hostile, result, BenchOther{"\"<x>\"", result});

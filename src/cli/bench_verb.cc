@@ -10,8 +10,9 @@
 #include "cli/progress.h"
 #include "cli/svg.h"
 #include "cli/verbs.h"
-#include "device/cpu/peak.h"
+#include "device/registry/registry.h"
 #include "model/stopwatch.h"
+#include "policy/options.h"
 
 namespace pi0 {
 namespace {
@@ -25,27 +26,16 @@ struct BenchArguments {
   std::filesystem::path json, plot;
 };
 
-struct Measured : BenchOther {
-  std::optional<CpuOptions> options;  // of the CPU, without the weights' memory
-};
-
 // On one device, which goes before the next comes: weights are never held twice.
-Measured measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
-                 BenchOptions options) {
+BenchOther measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
+                   BenchOptions options) {
   network.progress = options.progress;
   const Stopwatch watch;
   Runner runner(checkpoint, network);
   const double load_ms = watch.elapsed_ms();
   print_warnings(runner.info().warnings);
-  Measured measured;
-  if (const std::optional<CpuOptions>& cpu = runner.cpu()) {
-    measured.cpu = {cpu::name_of(cpu->isa), name_of(cpu->type), cpu->threads,
-                    peak_instruction(*cpu)};
-    measured.options = cpu;
-    measured.options->memory = nullptr;
-    options.peak = [cpu] { return measure_peak(*cpu); };
-  }
-  measured.device = runner.device();
+  BenchOther measured{.device = runner.device(), .result = {}, .peak = runner.peak()};
+  if (measured.peak) options.peak = measured.peak->measure;
   measured.result = bench(runner, checkpoint.model, call, options);
   measured.result.load_ms = load_ms;
   return measured;
@@ -62,13 +52,13 @@ int run_bench_verb(BenchArguments arguments) {
   ProgressLine line;
   arguments.bench.progress = line.callback();
   // A device that is not there is refused before the other is measured.
-  if (!arguments.against.empty()) choose_device({.name = arguments.against});
+  if (!arguments.against.empty()) choose_backend({.name = arguments.against});
   schedule_this_thread(arguments.device);
-  Measured measured = measure(checkpoint, arguments.device, call, arguments.bench);
+  BenchOther measured = measure(checkpoint, arguments.device, call, arguments.bench);
   // After the network has gone: the matrices need memory too.
-  if (measured.options && has_published_matrices(checkpoint.model)) {
-    measured.result.matrices =
-        time_matrices(*measured.options, published_matrices(), arguments.bench.progress);
+  if (measured.peak && has_published_matrices(checkpoint.model)) {
+    measured.result.matrices = time_matrices(device_request(arguments.device), published_matrices(),
+                                             arguments.bench.progress);
   }
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
@@ -79,7 +69,7 @@ int run_bench_verb(BenchArguments arguments) {
   line.finish();
   const BenchSubject subject{
       network_name(checkpoint.model) + ", " + describe(checkpoint.model, call), measured.device,
-      measured.cpu};
+      measured.peak};
   give_report(bench_report(subject, measured.result, other),
               bench_json(subject, measured.result, other), arguments.json);
   if (!arguments.plot.empty()) {

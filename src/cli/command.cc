@@ -17,9 +17,14 @@
 namespace {
 
 std::string devices() {
-  std::string text = "Devices:\n";
+  std::string text = "Devices, the best first:\n";
   for (const pi0::DeviceInfo& device : pi0::available_devices()) {
-    text += "  " + device.name + "  " + device.description + "\n";
+    text += "  " + device.name + "  " + device.description;
+    if (!device.absent.empty()) text += " (not here: " + device.absent + ")";
+    text += "\n";
+    for (const pi0::DeviceNameForm& form : device.forms) {
+      text += "      " + device.name + form.form + "  " + form.meaning + "\n";
+    }
   }
   return text;
 }

@@ -149,10 +149,11 @@ TEST_F(CommandTest, RunRefusesBeforeItLoads) {
   expect_error(pi0("run " + kPolicy + " --device cpu --state 0,0,0 --image base_0_rgb=" + kFrame +
                    " --cache " + path("cache")),
                {"state: 3 values, expected 4"});
-  expect_error(pi0(run("--dtype int8")), {"reference", "--device cpu"});
+  expect_error(pi0(run("--dtype int8")), {"reference takes no dtype", "--device cpu"});
+  expect_error(pi0("bench " + kPolicy + " --dtype fp16"), {"fp16", "bf16, int8 or fp32"});
   for (const auto& [option, word] :
-       {std::pair("--dtype fp16", "bf16"), std::pair("--threads 0", "whole number"),
-        std::pair("--seed -1", "whole number"), std::pair("--seed 18446744073709551616", "seed")}) {
+       {std::pair("--threads 0", "whole number"), std::pair("--seed -1", "whole number"),
+        std::pair("--seed 18446744073709551616", "seed")}) {
     expect_error(pi0(run(option)), {word, "pi0 run --help"});
   }
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});

@@ -3,16 +3,20 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "checkpoint/checkpoint.h"
 #include "cli/policy_arguments.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "device/registry/registry.h"
 #include "files/unit_text.h"
 #include "policy/memory.h"
 #include "policy/options.h"
 #include "policy/readiness.h"
+#include "policy/runner.h"
 
 namespace pi0 {
 namespace {
@@ -140,6 +144,24 @@ void print_surroundings(const Inspection& inspection) {
   if (checkpoint.adapt_to_pi) print_line("adapted", "from ALOHA's joints and grippers, and back");
 }
 
+// On each device; on the one that would run it, where there is one, with the options given.
+void print_memory(const Checkpoint& checkpoint, const std::optional<DeviceRequest>& asked) {
+  std::optional<Choice> choice;
+  if (asked) choice = choose_backend(*asked);
+  const char* heading = "memory";
+  for (const std::shared_ptr<const Backend>& backend : all_backends()) {
+    const std::string name = backend->info().name;
+    const Holding holding = choice && choice->backend == backend
+                                ? backend->holding(*asked, choice->name)
+                                : backend->holding({.name = name}, DeviceName(name));
+    const MemoryNeed need = memory_need(checkpoint, holding);
+    print_line(std::exchange(heading, ""), name + ", " + need.dtype + ": " +
+                                               bytes_text(need.total()) + " (weights " +
+                                               bytes_text(need.weight_bytes) + ", activations " +
+                                               bytes_text(need.activation_bytes) + ")");
+  }
+}
+
 // What keeps `pi0 run` from it, a line each, or that nothing does.
 int print_verdict(const std::vector<std::string>& refused) {
   for (const std::string& reason : refused) {
@@ -171,13 +193,10 @@ int run_info(const InfoArguments& arguments) {
   const Readiness readiness = readiness_of(inspection, arguments.policy);
   print_line("tokenizer", readiness.tokenizer.empty() ? "NONE" : readiness.tokenizer.string());
   print_line("device", readiness.device.empty() ? "NONE" : readiness.device);
-  const std::vector<MemoryNeed> needs =
-      checkpoint.weights == nullptr ? std::vector<MemoryNeed>() : memory_needs(checkpoint);
-  for (std::size_t i = 0; i < needs.size(); ++i) {
-    print_line(i == 0 ? "memory" : "", needs[i].device + ", " + needs[i].dtype + ": " +
-                                           bytes_text(needs[i].total()) + " (weights " +
-                                           bytes_text(needs[i].weight_bytes) + ", activations " +
-                                           bytes_text(needs[i].activation_bytes) + ")");
+  if (checkpoint.weights != nullptr) {
+    print_memory(checkpoint, readiness.device.empty()
+                                 ? std::nullopt
+                                 : std::optional(device_request(arguments.policy)));
   }
   print_list("unused", tensors.unused);
   print_list("missing", tensors.missing);

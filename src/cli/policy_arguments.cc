@@ -1,10 +1,12 @@
 #include "cli/policy_arguments.h"
 
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 
 #include "cli/inputs.h"
 #include "cli/text.h"
+#include "device/backend.h"
 #include "device/cpu/scheduling.h"
 
 namespace pi0 {
@@ -23,6 +25,17 @@ CLI::Validator number_from(Number least, const std::string& range) {
         return text + " is not a whole number from " + range;
       },
       "");
+}
+
+// "Of cpu: ", the devices that take an option.
+std::string taken_by(const std::string& option) {
+  std::string names;
+  for (const DeviceInfo& device : available_devices()) {
+    if (std::find(device.options.begin(), device.options.end(), option) != device.options.end()) {
+      names += (names.empty() ? "Of " : ", ") + device.name;
+    }
+  }
+  return names + ": ";
 }
 
 }  // namespace
@@ -76,24 +89,26 @@ void add_device_options(CLI::App& verb, NetworkOptions& options) {
   verb.add_option("--device", options.device, "auto, or one of those that `pi0 --help` lists")
       ->type_name("NAME")
       ->capture_default_str();
-  verb.add_option(
-          "--dtype", options.dtype,
-          "Of the CPU: what it multiplies in; bf16 unless said, whatever the checkpoint has")
-      ->type_name("bf16|int8|fp32")
-      ->check(CLI::IsMember({"bf16", "int8", "fp32"}));
-  verb.add_option("--threads", options.threads, "Of the CPU; default: one a core")
+  verb.add_option("--dtype", options.dtype,
+                  taken_by(device_option::kDtype) +
+                      "what it multiplies in; bf16 unless said, whatever the checkpoint has")
+      ->type_name("bf16|int8|fp32");
+  verb.add_option("--threads", options.threads,
+                  taken_by(device_option::kThreads) + "how many; default: one a core")
       ->type_name("N")
       ->check(whole_number(1));
 }
 
 void add_scheduling_options(CLI::App& verb, NetworkOptions& options) {
-  verb.add_option("--affinity", options.affinity,
-                  "Of the CPU: run on these cores, by number, one thread on each")
+  verb.add_option(
+          "--affinity", options.affinity,
+          taken_by(device_option::kAffinity) + "run on these cores, by number, one thread on each")
       ->type_name("N,N,…")
       ->delimiter(',')
       ->check(whole_number(0));
   verb.add_option("--priority", options.priority,
-                  "Of the CPU: real-time priority of its threads (SCHED_FIFO), where allowed")
+                  taken_by(device_option::kPriority) +
+                      "real-time priority of its threads (SCHED_FIFO), where allowed")
       ->type_name("1-99")
       ->check(whole_number(1));
 }
@@ -105,8 +120,8 @@ void schedule_this_thread(const NetworkOptions& options) {
 void add_cache_option(CLI::App& verb, NetworkOptions& options) {
   verb.add_option(
           "--cache", options.cache,
-          "Of the CPU: keep the prepared weights there, for the next start to map; as large "
-          "as the network")
+          taken_by(device_option::kCache) +
+              "keep the prepared weights there, for the next start to map; as large as the network")
       ->type_name("DIR");
 }
 

@@ -116,6 +116,13 @@ struct Modulation {
   Tensor gate;
 };
 
+// Bytes that a device has allocated: of its own memory where it has some, else of the host's. What
+// stays in a file is not among them.
+struct MemoryUse {
+  std::int64_t bytes = 0;
+  std::int64_t peak_bytes = 0;  // so far
+};
+
 // What a device has recorded of a piece of work, to replay it (a trace).
 struct Recording {
   virtual ~Recording() = default;
@@ -125,6 +132,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual std::string name() const = 0;
+  virtual MemoryUse memory() const { return {}; }
 
   // ---- Tensors ----
 

@@ -393,4 +393,11 @@ std::unique_ptr<Device> make_recording_device(std::string name, OperationLog& lo
   return std::make_unique<RecordingDevice>(nullptr, std::move(name), log);
 }
 
+std::unique_ptr<Device> recorded_as_asked(const DeviceRequest& request, const std::string& name,
+                                          const std::function<std::unique_ptr<Device>()>& make) {
+  if (request.log == nullptr) return make();
+  return request.arithmetic ? make_recording_device(make(), *request.log)
+                            : make_recording_device(name, *request.log);
+}
+
 }  // namespace pi0

@@ -2,9 +2,11 @@
 // own, because an operation of device.h is one step to them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "device/backend.h"
 #include "device/device.h"
 #include "device/operations.h"
 
@@ -19,5 +21,10 @@ std::unique_ptr<Device> make_recording_device(std::unique_ptr<Device> inner, Ope
 // The same for a device that is not there: nothing is computed, and a download gives zeros. It
 // says what a call consists of, in milliseconds; weights may be without data.
 std::unique_ptr<Device> make_recording_device(std::string name, OperationLog& log);
+
+// As `request` wants it: what `make` makes, or that recorded, or, without arithmetic, recorded
+// alone.
+std::unique_ptr<Device> recorded_as_asked(const DeviceRequest& request, const std::string& name,
+                                          const std::function<std::unique_ptr<Device>()>& make);
 
 }  // namespace pi0

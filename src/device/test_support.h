@@ -57,35 +57,59 @@ inline std::string name(std::initializer_list<std::int64_t> numbers) {
   return text;
 }
 
-// Asks `device` for every operation that device.h has, and gives what came out, by name. Sizes are
-// small and odd: 2 cameras of 6 x 6 pixels, patches of 3, width 6, 2 heads of 4 over one of keys.
-inline std::map<std::string, std::vector<float>> every_operation(Device& device) {
+// Of every_operation(): small and odd.
+struct OperationSizes {
+  std::int64_t cameras = 2, size = 6, patch = 3;  // pixels
+  std::int64_t width = 6;
+  int heads = 2, kv_heads = 1, head_dim = 4;
+  std::int64_t hidden = 10;
+  float weight = 1;  // the largest
+};
+
+// Asks `device` for every operation that device.h has, and gives what came out, by name.
+inline std::map<std::string, std::vector<float>> every_operation(Device& device,
+                                                                 const OperationSizes& sizes = {}) {
   std::map<std::string, std::vector<float>> results;
   const auto keep = [&](const std::string& name, const Tensor& tensor) {
     results[name] = device.download(tensor);
   };
-  const HeadShape heads{2, 1, 4, /*rotary=*/true};
-  const HostTensor bias6 = test_weight({6}, 2);
-  const auto patches =
-      device.prepare_patch_embedding(test_weight({6, 3, 3, 3}, 1), bias6, test_weight({4, 6}, 3));
-  const auto layer_norm = device.prepare_layer_norm(test_weight({6}, 4), bias6);
-  const auto rms_norm = device.prepare_rms_norm(test_weight({6}, 5));
-  const auto dense = device.prepare_modulation(test_weight({18, 6}, 6), test_weight({18}, 7));
-  const auto square = device.prepare_linear(test_weight({6, 6}, 8), &bias6);
-  const auto out = device.prepare_linear(test_weight({6, 8}, 9), nullptr, &heads);
-  const auto mlp = device.prepare_gated_mlp(test_weight({10, 6}, 10), test_weight({10, 6}, 11),
-                                            test_weight({6, 10}, 12));
+  const auto weight = [&](const Shape& shape, int seed) {
+    HostTensor made = test_weight(shape, seed);
+    auto values = std::make_shared<std::vector<float>>(made.to_floats());
+    for (float& value : *values) value *= sizes.weight;
+    made.data = reinterpret_cast<const std::byte*>(values->data());
+    made.owner = values;
+    return made;
+  };
+  const std::int64_t width = sizes.width, patch = sizes.patch;
+  const std::int64_t patches = sizes.size / patch * (sizes.size / patch);
+  const HeadShape heads{sizes.heads, sizes.kv_heads, sizes.head_dim, /*rotary=*/true};
+  const std::int64_t queries = std::int64_t{sizes.heads} * sizes.head_dim;
+  const std::int64_t keys = std::int64_t{sizes.kv_heads} * sizes.head_dim;
+  const HostTensor bias = weight({width}, 2);
+  const auto patch_weights = device.prepare_patch_embedding(weight({width, 3, patch, patch}, 1),
+                                                            bias, weight({patches, width}, 3));
+  const auto layer_norm = device.prepare_layer_norm(weight({width}, 4), bias);
+  const auto rms_norm = device.prepare_rms_norm(weight({width}, 5));
+  const auto dense =
+      device.prepare_modulation(weight({3 * width, width}, 6), weight({3 * width}, 7));
+  const auto square = device.prepare_linear(weight({width, width}, 8), &bias);
+  const auto out = device.prepare_linear(weight({width, queries}, 9), nullptr, &heads);
+  const auto mlp =
+      device.prepare_gated_mlp(weight({sizes.hidden, width}, 10), weight({sizes.hidden, width}, 11),
+                               weight({width, sizes.hidden}, 12));
   QkvSource source;
   source.heads = heads;
-  source.q = test_weight({8, 6}, 13);
-  source.k = test_weight({4, 6}, 14);
-  source.v = test_weight({4, 6}, 15);
+  source.q = weight({queries, width}, 13);
+  source.k = weight({keys, width}, 14);
+  source.v = weight({keys, width}, 15);
   const auto qkv_weights = device.prepare_qkv(source);
 
   device.mark("vision", 0);
-  Tensor images = device.upload_images({2, 6, 6, 3}, test_values({2, 6, 6, 3}, 16), 3);
-  device.write(images, test_values({2, 6, 6, 3}, 17));
-  Tensor x = device.patch_embedding(images, *patches);  // [8, 6]
+  const Shape pixels{sizes.cameras, sizes.size, sizes.size, 3};
+  Tensor images = device.upload_images(pixels, test_values(pixels, 16), static_cast<int>(patch));
+  device.write(images, test_values(pixels, 17));
+  Tensor x = device.patch_embedding(images, *patch_weights);  // [cameras * patches, width]
   keep("patch_embedding", x);
   x = device.layer_norm(x, *layer_norm, 1e-6f);
   keep("layer_norm", x);
@@ -93,7 +117,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device)
   keep("rms_norm", x);
 
   device.mark("adaptive", 3);
-  const Tensor condition = device.upload({1, 6}, test_values({1, 6}, 18));
+  const Tensor condition = device.upload({1, width}, test_values({1, width}, 18));
   const Modulation modulation = device.modulation(condition, *dense);
   keep("modulation.gate", modulation.gate);
   x = device.rms_norm(x, modulation, 1e-6f);

@@ -7,9 +7,9 @@
 #include <limits>
 
 #include "device/cpu/control_group.h"
-#include "device/cpu/cpu.h"
-#include "device/ttnn/policies.h"
 #include "files/unit_text.h"
+#include "model/pi0.h"
+#include "model/random_weights.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -71,6 +71,12 @@ std::uint64_t from_process_limit() {
   return limit.rlim_cur;
 }
 
+// Larger chunks than any robot's are not tried: somebody has mistyped the horizon.
+constexpr std::uint64_t kMostTried = std::uint64_t{1} << 22;
+std::uint64_t chunk_values(const ModelConfig& config) {
+  return std::uint64_t(config.action_horizon) * config.action_dim;
+}
+
 // The largest set of fp32 activations that is alive at once, and the keys and values.
 std::uint64_t fp32_activations(const ModelConfig& config) {
   const std::uint64_t vision_rows = std::uint64_t(config.num_cameras) * config.patches();
@@ -87,73 +93,60 @@ std::uint64_t fp32_activations(const ModelConfig& config) {
   const std::uint64_t cache =
       2 * prefix_rows * language.depth * language.num_kv_heads * language.head_dim;
   // Noise, x_t, v_t and what becomes of them.
-  const std::uint64_t chunk = 4 * std::uint64_t(config.action_horizon) * config.action_dim;
+  const std::uint64_t chunk = 4 * chunk_values(config);
   return 4 * (largest + cache + chunk);
 }
 
-// Of a card, as its policies hold the weights: tiles, projections in their own type.
-std::uint64_t bytes_on_card(const TensorSpec& spec, const Policies& policies) {
-  const bool matrix = spec.shape.size() >= 2;
-  const bool layer = spec.name.find("self_attn") != std::string::npos ||
-                     spec.name.find("mlp.") != std::string::npos;
-  const std::int64_t rows = matrix ? spec.shape[0] : 1;
-  const std::int64_t columns = element_count(spec.shape) / rows;
-  const bool projection = matrix && (layer || rows * columns >= policies.large_linear);
-  const shim::DataType type =
-      policies.of(projection ? MathRole::kProjection : MathRole::kSmallLinear).weights;
-  return static_cast<std::uint64_t>(shim::size_in_bytes(
-      shim::make_spec({1, 1, rows, columns}, type, shim::Layout::kTile, shim::Placement::kDram)));
+// All cameras, the longest prompt.
+Pi0Input largest_input(const ModelConfig& config) {
+  Pi0Input input;
+  input.cameras = config.num_cameras;
+  input.images.resize(std::size_t(config.num_cameras) * config.image_size * config.image_size * 3);
+  input.tokens.resize(std::size_t(config.max_tokens));
+  if (config.kind == ModelKind::kPi0) input.state.resize(std::size_t(config.state_dim));
+  input.noise.resize(chunk_values(config));
+  input.steps = config.num_steps;
+  return input;
 }
 
-// Of the CPU device, as its kernels keep the weights; vectors, and what int8 is too coarse for,
-// take more. A hundredth for what pads a panel.
-std::uint64_t bytes_on_cpu(const TensorSpec& spec, CpuType type) {
-  const auto elements = static_cast<std::uint64_t>(element_count(spec.shape));
-  if (spec.shape.size() < 2) return 4 * elements;
-  const bool layer = spec.name.find("self_attn.") != std::string::npos ||
-                     spec.name.find("mlp.") != std::string::npos ||
-                     spec.name.find("projector") != std::string::npos;
-  const std::uint64_t size = type == CpuType::kFp32 ? 4 : type == CpuType::kInt8 && layer ? 1 : 2;
-  return size * (elements + elements / 100);
-}
-
-// A tensor on its way: as the file has it, packed in fp32, and converted once more by TTNN.
-std::uint64_t conversion_bytes(const ModelConfig& config) {
+// Of the largest tensor, in fp32.
+std::uint64_t tensor_bytes(const ModelConfig& config) {
   std::int64_t largest = 0;
   for (const TensorSpec& spec : architecture(config)) {
     if (spec.optional || spec.name == kEmbedTokens) continue;
     largest = std::max(largest, element_count(spec.shape));
   }
-  return 3 * 4 * static_cast<std::uint64_t>(largest);
+  return 4 * static_cast<std::uint64_t>(largest);
 }
 
 }  // namespace
 
-std::vector<MemoryNeed> memory_needs(const Checkpoint& checkpoint,
-                                     const std::optional<Policies>& chosen, CpuType cpu_type) {
-  const Policies policies =
-      chosen ? *chosen : default_policies(*find_card("n150"));  // types are every card's
-  const std::uint64_t activations = fp32_activations(checkpoint.model);
-  MemoryNeed reference{"reference", checkpoint.dtype, 0, activations, 0};
-  // Activations are bf16 on a card.
-  MemoryNeed ttnn{"ttnn", name_of(policies.of(MathRole::kProjection).weights), 0, activations / 2,
-                  conversion_bytes(checkpoint.model)};
-  MemoryNeed cpu{"cpu", name_of(cpu_type), 0, activations, 0};
-  for (const TensorSpec& spec : architecture(checkpoint.model)) {
-    if (spec.optional || spec.name == kEmbedTokens) continue;
-    cpu.weight_bytes += bytes_on_cpu(spec, cpu_type);
-    ttnn.weight_bytes += bytes_on_card(spec, policies);
-    if (checkpoint.weights == nullptr) continue;
-    reference.weight_bytes += static_cast<std::uint64_t>(element_count(spec.shape)) *
-                              size_of(checkpoint.weights->dtype(spec.name));
+MemoryNeed memory_need(const Checkpoint& checkpoint, const Holding& holding) {
+  const ModelConfig& config = checkpoint.model;
+  MemoryNeed need;
+  need.activation_bytes = fp32_activations(config);
+  need.dtype = holding.weights.empty() ? checkpoint.dtype : holding.weights;
+  if (holding.scale) {
+    Pi0 model(config, make_weight_shapes(config), holding.scale(), {});
+    const std::int64_t weights = model.device().memory().bytes;
+    need.weight_bytes = static_cast<std::uint64_t>(weights);
+    if (chunk_values(config) <= kMostTried) {
+      // The second call keeps the results of the first until it has its own.
+      const Pi0Input input = largest_input(config);
+      for (int call = 0; call < 2; ++call) model.sample_actions(input);
+      need.activation_bytes =
+          static_cast<std::uint64_t>(model.device().memory().peak_bytes - weights);
+    }
+  } else if (checkpoint.weights != nullptr) {
+    for (const TensorSpec& spec : architecture(config)) {
+      if (spec.optional || spec.name == kEmbedTokens) continue;
+      need.weight_bytes += static_cast<std::uint64_t>(element_count(spec.shape)) *
+                           size_of(checkpoint.weights->dtype(spec.name));
+    }
   }
-  // An emulated card's memory is the host's.
-  MemoryNeed emulated = ttnn;
-  emulated.device = "ttnn-emulated";
-  emulated.host_bytes += emulated.total();
-  reference.host_bytes = reference.total();
-  cpu.host_bytes = cpu.total() + conversion_bytes(checkpoint.model) / 3;
-  return {ttnn, cpu, emulated, reference};
+  need.host_bytes = static_cast<unsigned>(holding.copies) * tensor_bytes(config);
+  if (holding.on_host) need.host_bytes += need.total();
+  return need;
 }
 
 std::optional<std::uint64_t> available_memory(const fs::path& root) {
@@ -162,31 +155,26 @@ std::optional<std::uint64_t> available_memory(const fs::path& root) {
   return available == kUnknown ? std::nullopt : std::optional(available);
 }
 
-void require_memory(const Checkpoint& checkpoint, const ChosenDevice& chosen, std::uint64_t limit) {
-  const std::string device = chosen.device->name();
-  const std::optional<Card>& card = chosen.card;
-  const std::optional<std::uint64_t> available = limit != 0 ? limit : available_memory();
-  const auto refuse = [&](const MemoryNeed& need, const std::string& who, std::uint64_t bytes,
-                          const std::string& but) {
+void require_memory(const Checkpoint& checkpoint, const OpenDevice& opened, std::uint64_t limit) {
+  const Holding& holding = opened.holding;
+  const MemoryNeed need = memory_need(checkpoint, holding);
+  const auto refuse = [&](const std::string& who, std::uint64_t bytes, const std::string& but) {
     throw Error(ErrorCode::kOutOfMemory,
                 checkpoint.directory.string() + ": " + who + " needs " + bytes_text(bytes) +
                     " (weights " + bytes_text(need.weight_bytes) + " in " + need.dtype +
                     ", activations " + bytes_text(need.activation_bytes) + "), but " + but);
   };
-  const CpuType cpu_type = chosen.cpu ? chosen.cpu->type : CpuType::kBf16;
-  for (const MemoryNeed& need : memory_needs(checkpoint, chosen.policies, cpu_type)) {
-    if (need.device != device) continue;
-    if (card && need.total() > static_cast<std::uint64_t>(card->dram_bytes())) {
-      refuse(need, "the network", need.total(),
-             "the card (" + card->name + ") has " + bytes_text(card->dram_bytes()) +
-                 (need.dtype == "bfloat8_b"
-                      ? ": take one with more memory, or a checkpoint of smaller sizes"
-                      : ": take projections=bfloat8_b, or a card with more memory"));
+  if (const std::optional<OwnMemory>& own = holding.own_memory) {
+    const auto bytes = static_cast<std::uint64_t>(own->bytes);
+    if (need.total() > bytes) {
+      refuse("the network", need.total(),
+             "the card (" + own->of + ") has " + bytes_text(bytes) + ": " + holding.way_out);
     }
-    if (available && need.host_bytes > *available) {
-      refuse(need, "the " + device + " device", need.host_bytes,
-             bytes_text(*available) + (limit != 0 ? " are allowed" : " are available"));
-    }
+  }
+  const std::optional<std::uint64_t> available = limit != 0 ? limit : available_memory();
+  if (available && need.host_bytes > *available) {
+    refuse("the " + opened.device->name() + " device", need.host_bytes,
+           bytes_text(*available) + (limit != 0 ? " are allowed" : " are available"));
   }
 }
 

@@ -6,7 +6,9 @@
 
 #include <fstream>
 
+#include "device/registry/registry.h"
 #include "files/test_support.h"
+#include "model/pi0.h"
 
 namespace pi0 {
 namespace {
@@ -71,15 +73,85 @@ TEST_F(AvailableMemoryTest, OfAControlGroupOfVersion1) {
   EXPECT_EQ(available_memory(root), 4500000000u);
 }
 
+Checkpoint golden(const char* name) {
+  return open_checkpoint(fs::path(PI0_SOURCE_DIR) / "testdata/golden" / name);
+}
+
 // A chunk's own size counts: a mistyped horizon is refused, and not met in the middle of a call.
 TEST(MemoryNeedTest, OfAChunk) {
-  Checkpoint checkpoint = open_checkpoint(fs::path(PI0_SOURCE_DIR) / "testdata/golden/pi0_tiny");
-  const MemoryNeed before = memory_needs(checkpoint).back();
+  Checkpoint checkpoint = golden("pi0_tiny");
+  const MemoryNeed before = memory_need(checkpoint, {});
   checkpoint.model.action_horizon = 16'000'000;
-  const MemoryNeed after = memory_needs(checkpoint).back();
+  const MemoryNeed after = memory_need(checkpoint, {});
   EXPECT_EQ(after.weight_bytes, before.weight_bytes);
   const std::uint64_t noise = std::uint64_t{4} * 16'000'000 * checkpoint.model.action_dim;
   EXPECT_GT(after.activation_bytes, before.activation_bytes + 2 * noise);
+}
+
+// What is said is what is allocated then, to the byte.
+class MemoryOfDevice : public testing::TestWithParam<const char*> {};
+
+void expect_as_said(const Checkpoint& checkpoint, const char* name) {
+  OpenDevice opened = open_device({.name = name});
+  const MemoryNeed need = memory_need(checkpoint, opened.holding);
+  Pi0 model(checkpoint.model, checkpoint.weights, std::move(opened.device), {});
+  const std::int64_t loaded = model.device().memory().bytes;
+  EXPECT_GT(loaded, 0);
+  EXPECT_EQ(need.weight_bytes, static_cast<std::uint64_t>(loaded));
+  const ModelConfig& config = checkpoint.model;
+  Pi0Input input;
+  input.cameras = config.num_cameras;
+  input.images.resize(static_cast<std::size_t>(config.num_cameras) * config.image_size *
+                      config.image_size * 3);
+  input.tokens.resize(static_cast<std::size_t>(config.max_tokens));
+  if (config.kind == ModelKind::kPi0) {
+    input.state.resize(static_cast<std::size_t>(config.state_dim));
+  }
+  input.noise.resize(static_cast<std::size_t>(config.action_horizon) * config.action_dim);
+  input.steps = config.num_steps;
+  for (int call = 0; call < 4; ++call) model.sample_actions(input);
+  EXPECT_EQ(need.activation_bytes,
+            static_cast<std::uint64_t>(model.device().memory().peak_bytes - loaded));
+}
+
+TEST_P(MemoryOfDevice, IsWhatWasSaid) {
+  for (const char* const name : {"pi0_tiny", "pi05_tiny"}) expect_as_said(golden(name), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MemoryOfDevice,
+                         testing::Values("cpu", "cpu:int8", "cpu:fp32", "ttnn-emulated",
+                                         "ttnn-emulated:p150", "ttnn-emulated,projections=float32"),
+                         [](const auto& info) { return std::to_string(info.index); });
+
+// A device as one of so many bytes would be.
+OpenDevice with_memory(const char* name, std::int64_t bytes, bool on_host) {
+  OpenDevice opened = open_device({.name = name});
+  opened.holding.own_memory->bytes = bytes;
+  opened.holding.on_host = on_host;
+  return opened;
+}
+
+TEST(MemoryNeedTest, ACardThatIsTooSmallIsRefused) {
+  const Checkpoint checkpoint = golden("pi0_tiny");
+  const char* const bfp8 = "ttnn-emulated,projections=bfloat8_b";
+  const char* const fp32 = "ttnn-emulated,projections=float32";
+  constexpr std::int64_t kMuch = std::int64_t{1} << 33;
+  require_memory(checkpoint, with_memory(bfp8, kMuch, false), 0);
+  expect_error([&] { require_memory(checkpoint, with_memory(bfp8, 1 << 16, false), 0); },
+               ErrorCode::kOutOfMemory,
+               {"pi0_tiny", "the card (n150)", "bfloat8_b", "more memory"});
+  // One that would do in bfloat8_b, but not in the precision that was chosen.
+  const MemoryNeed need = memory_need(checkpoint, open_device({.name = bfp8}).holding);
+  const auto enough = static_cast<std::int64_t>(need.total()) + (1 << 16);
+  require_memory(checkpoint, with_memory(bfp8, enough, false), 0);
+  expect_error([&] { require_memory(checkpoint, with_memory(fp32, enough, false), 0); },
+               ErrorCode::kOutOfMemory, {"float32", "projections=bfloat8_b"});
+  // A card's memory is not the host's; an emulated card's is.
+  const OpenDevice card = with_memory(bfp8, kMuch, false);
+  const std::uint64_t little = memory_need(checkpoint, card.holding).host_bytes;
+  require_memory(checkpoint, card, little);
+  expect_error([&] { require_memory(checkpoint, with_memory(bfp8, kMuch, true), little); },
+               ErrorCode::kOutOfMemory, {"ttnn-emulated", "allowed"});
 }
 
 }  // namespace

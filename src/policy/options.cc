@@ -18,4 +18,13 @@ CheckpointOptions checkpoint_options(const PolicyOptions& options) {
   return result;
 }
 
+DeviceRequest device_request(const NetworkOptions& options) {
+  return {.name = options.device,
+          .dtype = options.dtype,
+          .threads = options.threads,
+          .affinity = options.affinity,
+          .priority = options.priority,
+          .host_threads = options.host_threads};
+}
+
 }  // namespace pi0

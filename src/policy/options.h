@@ -1,12 +1,16 @@
-// What a caller asks of a checkpoint, in the checkpoint's terms.
+// What a caller asks of a checkpoint and of a device, in their terms.
 #pragma once
 
 #include "checkpoint/checkpoint.h"
+#include "device/backend.h"
 #include "pi0/policy.h"
 
 namespace pi0 {
 
 // Throws Error (kInvalidInput) when prompt_format is neither "pi0" nor "pi05".
 CheckpointOptions checkpoint_options(const PolicyOptions& options);
+
+// But for a cache, which depends on the checkpoint.
+DeviceRequest device_request(const NetworkOptions& options);
 
 }  // namespace pi0

@@ -1,8 +1,9 @@
 #include "policy/readiness.h"
 
+#include "device/registry/registry.h"
 #include "pi0/error.h"
-#include "policy/devices.h"
 #include "policy/memory.h"
+#include "policy/options.h"
 #include "policy/pipeline.h"
 #include "prompt/find_tokenizer.h"
 
@@ -27,9 +28,9 @@ Readiness readiness_of(const Inspection& inspection, const PolicyOptions& option
     readiness.tokenizer = found;
   });
   ask([&] {
-    const ChosenDevice chosen = choose_device(device_request(options));
-    readiness.device = chosen.description;
-    require_memory(checkpoint, chosen, options.memory_limit_bytes);
+    const OpenDevice opened = open_device(device_request(options));
+    readiness.device = opened.description;
+    require_memory(checkpoint, opened, options.memory_limit_bytes);
   });
   return readiness;
 }

@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "device/registry/registry.h"
 #include "model/stopwatch.h"
 #include "pi0/error.h"
 #include "policy/memory.h"
 #include "policy/noise.h"
+#include "policy/options.h"
 
 namespace pi0 {
 namespace {
@@ -34,35 +36,31 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
 
 }  // namespace
 
-Runner::Choice Runner::choose(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  Choice choice;
+Runner::Opened Runner::open(const Checkpoint& checkpoint, const NetworkOptions& options) {
+  Opened opened;
   DeviceRequest request = device_request(options);
   if (!options.cache.empty()) {
-    request.memory = [&](const CpuOptions& cpu) {
-      choice.cache = WeightCache::open(options.cache, checkpoint, prepared_form(cpu.type, cpu.isa));
-      return choice.cache;
+    request.memory = [&](const std::string& form) {
+      opened.cache = WeightCache::open(options.cache, checkpoint, form);
+      return opened.cache;
     };
   }
-  choice.device = choose_device(request);
-  if (!options.cache.empty() && choice.cache == nullptr) {
-    throw Error(ErrorCode::kUnsupported,
-                "a cache of prepared weights is the CPU's: expected --device cpu with it");
-  }
-  require_memory(checkpoint, choice.device, options.memory_limit_bytes);
-  return choice;
+  opened.device = open_device(request);
+  require_memory(checkpoint, opened.device, options.memory_limit_bytes);
+  return opened;
 }
 
 Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options)
-    : Runner(checkpoint, choose(checkpoint, options), options) {}
+    : Runner(checkpoint, open(checkpoint, options), options) {}
 
-Runner::Runner(const Checkpoint& checkpoint, Choice choice, const NetworkOptions& options)
-    : Runner(checkpoint, std::move(choice.device), options.progress, choice.cache) {}
+Runner::Runner(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options)
+    : Runner(checkpoint, std::move(opened.device), options.progress, opened.cache) {}
 
-Runner::Runner(const Checkpoint& checkpoint, ChosenDevice device,
+Runner::Runner(const Checkpoint& checkpoint, OpenDevice device,
                const std::function<void(const Progress&)>& progress,
                const std::shared_ptr<WeightCache>& cache)
     : device_(std::move(device.description)),
-      cpu_(device.cpu),
+      peak_(std::move(device.peak)),
       least_correlation_(device.least_correlation) {
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;

@@ -5,13 +5,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "device/backend.h"
 #include "model/pi0.h"
 #include "pi0/network.h"
-#include "policy/devices.h"
 #include "policy/weight_cache.h"
 
 namespace pi0 {
@@ -25,16 +26,15 @@ class Runner {
  public:
   // Throws Error when the device is not there, memory does not suffice, or a weight is not finite.
   Runner(const Checkpoint& checkpoint, const NetworkOptions& options);
-  // On a device that has been chosen, whose memory suffices.
-  Runner(const Checkpoint& checkpoint, ChosenDevice device,
+  // On a device that has been opened, whose memory suffices.
+  Runner(const Checkpoint& checkpoint, OpenDevice device,
          const std::function<void(const Progress&)>& progress,
          const std::shared_ptr<WeightCache>& cache = nullptr);
 
   const NetworkInfo& info() const { return info_; }
   const std::string& device() const { return device_; }
-  // Of the CPU device, where it is that.
-  const std::optional<CpuOptions>& cpu() const { return cpu_; }
-  // As ChosenDevice::least_correlation.
+  // As OpenDevice has them.
+  const std::optional<HostPeak>& peak() const { return peak_; }
   double least_correlation() const { return least_correlation_; }
 
   // See Network::sample_actions. Calls are serialised.
@@ -49,12 +49,12 @@ class Runner {
                     const Done& done);
 
  private:
-  struct Choice {
-    ChosenDevice device;
+  struct Opened {
+    OpenDevice device;
     std::shared_ptr<WeightCache> cache;
   };
-  static Choice choose(const Checkpoint& checkpoint, const NetworkOptions& options);
-  Runner(const Checkpoint& checkpoint, Choice choice, const NetworkOptions& options);
+  static Opened open(const Checkpoint& checkpoint, const NetworkOptions& options);
+  Runner(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options);
 
   Pi0Input prepare(const NetworkInput& input, const SampleOptions& options) const;
   std::vector<float> sample(const std::shared_ptr<const Pi0Input>& input, Timing* timing,
@@ -62,7 +62,7 @@ class Runner {
 
   NetworkInfo info_;
   std::string device_;
-  std::optional<CpuOptions> cpu_;
+  std::optional<HostPeak> peak_;
   double least_correlation_ = 0;
   std::mutex mutex_;
   std::unique_ptr<Pi0> model_;

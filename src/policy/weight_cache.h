@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "device/cpu/prepared_memory.h"
+#include "device/prepared_memory.h"
 
 namespace pi0 {
 

@@ -4,10 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "device/backend.h"
 #include "device/cpu/isa.h"
-#include "device/cpu/prepared_memory.h"
 #include "device/cpu/scheduling.h"
 #include "device/device.h"
+#include "device/prepared_memory.h"
 
 namespace pi0 {
 namespace cpu {
@@ -37,6 +38,7 @@ std::shared_ptr<cpu::ThreadPool> pool_of(const CpuOptions& options);
 
 // Results do not depend on the number of threads.
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options);
+std::unique_ptr<Backend> make_cpu_backend();
 
 // How the weights that a device prepares lie in memory: a later device whose text is the same can
 // use them as they are.

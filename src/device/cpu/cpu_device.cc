@@ -57,8 +57,7 @@ Function function_of(Activation activation) {
 class CpuDevice final : public Device {
  public:
   CpuDevice(const CpuOptions& options, const KernelTable& table)
-      : table_(table), memory_(options.memory) {
-    if (memory_ == nullptr) memory_ = make_prepared_memory();
+      : table_(table), memory_(options.memory ? options.memory : make_prepared_memory()) {
     shop_.kernels = table_.rows;
     shop_.pool = pool_of(options);
     shop_.scratch.resize(static_cast<std::size_t>(shop_.pool->size()));
@@ -66,6 +65,10 @@ class CpuDevice final : public Device {
   }
 
   std::string name() const override { return "cpu"; }
+  MemoryUse memory() const override {
+    const auto bytes = static_cast<std::int64_t>(memory_.bytes() + shop_.buffers->held_bytes());
+    return {bytes, bytes};  // what an activation had is kept for the next
+  }
 
   // ---- Tensors ----
 
@@ -99,20 +102,20 @@ class CpuDevice final : public Device {
   std::unique_ptr<NormWeights> prepare_layer_norm(const HostTensor& weight,
                                                   const HostTensor& bias) override {
     auto norm = std::make_unique<CpuNorm>();
-    norm->weight = keep_floats(weight, *memory_);
-    norm->bias = keep_floats(bias, *memory_);
+    norm->weight = keep_floats(weight, memory_);
+    norm->bias = keep_floats(bias, memory_);
     return norm;
   }
   std::unique_ptr<NormWeights> prepare_rms_norm(const HostTensor& weight) override {
     auto norm = std::make_unique<CpuNorm>();
-    norm->weight = keep_floats(weight, *memory_);
+    norm->weight = keep_floats(weight, memory_);
     return norm;
   }
   std::unique_ptr<PatchEmbeddingWeights> prepare_patch_embedding(
       const HostTensor& weight, const HostTensor& bias, const HostTensor& positions) override {
     auto embedding = std::make_unique<CpuPatchEmbedding>();
     embedding->matrix = pack(*table_.exact, weight, &bias);
-    embedding->positions = keep_floats(positions, *memory_);
+    embedding->positions = keep_floats(positions, memory_);
     embedding->patch = weight.shape[2];
     return embedding;
   }
@@ -141,7 +144,7 @@ class CpuDevice final : public Device {
       return {second ? &up : &gate, index};
     };
     mlp->gate_up = pack_weights(kernel, 2 * round_up(mlp->hidden, kernel.columns / 2),
-                                gate.shape[1], row, nullptr, *memory_, *shop_.pool);
+                                gate.shape[1], row, nullptr, memory_, *shop_.pool);
     mlp->down = pack(*table_.layers, down, nullptr);
     return mlp;
   }
@@ -315,7 +318,7 @@ class CpuDevice final : public Device {
                      const HostTensor* bias) {
     const auto row = [&](std::int64_t column) { return WeightRow{&weight, column}; };
     return pack_weights(kernel, weight.shape[0], weight.size() / weight.shape[0], row, bias,
-                        *memory_, *shop_.pool);
+                        memory_, *shop_.pool);
   }
   // As finishing rotates them: panels whose first half of the columns is of a head's first half,
   // and the second of its second.
@@ -329,7 +332,7 @@ class CpuDevice final : public Device {
       return {&weight, head * dim + (second ? half : 0) + within};
     };
     return pack_weights(kernel, weight.shape[0] / dim * 2 * filled, weight.shape[1], row, bias,
-                        *memory_, *shop_.pool);
+                        memory_, *shop_.pool);
   }
   // Of panels whose halves come of two sides: whether a column is of the second, and its place in
   // that side.
@@ -438,7 +441,7 @@ class CpuDevice final : public Device {
   }
 
   KernelTable table_;
-  std::shared_ptr<PreparedMemory> memory_;
+  CountedMemory memory_;
   Workshop shop_;
   RotaryTable rotary_;
 };

@@ -8,10 +8,10 @@
 #include <span>
 
 #include "device/cpu/kernels/kernels.h"
-#include "device/cpu/prepared_memory.h"
 #include "device/cpu/scratch.h"
 #include "device/cpu/thread_pool.h"
 #include "device/host_tensor.h"
+#include "device/prepared_memory.h"
 
 namespace pi0::cpu {
 

@@ -61,6 +61,12 @@ std::shared_ptr<ThreadPool> ThreadPool::of_lent(int threads) {
   return std::shared_ptr<ThreadPool>(new ThreadPool(threads, Lent()));
 }
 
+std::shared_ptr<ThreadPool> ThreadPool::of_none() {
+  auto pool = of_lent(1);
+  pool->idle_ = true;
+  return pool;
+}
+
 ThreadPool::ThreadPool(int threads, Lent)
     : size_(threads), process_(getpid()), lent_(static_cast<std::size_t>(threads)) {
   lent_[0] = true;  // the caller's
@@ -106,6 +112,7 @@ void ThreadPool::wake_all() {
 
 void ThreadPool::run_items(std::int64_t count, Call call, const void* work) {
   assert(count <= std::numeric_limits<std::uint32_t>::max());
+  if (idle_) return;
   if (count < 2 || size_ == 1 || getpid() != process_ ||
       busy_.test_and_set(std::memory_order_acquire)) {
     for (std::int64_t item = 0; item < count; ++item) call(work, item, 0);

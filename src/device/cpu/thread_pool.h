@@ -26,6 +26,8 @@ class ThreadPool {
   // A pool that starts no threads: those that are lent to it are its threads, beside the calling
   // one; `threads` in all at most, at least 1.
   static std::shared_ptr<ThreadPool> of_lent(int threads);
+  // One that does nothing of what it is given: to see what memory work would take.
+  static std::shared_ptr<ThreadPool> of_none();
 
   // Throws Error: kUnsupported where the system starts fewer; see also apply().
   explicit ThreadPool(int threads, const Scheduling& scheduling = {});
@@ -73,6 +75,7 @@ class ThreadPool {
   void end();
 
   const int size_;
+  bool idle_ = false;  // see of_none()
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   Stalls stalls_;          // of who has the pool
   // The present work. Its round is in the upper half of `open_`, in the lower half how many items

@@ -5,10 +5,12 @@
 
 #include <memory>
 
+#include "device/backend.h"
 #include "device/device.h"
 
 namespace pi0 {
 
 std::unique_ptr<Device> make_reference_device();
+std::unique_ptr<Backend> make_reference_backend();
 
 }  // namespace pi0

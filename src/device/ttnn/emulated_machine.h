@@ -107,7 +107,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   void check_access(const Program& program);
   void overwrite_what_a_replay_hits(const EmulatedTrace& trace);
 
-  const Card& card_;
+  const Card card_;
   const bool arithmetic_;
   Memory memory_;
   std::set<Contents*> live_;

@@ -52,7 +52,7 @@ class Memory {
   shim::MemoryUse use() const;
 
  private:
-  const Card& card_;
+  const Card card_;
   Bank dram_;
   Bank l1_;
   std::int64_t tensors_ = 0;

@@ -72,6 +72,10 @@ class TtnnDevice final : public Device {
              OperationLog* log);
 
   std::string name() const override { return name_; }
+  MemoryUse memory() const override {
+    const shim::MemoryUse use = api_->memory();
+    return {use.dram_bytes, use.peak_dram_bytes};
+  }
 
   Tensor upload(const Shape& shape, std::span<const float> values, Precision precision) override;
   Tensor upload_images(const Shape& shape, std::span<const float> values, int patch_size) override;

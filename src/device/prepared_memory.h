@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace pi0 {
 
@@ -21,5 +22,23 @@ class PreparedMemory {
 
 // Plain memory, in huge pages where the system has them. Throws Error (kOutOfMemory).
 std::unique_ptr<PreparedMemory> make_prepared_memory();
+
+// None: whatever is asked for is said to be ready, and is nowhere. To know how much it would be.
+std::unique_ptr<PreparedMemory> make_absent_memory();
+
+// Another's, counted.
+class CountedMemory final : public PreparedMemory {
+ public:
+  explicit CountedMemory(std::shared_ptr<PreparedMemory> memory) : memory_(std::move(memory)) {}
+  Block take(std::size_t bytes) override {
+    bytes_ += bytes;
+    return memory_->take(bytes);
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::shared_ptr<PreparedMemory> memory_;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace pi0

@@ -1,4 +1,4 @@
-#include "device/cpu/prepared_memory.h"
+#include "device/prepared_memory.h"
 
 #include <sys/mman.h>
 
@@ -51,10 +51,17 @@ class AnonymousMemory final : public PreparedMemory {
   std::size_t used_ = 0;  // of the last region
 };
 
+class AbsentMemory final : public PreparedMemory {
+ public:
+  Block take(std::size_t) override { return {nullptr, true}; }
+};
+
 }  // namespace
 
 std::unique_ptr<PreparedMemory> make_prepared_memory() {
   return std::make_unique<AnonymousMemory>();
 }
+
+std::unique_ptr<PreparedMemory> make_absent_memory() { return std::make_unique<AbsentMemory>(); }
 
 }  // namespace pi0

@@ -1,4 +1,4 @@
-#include "policy/host_threads.h"
+#include "device/cpu/host_threads.h"
 
 #include <string>
 
