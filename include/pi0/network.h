@@ -72,6 +72,8 @@ struct SampleOptions {
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
   // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
   std::vector<float> noise = {};
+  // Tell vision, prefix and denoising apart in Timing: a card is then waited for after each.
+  bool time_stages = true;
   // Called on the calling thread; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
 };
@@ -102,13 +104,43 @@ struct NetworkInput {
   std::vector<float> state = {};
 };
 
-// Where the milliseconds of a call went.
+// Where the milliseconds of a call went; 0 what was not asked for (SampleOptions::time_stages).
 struct Timing {
   double preprocess_ms = 0;  // decode-free host work: resize, tokenise, normalise
   double vision_ms = 0;      // SigLIP and projector, all cameras
   double prefix_ms = 0;      // Gemma over images and prompt
   double denoise_ms = 0;     // all Euler steps
   double total_ms = 0;
+};
+
+// Calls one after another: of a robot, say. What they need on the device beside the weights is the
+// session's: their inputs and results, and what a card has recorded of their shapes, to replay it;
+// the four shapes (cameras, tokens, steps) used last.
+//
+// Sessions share their network, which lives as long as they do; its calls take turns, on whichever
+// threads. One session is used by one thread at a time. Movable, not copyable; one that was moved
+// from throws Error (kInvalidInput) when it is used.
+class NetworkSession {
+ public:
+  NetworkSession(NetworkSession&&) noexcept;
+  NetworkSession& operator=(NetworkSession&&) noexcept;
+  ~NetworkSession();
+
+  // See Network::sample_actions.
+  std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
+                                    Timing* timing = nullptr);
+
+  // Before a call: what will be given to the call after it. Its images then go to a card while
+  // that call computes; that call may be given others all the same. Throws Error (kInvalidInput)
+  // where they do not fit.
+  void prefetch(const NetworkInput& next);
+
+ private:
+  friend class Network;
+  struct Impl;
+  explicit NetworkSession(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
+  std::unique_ptr<Impl> impl_;
 };
 
 // Movable, not copyable. Calls on one Network are serialised; several Networks run side by side.
@@ -132,8 +164,11 @@ class Network {
   std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
                                     Timing* timing = nullptr) const;
 
+  // To make calls beside the network's own and other sessions'.
+  NetworkSession session() const;
+
  private:
-  friend class Policy;
+  friend struct PolicyCore;
   struct Impl;
   explicit Network(std::unique_ptr<Impl> impl);
   Impl& impl() const;

@@ -18,6 +18,8 @@ struct Image {
   int height = 0;
   int width = 0;
   std::vector<std::uint8_t> rgb = {};
+
+  bool operator==(const Image&) const = default;
 };
 
 // Decodes a PNG or a JPEG. Grey becomes RGB, alpha is dropped (as PIL's convert("RGB") does).
@@ -34,6 +36,8 @@ struct Observation {
   std::vector<float> state = {};  // the robot's own dimensions and units, not normalised
   // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.
   std::optional<std::string> prompt = {};
+
+  bool operator==(const Observation&) const = default;
 };
 
 }  // namespace pi0

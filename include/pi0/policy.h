@@ -86,6 +86,30 @@ struct ActionChunk {
   std::span<const float> row(int step) const;
 };
 
+// One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions of
+// a policy share its network. One session is used by one thread at a time. Movable, not copyable;
+// one that was moved from throws Error (kInvalidInput) when it is used.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // See Policy::infer.
+  ActionChunk infer(const Observation& observation, const SampleOptions& options = {});
+
+  // Before a call: what will be given to the call after it. It is prepared at once, and its images
+  // go to a card while that call computes. Throws Error (kInvalidInput) where it does not fit.
+  void prefetch(const Observation& next);
+
+ private:
+  friend class Policy;
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  Impl& impl() const;
+  std::unique_ptr<Impl> impl_;
+};
+
 // Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side. One
 // that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Policy {
@@ -99,6 +123,9 @@ class Policy {
 
   const PolicyInfo& info() const;
   const Network& network() const;
+
+  // To make calls beside the policy's own and other sessions'.
+  Session session() const;
 
   // Throws Error (kInvalidInput) naming what in the observation or the options does not fit.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;

@@ -88,8 +88,9 @@ TEST_P(CpuGolden, AgreesWithPyTorch) {
     const std::unique_ptr<Runner> made = runner_on(isa, checkpoint, options);
     Runner& runner = *made;
     // Judged by what it is: fp32 by its differences, the others by correlation.
-    EXPECT_EQ(runner.least_correlation() == 0, fp32);
-    EXPECT_NE(runner.device().find(cpu::name_of(isa)), std::string::npos) << runner.device();
+    EXPECT_EQ(runner.network().least_correlation() == 0, fp32);
+    EXPECT_NE(runner.network().device().find(cpu::name_of(isa)), std::string::npos)
+        << runner.network().device();
     if (recording.network) {
       expect_all_pass(verify_network(runner, checkpoint.model, *recording.network, recording.where,
                                      VerifyOptions()));

@@ -201,15 +201,15 @@ SampleOptions sample_options(int steps, const std::vector<float>& noise,
 Rule network_rule(std::string_view stage, const Runner& runner, const std::vector<float>& noise,
                   const VerifyOptions& options) {
   Rule rule{.tolerance = options.tolerance};
-  if (runner.least_correlation() == 0 || stage == "prefix_mask" || stage == "prefix_positions" ||
-      stage == "time") {
+  if (runner.network().least_correlation() == 0 || stage == "prefix_mask" ||
+      stage == "prefix_positions" || stage == "time") {
     return rule;
   }
   rule.least_correlation = kStageCorrelation;
-  if (stage.ends_with("actions")) rule.least_correlation = runner.least_correlation();
+  if (stage.ends_with("actions")) rule.least_correlation = runner.network().least_correlation();
   if (stage == "x_t" || stage == "actions" || stage == "model_actions") {
     rule.noise = &noise;
-    rule.noise_width = runner.info().action_dim;
+    rule.noise_width = runner.network().info().action_dim;
   }
   return rule;
 }
@@ -282,7 +282,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   const std::vector<float> model_actions = runner.sample_actions(
       prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);
   const std::vector<float> actions = pipeline.finish(model_actions, recorded.observation.state);
-  const std::int64_t horizon = runner.info().action_horizon;
+  const std::int64_t horizon = runner.network().info().action_horizon;
   const auto dims = static_cast<std::int64_t>(actions.size()) / horizon;
 
   Verification verification;
@@ -320,7 +320,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   // lerobot cuts to the robot's dimensions before it un-normalises, openpi after.
   const auto recorded_model = recorded.results.find("model_actions");
   if (recorded_model != recorded.results.end() && recorded_model->second.shape.size() == 2) {
-    const std::int64_t width = runner.info().action_dim;
+    const std::int64_t width = runner.network().info().action_dim;
     const std::int64_t columns = std::min(width, recorded_model->second.shape[1]);
     std::vector<float> cut;
     for (std::int64_t row = 0; row < horizon; ++row) {

@@ -41,7 +41,8 @@ struct VerifyOptions {
 };
 
 // Where the runner's device computes in less than fp32, a stage of the network is judged by its
-// correlation: kStageCorrelation inside, the device's own (Runner::least_correlation()) of actions.
+// correlation: kStageCorrelation inside, the device's own (LoadedNetwork::least_correlation()) of
+// actions.
 inline constexpr double kStageCorrelation = 0.99;
 
 // Throws Error (kInvalidInput) when the recording does not fit the checkpoint.

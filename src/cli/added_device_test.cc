@@ -94,8 +94,7 @@ TEST(AddedDeviceTest, IsChosenAndRefusedByName) {
 }
 
 TEST(AddedDeviceTest, HasItsMemoryInInfo) {
-  expect(pi0({"info", kGolden, "--device", "twin:2", "--raw"}), 1,
-         {"twin (named)", "twin, f32: "});
+  expect(pi0({"info", kGolden, "--device", "twin:2", "--raw"}), 1, {"twin (named)", "twin, f32: "});
 }
 
 TEST(AddedDeviceTest, IsVerifiedByItsOwnTolerance) {

@@ -33,8 +33,9 @@ BenchOther measure(const Checkpoint& checkpoint, NetworkOptions network, const N
   const Stopwatch watch;
   Runner runner(checkpoint, network);
   const double load_ms = watch.elapsed_ms();
-  print_warnings(runner.info().warnings);
-  BenchOther measured{.device = runner.device(), .result = {}, .peak = runner.peak()};
+  print_warnings(runner.network().info().warnings);
+  BenchOther measured{
+      .device = runner.network().device(), .result = {}, .peak = runner.network().peak()};
   if (measured.peak) options.peak = measured.peak->measure;
   measured.result = bench(runner, checkpoint.model, call, options);
   measured.result.load_ms = load_ms;

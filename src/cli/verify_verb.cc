@@ -73,7 +73,7 @@ int run_verify(VerifyArguments arguments) {
   ProgressLine line;
   arguments.policy.progress = arguments.verify.progress = line.callback();
   Runner runner(checkpoint, arguments.policy);
-  print_warnings(runner.info().warnings);
+  print_warnings(runner.network().info().warnings);
 
   std::size_t failed = 0, total = 0;
   for (const PyTorchRecording& recording : recordings) {
@@ -93,7 +93,7 @@ int run_verify(VerifyArguments arguments) {
     }
     line.finish();
     print_warnings(all.warnings);
-    std::cout << recording.where << " on " << runner.device() << std::endl;
+    std::cout << recording.where << " on " << runner.network().device() << std::endl;
     print_stages(all.stages);
     std::fflush(stdout);
     for (const StageResult& stage : all.stages) failed += stage.passed() ? 0 : 1;

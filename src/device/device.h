@@ -226,6 +226,10 @@ class Device {
 
   // ---- Replay ----
 
+  // How many shapes of a call are worth keeping, because run() replays them: each has inputs and
+  // results on the device, at full size some 20 MB.
+  virtual int replayed_shapes() const { return 1; }
+
   // Does `work`, or replays what `recording` holds of an earlier time that it was done. Either
   // way the tensors that `work` assigns hold results of the present contents of what it reads.
   // It may return before the device is done. What else `work` uploads must be kept by the device.

@@ -8,8 +8,8 @@
 
 #include "device/cpu/control_group.h"
 #include "files/unit_text.h"
-#include "model/pi0.h"
 #include "model/random_weights.h"
+#include "model/session.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -133,7 +133,8 @@ MemoryNeed memory_need(const Checkpoint& checkpoint, const Holding& holding) {
     if (chunk_values(config) <= kMostTried) {
       // The second call keeps the results of the first until it has its own.
       const Pi0Input input = largest_input(config);
-      for (int call = 0; call < 2; ++call) model.sample_actions(input);
+      Pi0Session session(model);
+      for (int call = 0; call < 2; ++call) session.sample_actions(input);
       need.activation_bytes =
           static_cast<std::uint64_t>(model.device().memory().peak_bytes - weights);
     }

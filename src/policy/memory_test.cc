@@ -8,7 +8,7 @@
 
 #include "device/registry/registry.h"
 #include "files/test_support.h"
-#include "model/pi0.h"
+#include "model/session.h"
 
 namespace pi0 {
 namespace {
@@ -109,7 +109,8 @@ void expect_as_said(const Checkpoint& checkpoint, const char* name) {
   }
   input.noise.resize(static_cast<std::size_t>(config.action_horizon) * config.action_dim);
   input.steps = config.num_steps;
-  for (int call = 0; call < 4; ++call) model.sample_actions(input);
+  Pi0Session session(model);
+  for (int call = 0; call < 4; ++call) session.sample_actions(input);
   EXPECT_EQ(need.activation_bytes,
             static_cast<std::uint64_t>(model.device().memory().peak_bytes - loaded));
 }

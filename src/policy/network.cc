@@ -11,8 +11,8 @@ Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
 Network Network::load(const std::filesystem::path& checkpoint, const NetworkOptions& options) {
-  return Network(
-      std::make_unique<Impl>(open_checkpoint(checkpoint, {.network_alone = true}), options));
+  return Network(std::make_unique<Impl>(std::make_shared<LoadedNetwork>(
+      open_checkpoint(checkpoint, {.network_alone = true}), options)));
 }
 
 Network::Impl& Network::impl() const {
@@ -25,12 +25,43 @@ Network::Impl& Network::impl() const {
   return *impl_;
 }
 
-const NetworkInfo& Network::info() const { return impl().runner.info(); }
-const std::string& Network::device() const { return impl().runner.device(); }
+const NetworkInfo& Network::info() const { return impl().loaded->info(); }
+const std::string& Network::device() const { return impl().loaded->device(); }
 
 std::vector<float> Network::sample_actions(const NetworkInput& input, const SampleOptions& options,
                                            Timing* timing) const {
-  return impl().runner.sample_actions(input, options, timing);
+  Impl& own = impl();
+  const std::lock_guard lock(own.mutex);
+  return own.runner.sample_actions(input, options, timing);
 }
+
+struct NetworkSession::Impl : Runner {
+  using Runner::Runner;
+};
+
+NetworkSession Network::session() const {
+  return NetworkSession(std::make_unique<NetworkSession::Impl>(impl().loaded));
+}
+
+NetworkSession::NetworkSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+NetworkSession::NetworkSession(NetworkSession&&) noexcept = default;
+NetworkSession& NetworkSession::operator=(NetworkSession&&) noexcept = default;
+NetworkSession::~NetworkSession() = default;
+
+NetworkSession::Impl& NetworkSession::impl() const {
+  if (impl_ == nullptr) {
+    throw Error(ErrorCode::kInvalidInput,
+                "this NetworkSession was moved from, expected one that holds a session: use the "
+                "one that it was moved to, or make another");
+  }
+  return *impl_;
+}
+
+std::vector<float> NetworkSession::sample_actions(const NetworkInput& input,
+                                                  const SampleOptions& options, Timing* timing) {
+  return impl().sample_actions(input, options, timing);
+}
+
+void NetworkSession::prefetch(const NetworkInput& next) { impl().prefetch(next); }
 
 }  // namespace pi0

@@ -1,5 +1,9 @@
 #include "pi0/policy.h"
 
+#include <algorithm>
+#include <deque>
+#include <mutex>
+
 #include "model/stopwatch.h"
 #include "policy/network_impl.h"
 #include "policy/options.h"
@@ -35,45 +39,85 @@ PolicyInfo describe(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-struct Policy::Impl {
-  Impl(Pipeline made, const PolicyOptions& options)
+// What a policy's sessions share.
+struct PolicyCore {
+  PolicyCore(Pipeline made, const PolicyOptions& options)
       : pipeline(std::move(made)),
         info(describe(pipeline.checkpoint())),
-        network(Network(std::make_unique<Network::Impl>(pipeline.checkpoint(), options))) {
+        loaded(std::make_shared<LoadedNetwork>(pipeline.checkpoint(), options)),
+        network(Network(std::make_unique<Network::Impl>(loaded))) {
     const std::vector<std::string>& of_network = network.info().warnings;
     info.warnings.insert(info.warnings.end(), of_network.begin(), of_network.end());
   }
 
-  std::vector<ActionChunk> infer(std::span<const Observation> observations,
-                                 const std::function<SampleOptions(std::size_t)>& options) const {
-    std::vector<ActionChunk> chunks(observations.size());
-    const auto prepare = [&](std::size_t i) {
-      const Stopwatch watch;
-      PreparedObservation prepared = pipeline.prepare(observations[i]);
-      chunks[i].warnings = std::move(prepared.warnings);
-      NetworkCall call{std::move(prepared.input), options(i)};
-      chunks[i].timing.preprocess_ms = watch.elapsed_ms();
-      return call;
-    };
-    const auto finish = [&](std::size_t i, const std::vector<float>& actions, Timing timing) {
-      ActionChunk& chunk = chunks[i];
-      timing.preprocess_ms = chunk.timing.preprocess_ms;
-      timing.total_ms += timing.preprocess_ms;
-      chunk.timing = timing;
-      chunk.actions = pipeline.finish(actions, observations[i].state);
-      chunk.horizon = info.action_horizon;
-      chunk.dims = info.action_dims;
-      chunk.n_action_steps = info.n_action_steps;
-      chunk.names = info.action_names;
-      chunk.ranges = pipeline.ranges(observations[i].state);
-    };
-    network.impl().runner.sample_batch(observations.size(), prepare, finish);
-    return chunks;
-  }
-
   Pipeline pipeline;
   PolicyInfo info;
+  std::shared_ptr<LoadedNetwork> loaded;
   Network network;
+};
+
+struct Session::Impl {
+  explicit Impl(std::shared_ptr<const PolicyCore> policy)
+      : core(std::move(policy)), runner(core->loaded) {}
+
+  struct Prepared {
+    Observation observation;
+    PreparedObservation input;
+    double ms = 0;
+  };
+  Prepared prepare(const Observation& observation) const {
+    const Stopwatch watch;
+    Prepared prepared{observation, core->pipeline.prepare(observation), 0};
+    prepared.ms = watch.elapsed_ms();
+    return prepared;
+  }
+  // As it was prefetched, or anew.
+  Prepared take(const Observation& observation) {
+    const auto found = std::find_if(
+        prefetched.begin(), prefetched.end(),
+        [&](const Prepared& prepared) { return prepared.observation == observation; });
+    if (found == prefetched.end()) return prepare(observation);
+    Prepared prepared = std::move(*found);
+    prefetched.erase(found);
+    return prepared;
+  }
+
+  void prefetch(const Observation& observation) {
+    // More than the present call's and the next one's are nobody's any more.
+    while (prefetched.size() > 1) prefetched.pop_front();
+    prefetched.push_back(prepare(observation));
+    runner.prefetch(prefetched.back().input.input);
+  }
+
+  ActionChunk infer(const Observation& observation, const SampleOptions& options) {
+    Prepared prepared = take(observation);
+    ActionChunk chunk;
+    const std::vector<float> actions =
+        runner.sample_actions(prepared.input.input, options, &chunk.timing);
+    chunk.timing.preprocess_ms = prepared.ms;
+    chunk.timing.total_ms += prepared.ms;
+    chunk.warnings = std::move(prepared.input.warnings);
+    chunk.actions = core->pipeline.finish(actions, observation.state);
+    chunk.horizon = core->info.action_horizon;
+    chunk.dims = core->info.action_dims;
+    chunk.n_action_steps = core->info.n_action_steps;
+    chunk.names = core->info.action_names;
+    chunk.ranges = core->pipeline.ranges(observation.state);
+    return chunk;
+  }
+
+  std::shared_ptr<const PolicyCore> core;
+  Runner runner;
+  std::deque<Prepared> prefetched;
+};
+
+struct Policy::Impl {
+  Impl(Pipeline pipeline, const PolicyOptions& options)
+      : core(std::make_shared<const PolicyCore>(std::move(pipeline), options)), session(core) {}
+
+  std::shared_ptr<const PolicyCore> core;
+  std::mutex mutex;
+  Session::Impl session;  // of the policy's own calls
 };
 
 std::span<const float> ActionChunk::row(int step) const {
@@ -113,17 +157,21 @@ Policy::Impl& Policy::impl() const {
   return *impl_;
 }
 
-const PolicyInfo& Policy::info() const { return impl().info; }
-const Network& Policy::network() const { return impl().network; }
+const PolicyInfo& Policy::info() const { return impl().core->info; }
+const Network& Policy::network() const { return impl().core->network; }
+
+Session Policy::session() const { return Session(std::make_unique<Session::Impl>(impl().core)); }
 
 ActionChunk Policy::infer(const Observation& observation, const SampleOptions& options) const {
-  return std::move(
-      impl().infer(std::span(&observation, 1), [&](std::size_t) { return options; }).front());
+  Impl& own = impl();
+  const std::lock_guard lock(own.mutex);
+  return own.session.infer(observation, options);
 }
 
 std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations,
                                        const SampleOptions& options) const {
-  const NetworkInfo& network = impl().network.info();
+  Impl& own = impl();
+  const NetworkInfo& network = own.core->network.info();
   const std::size_t size = static_cast<std::size_t>(network.action_horizon) *
                            static_cast<std::size_t>(network.action_dim);
   if (!options.noise.empty() && options.noise.size() != observations.size() * size) {
@@ -133,15 +181,40 @@ std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations
                                               std::to_string(network.action_horizon) + ", " +
                                               std::to_string(network.action_dim) + "]");
   }
-  return impl().infer(observations, [&](std::size_t i) {
-    SampleOptions own = options;
+  const std::lock_guard lock(own.mutex);
+  std::vector<ActionChunk> chunks;
+  chunks.reserve(observations.size());
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    SampleOptions one = options;
     if (!options.noise.empty()) {
       const auto begin = options.noise.begin() + static_cast<std::ptrdiff_t>(i * size);
-      own.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
+      one.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
     }
-    if (options.seed) own.seed = *options.seed + i;  // the first is as it would be alone
-    return own;
-  });
+    if (options.seed) one.seed = *options.seed + i;  // the first is as it would be alone
+    if (i + 1 < observations.size()) own.session.prefetch(observations[i + 1]);
+    chunks.push_back(own.session.infer(observations[i], one));
+  }
+  return chunks;
 }
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Session::Impl& Session::impl() const {
+  if (impl_ == nullptr) {
+    throw Error(ErrorCode::kInvalidInput,
+                "this Session was moved from, expected one that holds a session: use the one that "
+                "it was moved to, or make another");
+  }
+  return *impl_;
+}
+
+ActionChunk Session::infer(const Observation& observation, const SampleOptions& options) {
+  return impl().infer(observation, options);
+}
+
+void Session::prefetch(const Observation& next) { impl().prefetch(next); }
 
 }  // namespace pi0

@@ -34,65 +34,16 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
   return mask.empty() || mask[i] != 0;
 }
 
-}  // namespace
-
-Runner::Opened Runner::open(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  Opened opened;
-  DeviceRequest request = device_request(options);
-  if (!options.cache.empty()) {
-    request.memory = [&](const std::string& form) {
-      opened.cache = WeightCache::open(options.cache, checkpoint, form);
-      return opened.cache;
-    };
-  }
-  opened.device = open_device(request);
-  require_memory(checkpoint, opened.device, options.memory_limit_bytes);
-  return opened;
-}
-
-Runner::Runner(const Checkpoint& checkpoint, const NetworkOptions& options)
-    : Runner(checkpoint, open(checkpoint, options), options) {}
-
-Runner::Runner(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options)
-    : Runner(checkpoint, std::move(opened.device), options.progress, opened.cache) {}
-
-Runner::Runner(const Checkpoint& checkpoint, OpenDevice device,
-               const std::function<void(const Progress&)>& progress,
-               const std::shared_ptr<WeightCache>& cache)
-    : device_(std::move(device.description)),
-      peak_(std::move(device.peak)),
-      least_correlation_(device.least_correlation) {
-  std::size_t total = 0;
-  for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
-  const auto prepared = [&](int done) {
-    if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
-  };
-  model_ = std::make_unique<Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
-                                 std::move(device.device), prepared);
-  if (cache) cache->finish();
-  if (progress) progress({"preparing weights", total, total});
-  const ModelConfig& config = checkpoint.model;
-  info_ = {.num_cameras = config.num_cameras,
-           .image_size = config.image_size,
-           .max_tokens = config.max_tokens,
-           .vocab_size = config.vocab_size,
-           .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
-           .action_dim = config.action_dim,
-           .action_horizon = config.action_horizon,
-           .num_steps = config.num_steps,
-           .warnings = cache ? cache->warnings() : std::vector<std::string>()};
-}
-
-Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options) const {
-  Pi0Input packed;
-  const std::size_t pixels = static_cast<std::size_t>(info_.image_size) * info_.image_size;
+// Channel-last, without the masked cameras.
+void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& packed) {
+  const std::size_t pixels = static_cast<std::size_t>(info.image_size) * info.image_size;
   const std::size_t cameras = input.images.size() / (3 * pixels);
   require(input.images.size() == cameras * 3 * pixels,
           "images: " + count(input.images.size()) + " values, expected [cameras, 3, " +
-              count(info_.image_size) + ", " + count(info_.image_size) + "], a multiple of " +
+              count(info.image_size) + ", " + count(info.image_size) + "], a multiple of " +
               count(3 * pixels));
-  require(cameras <= static_cast<std::size_t>(info_.num_cameras),
-          "images: " + count(cameras) + " cameras, expected at most " + count(info_.num_cameras));
+  require(cameras <= static_cast<std::size_t>(info.num_cameras),
+          "images: " + count(cameras) + " cameras, expected at most " + count(info.num_cameras));
   require(input.image_masks.empty() || input.image_masks.size() == cameras,
           "image_masks: " + count(input.image_masks.size()) + " flags for " + count(cameras) +
               " cameras");
@@ -109,33 +60,38 @@ Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options
     ++packed.cameras;
   }
   require(packed.cameras > 0, "images: no camera is valid, expected at least one");
+}
 
+// Throws Error (kInvalidInput) for what does not fit.
+Pi0Input pack(const NetworkInput& input, const SampleOptions& options, const NetworkInfo& info) {
+  Pi0Input packed;
+  pack_images(input, info, packed);
   require(
-      input.tokens.size() <= static_cast<std::size_t>(info_.max_tokens),
-      "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info_.max_tokens));
+      input.tokens.size() <= static_cast<std::size_t>(info.max_tokens),
+      "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info.max_tokens));
   require(input.token_mask.empty() || input.token_mask.size() == input.tokens.size(),
           "token_mask: " + count(input.token_mask.size()) + " flags for " +
               count(input.tokens.size()) + " tokens");
   for (std::size_t i = 0; i < input.tokens.size(); ++i) {
     if (!valid(input.token_mask, i)) continue;
-    require(input.tokens[i] >= 0 && input.tokens[i] < info_.vocab_size,
+    require(input.tokens[i] >= 0 && input.tokens[i] < info.vocab_size,
             "tokens: token " + count(i) + " is " + std::to_string(input.tokens[i]) +
-                ", expected 0 to " + count(info_.vocab_size - 1));
+                ", expected 0 to " + count(info.vocab_size - 1));
     packed.tokens.push_back(input.tokens[i]);
   }
 
-  if (info_.state_dim > 0) {
-    require(input.state.size() == static_cast<std::size_t>(info_.state_dim),
-            "state: " + count(input.state.size()) + " values, expected " + count(info_.state_dim) +
+  if (info.state_dim > 0) {
+    require(input.state.size() == static_cast<std::size_t>(info.state_dim),
+            "state: " + count(input.state.size()) + " values, expected " + count(info.state_dim) +
                 " (padded with zeros)");
     require_finite_values("state", input.state);
     packed.state = input.state;
   }
 
-  packed.steps = options.steps != 0 ? options.steps : info_.num_steps;
+  packed.steps = options.steps != 0 ? options.steps : info.num_steps;
   require(packed.steps > 0 && packed.steps <= kMaxSteps,
           "steps: " + std::to_string(packed.steps) + ", expected 1 to " + count(kMaxSteps));
-  const std::size_t actions = static_cast<std::size_t>(info_.action_horizon) * info_.action_dim;
+  const std::size_t actions = static_cast<std::size_t>(info.action_horizon) * info.action_dim;
   require(!options.seed || options.noise.empty(),
           "seed and noise: both given, expected one of them (a seed draws the noise)");
   packed.noise = options.noise;
@@ -144,8 +100,8 @@ Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options
     draw_noise(options.seed ? *options.seed : fresh_seed(), packed.noise);
   }
   require(packed.noise.size() == actions, "noise: " + count(packed.noise.size()) +
-                                              " values, expected [" + count(info_.action_horizon) +
-                                              ", " + count(info_.action_dim) + "]");
+                                              " values, expected [" + count(info.action_horizon) +
+                                              ", " + count(info.action_dim) + "]");
   require_finite_values("noise", packed.noise);
   if (options.progress) {
     packed.progress = [&options](std::string_view stage, int done, int total) {
@@ -155,58 +111,89 @@ Pi0Input Runner::prepare(const NetworkInput& input, const SampleOptions& options
   return packed;
 }
 
-std::vector<float> Runner::sample(const std::shared_ptr<const Pi0Input>& input, Timing* timing,
-                                  StageObserver* observer, std::shared_ptr<const Pi0Input> next) {
-  const std::lock_guard lock(mutex_);
-  const Pi0Input* following = next.get();
-  const std::shared_ptr<const Pi0Input> announced = std::exchange(announced_, std::move(next));
-  Pi0Timing spent;
-  std::vector<float> actions = model_->sample_actions(*input, observer, &spent, following);
-  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
-  timing->vision_ms = spent.vision;
-  timing->prefix_ms = spent.prefix;
-  timing->denoise_ms = spent.denoise;
-  return actions;
+}  // namespace
+
+LoadedNetwork::Opened LoadedNetwork::open(const Checkpoint& checkpoint, const NetworkOptions& options) {
+  Opened opened;
+  DeviceRequest request = device_request(options);
+  if (!options.cache.empty()) {
+    request.memory = [&](const std::string& form) {
+      opened.cache = WeightCache::open(options.cache, checkpoint, form);
+      return opened.cache;
+    };
+  }
+  opened.device = open_device(request);
+  require_memory(checkpoint, opened.device, options.memory_limit_bytes);
+  return opened;
+}
+
+LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, const NetworkOptions& options)
+    : LoadedNetwork(checkpoint, open(checkpoint, options), options) {}
+
+LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options)
+    : LoadedNetwork(checkpoint, std::move(opened.device), options.progress, opened.cache) {}
+
+LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, OpenDevice device,
+               const std::function<void(const Progress&)>& progress,
+               const std::shared_ptr<WeightCache>& cache)
+    : device_(std::move(device.description)),
+      peak_(std::move(device.peak)),
+      least_correlation_(device.least_correlation) {
+  std::size_t total = 0;
+  for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
+  const auto prepared = [&](int done) {
+    if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
+  };
+  model_ = std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
+                                 std::move(device.device), prepared);
+  if (cache) cache->finish();
+  if (progress) progress({"preparing weights", total, total});
+  const ModelConfig& config = checkpoint.model;
+  info_ = {.num_cameras = config.num_cameras,
+           .image_size = config.image_size,
+           .max_tokens = config.max_tokens,
+           .vocab_size = config.vocab_size,
+           .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
+           .action_dim = config.action_dim,
+           .action_horizon = config.action_horizon,
+           .num_steps = config.num_steps,
+           .warnings = cache ? cache->warnings() : std::vector<std::string>()};
+}
+
+Runner::Runner(std::shared_ptr<LoadedNetwork> network)
+    : network_(std::move(network)), session_(std::make_unique<Pi0Session>(*network_->model_)) {}
+
+Runner::~Runner() {
+  const std::lock_guard device(network_->mutex_);
+  session_.reset();
 }
 
 std::vector<float> Runner::sample_actions(const NetworkInput& input, const SampleOptions& options,
                                           Timing* timing, StageObserver* observer) {
   const Stopwatch watch;
-  Timing spent;
-  std::vector<float> actions =
-      sample(std::make_shared<const Pi0Input>(prepare(input, options)), &spent, observer, nullptr);
-  spent.total_ms = watch.elapsed_ms();
-  if (timing != nullptr) *timing = spent;
+  const Pi0Input packed = pack(input, options, network_->info());
+  Pi0Timing spent;
+  std::vector<float> actions;
+  {
+    const std::lock_guard device(network_->mutex_);
+    actions = session_->sample_actions(packed, observer,
+                                       timing != nullptr && options.time_stages ? &spent : nullptr);
+  }
+  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
+  if (timing != nullptr) {
+    *timing = {.vision_ms = spent.vision,
+               .prefix_ms = spent.prefix,
+               .denoise_ms = spent.denoise,
+               .total_ms = watch.elapsed_ms()};
+  }
   return actions;
 }
 
-void Runner::sample_batch(std::size_t count, const std::function<NetworkCall(std::size_t)>& call,
-                          const Done& done) {
-  struct Prepared {
-    SampleOptions options;  // which the input's progress refers to
-    std::shared_ptr<const Pi0Input> input;
-    double prepare_ms = 0;
-  };
-  const auto prepare_call = [&](std::size_t i) {
-    NetworkCall asked = call(i);
-    auto prepared = std::make_unique<Prepared>();
-    const Stopwatch watch;
-    prepared->options = std::move(asked.options);
-    prepared->input = std::make_shared<const Pi0Input>(prepare(asked.input, prepared->options));
-    prepared->prepare_ms = watch.elapsed_ms();
-    return prepared;
-  };
-  std::unique_ptr<Prepared> current = count == 0 ? nullptr : prepare_call(0);
-  for (std::size_t i = 0; i < count; ++i) {
-    std::unique_ptr<Prepared> next = i + 1 < count ? prepare_call(i + 1) : nullptr;
-    const Stopwatch watch;
-    Timing spent;
-    std::vector<float> actions =
-        sample(current->input, &spent, nullptr, next ? next->input : nullptr);
-    spent.total_ms = current->prepare_ms + watch.elapsed_ms();
-    done(i, std::move(actions), spent);
-    current = std::move(next);
-  }
+void Runner::prefetch(const NetworkInput& next) {
+  Pi0Input packed;
+  pack_images(next, network_->info(), packed);
+  const std::lock_guard device(network_->mutex_);
+  session_->prefetch(std::move(packed.images));
 }
 
 }  // namespace pi0

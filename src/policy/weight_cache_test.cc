@@ -39,10 +39,10 @@ class WeightCacheTest : public testing::Test {
     const auto pixels = static_cast<std::size_t>(opened.model.image_size) * opened.model.image_size;
     input.images.assign(3 * pixels, 0.25f);
     input.tokens = {2, 5, 7};
-    input.state.assign(static_cast<std::size_t>(runner.info().state_dim), 0.5f);
+    input.state.assign(static_cast<std::size_t>(runner.network().info().state_dim), 0.5f);
     SampleOptions sample;
     sample.seed = 3;
-    return {runner.sample_actions(input, sample, nullptr), runner.info().warnings};
+    return {runner.sample_actions(input, sample, nullptr), runner.network().info().warnings};
   }
   void expect_warned(const std::vector<std::string>& words) const {
     const Loaded loaded = load();

@@ -75,7 +75,7 @@ class ThreadPool {
   void end();
 
   const int size_;
-  bool idle_ = false;  // see of_none()
+  bool idle_ = false;      // see of_none()
   std::atomic_flag busy_;  // set while the pool has a thread's work, which may ask for it again
   Stalls stalls_;          // of who has the pool
   // The present work. Its round is in the upper half of `open_`, in the lower half how many items

@@ -24,6 +24,7 @@ std::int64_t tokens_of(const std::vector<Run>& runs) {
 
 const RotaryPair& Constants::rotary(int first, std::int64_t tokens, const HeadLayout& layout) {
   return rotary_.get({first, tokens, layout.dim}, [&] {
+    before_new_();
     const RotaryTables tables = rotary_tables(first, tokens, layout);
     const auto put = [&](const std::vector<float>& values) {
       return api_.to_device(values, {1, 1, tokens, layout.padded}, DataType::kBfloat16,
@@ -37,6 +38,7 @@ const shim::Tensor& Constants::mask(std::int64_t queries, const std::vector<Run>
   std::vector<std::int64_t> key{queries};
   for (const Run& run : runs) key.insert(key.end(), {run.tokens, run.rows});
   return masks_.get(key, [&] {
+    before_new_();
     std::vector<float> row;
     for (const Run& run : runs) {
       for (std::int64_t i = 0; i < run.rows; ++i) row.push_back(i < run.tokens ? 0.0f : kMasked);

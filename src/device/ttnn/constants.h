@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "device/ttnn/pack.h"
@@ -27,7 +28,9 @@ struct RotaryPair {
 
 class Constants {
  public:
-  explicit Constants(shim::Api& api) : api_(api) {}
+  // `before_new` is called before a table is allocated.
+  Constants(shim::Api& api, std::function<void()> before_new)
+      : api_(api), before_new_(std::move(before_new)) {}
 
   const RotaryPair& rotary(int first, std::int64_t tokens, const HeadLayout& layout);
   // [1, 1, queries, rows of keys]: 0 for a token, kMasked for padding.
@@ -67,6 +70,7 @@ class Constants {
   };
 
   shim::Api& api_;
+  std::function<void()> before_new_;
   Kept<RotaryPair> rotary_;
   Kept<shim::Tensor> masks_;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,12 +59,24 @@ struct GatedMlp final : GatedMlpWeights {
   std::vector<Part> parts;
 };
 
-// A call's work, captured the second time that it is done: the first compiles its kernels and
-// makes its constants, which cannot be done while capturing.
-struct TracedWork final : Recording {
+// What was captured of a call's work.
+struct Captured {
   std::unique_ptr<shim::Trace> trace;
   std::vector<Stored*> inputs;          // that it reads
   std::vector<shim::Tensor> constants;  // that it reads: kept with it
+};
+
+// A call's work, captured the second time that it is done: the first compiles its kernels and
+// makes its constants, which cannot be done while capturing.
+struct TracedWork final : Recording {
+  using All = std::set<TracedWork*>;
+  explicit TracedWork(std::shared_ptr<All> those) : all(std::move(those)) { all->insert(this); }
+  ~TracedWork() override { all->erase(this); }
+  TracedWork(const TracedWork&) = delete;
+  TracedWork& operator=(const TracedWork&) = delete;
+
+  std::shared_ptr<All> all;
+  Captured captured;  // nothing, at first and after forget_traces()
 };
 
 class TtnnDevice final : public Device {
@@ -116,13 +129,20 @@ class TtnnDevice final : public Device {
   KeysValues concatenate_tokens(KeysValues a, KeysValues b) override;
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override;
 
+  int replayed_shapes() const override { return api_->can_trace() ? kReplayedShapes : 1; }
   void run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
   void mark(std::string_view component, int index) override {
     if (log_ != nullptr) log_->mark(component, index);
   }
 
  private:
+  static constexpr int kReplayedShapes = 4;  // a robot's tasks, and its cameras with one masked
+
   // ---- ttnn_tensors.cc ----
+
+  // Before anything is allocated that is to last. A replay writes where its intermediates were,
+  // whoever has that memory since: what was captured is captured again, next time, around it.
+  void forget_traces();
 
   // What an operation reads: what was written to it on the other queue must have arrived.
   const shim::Tensor& operand(const Tensor& tensor);
@@ -168,7 +188,8 @@ class TtnnDevice final : public Device {
   std::string name_;
   OperationLog* log_;
   Constants constants_;
-  TracedWork* capturing_ = nullptr;
+  std::shared_ptr<TracedWork::All> traced_ = std::make_shared<TracedWork::All>();
+  Captured* capturing_ = nullptr;
   std::shared_ptr<shim::Event> last_write_;  // after it, all writes before it
 };
 

@@ -89,6 +89,48 @@ TEST_P(TtnnReplayTest, TablesOfManyShapes) {
   EXPECT_EQ(attend(0), at_first);
 }
 
+// What is to last comes into being between replays: what was captured would write there, so it is
+// captured anew, also where its tables have been driven out by then.
+TEST_P(TtnnReplayTest, WhatLastsIsNotWrittenOver) {
+  QkvSource source;
+  source.heads = {2, 1, 32, true};
+  source.q = random.weight(64, 32);
+  source.k = random.weight(32, 32);
+  source.v = random.weight(32, 32);
+  const auto weights = ttnn->prepare_qkv(source);
+  const auto linear = ttnn->prepare_linear(random.weight(32, 64), nullptr, &source.heads);
+  const Both x = upload({5, 32});
+  Tensor y;
+  int times = 0;
+  std::unique_ptr<Recording> recording;
+  const auto attend = [&](int first, std::unique_ptr<Recording>& into) {
+    ttnn->run(into, [&, first] {
+      ++times;
+      Qkv made = ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first});
+      const KeysValues own = std::move(made.own);
+      y = ttnn->linear(ttnn->attention(std::move(made.queries), own, nullptr), *linear);
+    });
+    return ttnn->download(y);
+  };
+  const std::vector<float> expected = attend(0, recording);
+  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, recording), expected);
+  EXPECT_EQ(times, 2);
+  // Where the replay's intermediates lay, as likely as not.
+  std::vector<Tensor> kept;
+  const std::vector<float> values = random.values(64 * 64);
+  for (int i = 0; i < 8; ++i) kept.push_back(ttnn->upload({64, 64}, values, Precision::kFp32));
+  for (int call = 0; call < 2; ++call) EXPECT_EQ(attend(0, recording), expected);
+  EXPECT_EQ(times, 3);
+  for (const Tensor& tensor : kept) EXPECT_EQ(ttnn->download(tensor), values);
+  for (int first = 1; first < 80; ++first) {  // more tables than are kept
+    std::unique_ptr<Recording> other;
+    attend(first, other);
+  }
+  times = 0;
+  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, recording), expected);
+  EXPECT_EQ(times, 3);  // in vain, to make the tables, and to capture
+}
+
 // Recorded calls are the calls that run: memory that somebody else has is not written to.
 TEST_P(TtnnReplayTest, ARecordedRunWritesWhereAnUnrecordedOneDoes) {
   struct Names final : OperationLog {

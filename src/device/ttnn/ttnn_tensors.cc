@@ -20,6 +20,9 @@ using shim::Shape4;
 
 namespace {
 
+// Other shapes have driven out a table since the work last ran: it cannot be captured now.
+struct TableMissing {};
+
 Tensor input(const Shape& shape, shim::Tensor tensor) {
   Tensor made = stored(shape, std::move(tensor));
   made.as<Stored>().input = true;
@@ -40,10 +43,18 @@ TtnnDevice::TtnnDevice(std::unique_ptr<shim::Api> api, const Policies& policies,
       policies_(policies),
       name_(std::move(name)),
       log_(log),
-      constants_(*api_) {}
+      constants_(*api_, [this] {
+        if (capturing_ != nullptr) throw TableMissing();
+        forget_traces();
+      }) {}
+
+void TtnnDevice::forget_traces() {
+  for (TracedWork* const work : *traced_) work->captured = {};
+}
 
 Tensor TtnnDevice::upload(const Shape& shape, std::span<const float> values, Precision precision) {
   assert(shape.size() == 2);
+  forget_traces();
   const DataType type = precision == Precision::kFp32 ? DataType::kFloat32 : DataType::kBfloat16;
   return input(shape, api_->to_device(values, {1, 1, shape[0], shape[1]}, type, Layout::kTile,
                                       Placement::kDram));
@@ -51,6 +62,7 @@ Tensor TtnnDevice::upload(const Shape& shape, std::span<const float> values, Pre
 
 Tensor TtnnDevice::upload_images(const Shape& shape, std::span<const float> values,
                                  int patch_size) {
+  forget_traces();
   const std::int64_t side = shape[1] / patch_size;
   Tensor images = input(
       shape, api_->to_device(cut_to_patches(values, shape[0], shape[1], patch_size),
@@ -171,23 +183,30 @@ void TtnnDevice::run(std::unique_ptr<Recording>& recording, const std::function<
   }
   if (recording == nullptr) {
     work();
-    recording = std::make_unique<TracedWork>();  // only now has all of it run once
+    recording = std::make_unique<TracedWork>(traced_);  // only now has all of it run once
     return;
   }
-  auto& traced = static_cast<TracedWork&>(*recording);
+  Captured& traced = static_cast<TracedWork&>(*recording).captured;
   if (traced.trace == nullptr) {
     if (last_write_) api_->wait_for_event(0, *last_write_);
-    TracedWork captured;
+    Captured captured;
     api_->begin_trace_capture();
     capturing_ = &captured;
-    try {
-      work();
-    } catch (...) {
+    const auto abandon = [&] {
       capturing_ = nullptr;
       try {
         api_->end_trace_capture();
       } catch (const Error&) {  // what broke the work is what its caller is told
       }
+    };
+    try {
+      work();
+    } catch (const TableMissing&) {
+      abandon();
+      work();  // which makes it; the next time it is captured
+      return;
+    } catch (...) {
+      abandon();
       throw;
     }
     capturing_ = nullptr;

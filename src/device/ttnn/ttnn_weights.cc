@@ -135,6 +135,7 @@ std::unique_ptr<GatedMlpWeights> TtnnDevice::prepare_gated_mlp(const HostTensor&
 }
 
 shim::Tensor TtnnDevice::put(std::span<const float> values, const Shape4& shape, DataType type) {
+  forget_traces();
   return api_->to_device(values, shape, type, Layout::kTile, Placement::kDram);
 }
 
