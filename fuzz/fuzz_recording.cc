@@ -7,7 +7,7 @@
 #include "pi0/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  pi0::Checkpoint checkpoint;
+  pi0::CheckpointData checkpoint;
   checkpoint.cameras = {{"observation.images.top", "top", false, {}},
                         {"observation.images.wrist", "wrist", false, {}}};
   try {

@@ -13,10 +13,10 @@ struct DeviceNameForm {
 };
 
 struct DeviceInfo {
-  std::string name = {};         // what NetworkOptions::device takes
+  std::string name = {};         // what DeviceOptions::device takes
   std::string description = {};  // one line
   std::vector<DeviceNameForm> forms = {};
-  std::vector<std::string> options = {};  // those of NetworkOptions that are for it: "dtype"
+  std::vector<std::string> options = {};  // those of DeviceOptions that are for it: "dtype"
   std::string absent = {};                // why it cannot run here; empty where it can
   bool only_when_named = false;           // "auto" does not take it
 };

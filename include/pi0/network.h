@@ -32,7 +32,7 @@ struct Progress {
   std::size_t total = 0;
 };
 
-struct NetworkOptions {
+struct DeviceOptions {
   // "auto" (a Tenstorrent card where there is one, else the CPU), "ttnn" (the first card), "ttnn:1"
   // (card 1), "cpu", or another name of available_devices() (pi0/device.h): "ttnn-emulated" (an
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
@@ -148,7 +148,7 @@ class NetworkSession {
 class Network {
  public:
   // Throws Error; see pi0/error.h.
-  static Network load(const std::filesystem::path& checkpoint, const NetworkOptions& options = {});
+  static Network load(const std::filesystem::path& checkpoint, const DeviceOptions& options = {});
 
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;

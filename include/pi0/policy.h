@@ -2,7 +2,7 @@
 //
 //   #include <pi0/policy.h>
 //
-//   pi0::Policy policy = pi0::Policy::load("checkpoint/");
+//   pi0::Policy policy = pi0::Policy::load("checkpoint/", {.device = "cpu", .dtype = "int8"});
 //   pi0::Observation observation;
 //   observation.images["base_0_rgb"] = pi0::load_image("front.png");
 //   observation.state = {0.1f, 0.2f, …};
@@ -18,44 +18,12 @@
 #include <string>
 #include <vector>
 
+#include "pi0/checkpoint.h"
 #include "pi0/error.h"
 #include "pi0/network.h"
 #include "pi0/observation.h"
 
 namespace pi0 {
-
-// Names as `pi0 run` takes them: "openpi" or "lerobot", "pi0" or "pi05". An empty string or no
-// value means: as the checkpoint says.
-struct PolicyOptions : NetworkOptions {
-  std::filesystem::path tokenizer = {};  // else beside the checkpoint, else PI0_TOKENIZER
-  std::string resize = {};         // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
-  std::string prompt_format = {};  // "pi0" or "pi05" (the state's bins in the text)
-  std::optional<std::string> delta_mask = {};  // openpi: as its make_bool_mask takes it, "6,-1"
-  std::string asset = {};                      // openpi: which assets/<id>/norm_stats.json
-  int action_dims = 0;                         // openpi: the robot's own dimensions
-  bool adapt_to_pi = false;  // openpi's ALOHA: joints and grippers as π0 has them
-  int action_horizon = 0;    // openpi: rows of a chunk, where no config.json says them
-  bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
-};
-
-struct CameraInfo {
-  std::string feature = {};  // the checkpoint's full name
-  std::string name = {};     // what `Observation::images` may use instead
-  bool empty = false;        // lerobot's empty_cameras: a slot that training left empty
-};
-
-struct PolicyInfo {
-  std::string kind = {};    // "pi0" or "pi05"
-  std::string family = {};  // "lerobot" or "openpi"
-  std::vector<CameraInfo> cameras = {};
-  int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
-  int action_dims = 0;     // the robot's own
-  int action_horizon = 0;  // rows of a chunk
-  int n_action_steps = 0;  // how many of them the checkpoint's robot executes
-  int num_steps = 0;       // Euler steps
-  std::vector<std::string> action_names = {};  // one a dimension
-  std::vector<std::string> warnings = {};  // what is legal but worth saying about the checkpoint
-};
 
 // Where a dimension's actions lay in training, as the checkpoint's statistics have it: from the
 // least to the largest where those are its statistics (MIN_MAX), between the two quantiles that
@@ -86,9 +54,9 @@ struct ActionChunk {
   std::span<const float> row(int step) const;
 };
 
-// One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions of
-// a policy share its network. One session is used by one thread at a time. Movable, not copyable;
-// one that was moved from throws Error (kInvalidInput) when it is used.
+// One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions
+// of a policy share its network. One session is used by one thread at a time. Movable, not
+// copyable; one that was moved from throws Error (kInvalidInput) when it is used.
 class Session {
  public:
   Session(Session&&) noexcept;
@@ -114,8 +82,10 @@ class Session {
 // that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class Policy {
  public:
-  // Throws Error; see pi0/error.h. Nothing is left half loaded.
-  static Policy load(const std::filesystem::path& checkpoint, const PolicyOptions& options = {});
+  // Opens a checkpoint and loads it: Checkpoint::open(path, options).load(device). Throws Error;
+  // see pi0/error.h. Nothing is left half loaded.
+  static Policy load(const std::filesystem::path& checkpoint, const DeviceOptions& device = {},
+                     const CheckpointOptions& options = {});
 
   Policy(Policy&&) noexcept;
   Policy& operator=(Policy&&) noexcept;
@@ -136,7 +106,7 @@ class Policy {
                                  const SampleOptions& options = {}) const;
 
  private:
-  friend struct PolicyLoader;
+  friend class Checkpoint;
   struct Impl;
   explicit Policy(std::unique_ptr<Impl> impl);
   Impl& impl() const;

@@ -4,9 +4,7 @@
 //   auto threads = std::make_shared<pi0::HostThreads>(3);  // the one that calls infer(), two more
 //   std::jthread one([&](std::stop_token stop) { threads->lend(stop); });
 //   std::jthread two([&](std::stop_token stop) { threads->lend(stop); });
-//   pi0::PolicyOptions options;
-//   options.host_threads = threads;
-//   pi0::Policy policy = pi0::Policy::load("checkpoint/", options);
+//   pi0::Policy policy = pi0::Policy::load("checkpoint/", {.host_threads = threads});
 #pragma once
 
 #include <memory>

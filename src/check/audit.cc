@@ -117,7 +117,7 @@ Audit summarise(std::vector<OperationRecord> operations, std::int64_t live_befor
   return audit;
 }
 
-AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, DeviceRequest request,
+AuditRun run_audit(const CheckpointData& checkpoint, const NetworkCall& call, DeviceRequest request,
                    const std::string& machine,
                    const std::function<void(const Progress&)>& progress) {
   CallLog log;
@@ -145,7 +145,7 @@ AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, Device
 }
 
 std::vector<AuditShare> count_flops(const ModelConfig& config, const NetworkCall& call) {
-  Checkpoint checkpoint;
+  CheckpointData checkpoint;
   checkpoint.model = config;
   checkpoint.weights = make_weight_shapes(config);
   DeviceRequest request;

@@ -71,7 +71,7 @@ struct AuditRun {
   AuditSubject subject;
   Audit audit;
 };
-AuditRun run_audit(const Checkpoint& checkpoint, const NetworkCall& call, DeviceRequest request,
+AuditRun run_audit(const CheckpointData& checkpoint, const NetworkCall& call, DeviceRequest request,
                    const std::string& machine,
                    const std::function<void(const Progress&)>& progress);
 

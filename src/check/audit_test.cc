@@ -65,8 +65,8 @@ TEST(AuditTest, CountsWhatRanWhere) {
   EXPECT_EQ(layers->most, 9);
 }
 
-Checkpoint shapes(ModelKind kind) {
-  Checkpoint checkpoint;
+CheckpointData shapes(ModelKind kind) {
+  CheckpointData checkpoint;
   checkpoint.model = full_size_config(kind);
   checkpoint.weights = make_weight_shapes(checkpoint.model);
   return checkpoint;
@@ -100,7 +100,7 @@ TEST(AuditTest, AFullSizeCallsWork) {
 }
 
 TEST(AuditTest, AReferenceCallRunsOnTheHostAndLeavesNothing) {
-  const Checkpoint checkpoint = shapes(ModelKind::kPi05);
+  const CheckpointData checkpoint = shapes(ModelKind::kPi05);
   DeviceRequest request;
   request.name = "reference";
   request.arithmetic = false;

@@ -70,7 +70,7 @@ double Comparison::worst_pcc() const {
   return worst;
 }
 
-LockstepDevices compare_devices(const Checkpoint& checkpoint, const DeviceRequest& device,
+LockstepDevices compare_devices(const CheckpointData& checkpoint, const DeviceRequest& device,
                                 const DeviceRequest& against, std::span<const NetworkCall> calls,
                                 const std::function<void(const Progress&)>& progress,
                                 Comparison& comparison) {

@@ -63,7 +63,7 @@ class Comparison final : public LockstepObserver {
 struct LockstepDevices {
   std::string device, against;  // which, and why
 };
-LockstepDevices compare_devices(const Checkpoint& checkpoint, const DeviceRequest& device,
+LockstepDevices compare_devices(const CheckpointData& checkpoint, const DeviceRequest& device,
                                 const DeviceRequest& against, std::span<const NetworkCall> calls,
                                 const std::function<void(const Progress&)>& progress,
                                 Comparison& comparison);

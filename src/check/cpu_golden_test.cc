@@ -55,8 +55,8 @@ void expect_all_pass(const Verification& verification) {
 }
 
 // On the instruction set that is forced, or on AMX in software.
-std::unique_ptr<Runner> runner_on(cpu::Isa isa, const Checkpoint& checkpoint,
-                                  const PolicyOptions& options) {
+std::unique_ptr<Runner> runner_on(cpu::Isa isa, const CheckpointData& checkpoint,
+                                  const DeviceOptions& options) {
   if (cpu::is_supported(isa)) return std::make_unique<Runner>(checkpoint, options);
   OpenDevice opened = open_device(device_request(options));
   const CpuType type = options.dtype == "int8" ? CpuType::kInt8 : CpuType::kBf16;
@@ -75,14 +75,15 @@ TEST_P(CpuGolden, AgreesWithPyTorch) {
   std::optional<Forced> forced;
   if (here) forced.emplace(isa);
   const std::filesystem::path directory = golden.checkpoint;
-  const Checkpoint checkpoint = open_checkpoint(directory);
+  const CheckpointData checkpoint = open_checkpoint(directory);
   const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
   for (const char* type : kEveryType) {
     SCOPED_TRACE(type);
-    PolicyOptions options;
+    DeviceOptions options;
     options.device = "cpu";
     options.dtype = type;
-    options.tokenizer = kSource / "testdata/golden/preprocess/tokenizer.model";
+    const CheckpointOptions reading{.tokenizer =
+                                        kSource / "testdata/golden/preprocess/tokenizer.model"};
     const bool fp32 = std::string_view(type) == "fp32";
     if (fp32 && !here) continue;  // which AMX has not
     const std::unique_ptr<Runner> made = runner_on(isa, checkpoint, options);
@@ -98,7 +99,7 @@ TEST_P(CpuGolden, AgreesWithPyTorch) {
     for (const RecordedCase& one : recording.cases) {
       SCOPED_TRACE(one.name);
       expect_all_pass(
-          verify_case(runner, one, recording.where, directory, options, VerifyOptions()));
+          verify_case(runner, one, recording.where, directory, reading, VerifyOptions()));
     }
   }
 }
@@ -128,7 +129,7 @@ TEST_P(CpuFullWidth, CorrelatesWithTheReference) {
     GTEST_SKIP() << "NOT RUN: this machine has no " << cpu::name_of(isa);
   }
   const Forced forced(isa);
-  const Checkpoint checkpoint = full_width_checkpoint(kind, /*all_rows=*/false);
+  const CheckpointData checkpoint = full_width_checkpoint(kind, /*all_rows=*/false);
   const std::vector<NetworkCall> calls{random_call(checkpoint.model, {}, 11)};
   for (const auto& [type, component_least, actions_least] : kLeast) {
     Comparison comparison;

@@ -58,8 +58,8 @@ inline std::vector<GoldenFile> golden_files() {
 
 // A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are
 // published, of random weights.
-inline Checkpoint full_width_checkpoint(ModelKind kind, bool all_rows) {
-  Checkpoint checkpoint;
+inline CheckpointData full_width_checkpoint(ModelKind kind, bool all_rows) {
+  CheckpointData checkpoint;
   checkpoint.model = full_size_config(kind);
   ModelConfig& model = checkpoint.model;
   model.vision.depth = 1;

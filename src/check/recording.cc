@@ -105,7 +105,7 @@ struct CaseDescription {
   std::string name;
   std::string prompt;
   std::vector<std::string> cameras;
-  CheckpointOptions options = {};
+  CheckpointOverrides options = {};
   int steps = 0;
 };
 
@@ -119,7 +119,7 @@ std::vector<std::string> recorded_cameras(const SafeTensors& file) {
 }
 
 // The first of the checkpoint's own cameras.
-std::string first_camera(const Checkpoint& checkpoint) {
+std::string first_camera(const CheckpointData& checkpoint) {
   for (const Camera& camera : checkpoint.cameras) {
     if (!camera.empty) return camera.name;
   }
@@ -200,7 +200,8 @@ std::vector<CaseDescription> task_cases(const SafeTensors& file, const Json& tas
 // The older forms: metadata `tasks` ({case: text}, or a list) or `task` (one text). Which cameras
 // a case had is in its name: "without_first…" lacks the checkpoint's first, "…first_camera" has it
 // alone.
-std::vector<CaseDescription> named_cases(const SafeTensors& file, const Checkpoint& checkpoint) {
+std::vector<CaseDescription> named_cases(const SafeTensors& file,
+                                         const CheckpointData& checkpoint) {
   std::vector<CaseDescription> descriptions;
   const std::string first = first_camera(checkpoint);
   if (const auto tasks = file.metadata().find("tasks"); tasks != file.metadata().end()) {
@@ -256,11 +257,12 @@ RecordedCase read_case(const Reader& reader, const CaseDescription& description)
 
 }  // namespace
 
-PyTorchRecording read_recording(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+PyTorchRecording read_recording(const std::filesystem::path& path,
+                                const CheckpointData& checkpoint) {
   return parse_recording(SafeTensors::open(path), checkpoint);
 }
 
-PyTorchRecording parse_recording(const SafeTensors& file, const Checkpoint& checkpoint) {
+PyTorchRecording parse_recording(const SafeTensors& file, const CheckpointData& checkpoint) {
   const Reader reader(file);
   PyTorchRecording recording{file.where(), std::nullopt, {}};
   if (reader.has("images")) {

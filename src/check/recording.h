@@ -34,7 +34,7 @@ struct RecordedCase {
   Observation observation;
   std::vector<float> noise;
   int steps = 0;  // Euler steps; 0: as the checkpoint says
-  CheckpointOptions options;
+  CheckpointOverrides options;
   std::map<std::string, RecordedTensor> results;
 };
 
@@ -46,8 +46,9 @@ struct PyTorchRecording {
 
 // `checkpoint` says which cameras older recordings mean. Throws Error (kIo, kInvalidInput) naming
 // the file and what is missing or does not fit.
-PyTorchRecording read_recording(const std::filesystem::path& path, const Checkpoint& checkpoint);
+PyTorchRecording read_recording(const std::filesystem::path& path,
+                                const CheckpointData& checkpoint);
 // The same from a parsed file.
-PyTorchRecording parse_recording(const SafeTensors& file, const Checkpoint& checkpoint);
+PyTorchRecording parse_recording(const SafeTensors& file, const CheckpointData& checkpoint);
 
 }  // namespace pi0

@@ -44,10 +44,11 @@ void expect_moved_alike(const std::vector<float>& computed, const std::vector<fl
 TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
   const auto& [golden, card] = GetParam();
   const std::filesystem::path directory = golden.checkpoint;
-  PolicyOptions options;
+  DeviceOptions options;
   options.device = "ttnn-emulated:" + card;
-  options.tokenizer = kSource / "testdata/golden/preprocess/tokenizer.model";
-  const Checkpoint checkpoint = open_checkpoint(directory);
+  const CheckpointOptions reading{.tokenizer =
+                                      kSource / "testdata/golden/preprocess/tokenizer.model"};
+  const CheckpointData checkpoint = open_checkpoint(directory);
   Runner runner(checkpoint, options);
   const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
   const auto horizon = static_cast<std::size_t>(checkpoint.model.action_horizon);
@@ -71,7 +72,7 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
   for (const RecordedCase& one : recording.cases) {
     SCOPED_TRACE(one.name);
     const Verification verification =
-        verify_case(runner, one, recording.where, directory, options, VerifyOptions());
+        verify_case(runner, one, recording.where, directory, reading, VerifyOptions());
     expect_correlated(verification);
     const auto expected = one.results.find("model_actions");
     if (expected == one.results.end()) continue;
@@ -96,8 +97,8 @@ INSTANTIATE_TEST_SUITE_P(All, TtnnGolden,
 TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
   for (const char* kind : {"pi0_tiny", "pi05_tiny"}) {
     const std::filesystem::path directory = kSource / "testdata/golden" / kind;
-    const Checkpoint checkpoint = open_checkpoint(directory);
-    PolicyOptions options;
+    const CheckpointData checkpoint = open_checkpoint(directory);
+    DeviceOptions options;
     options.device = "ttnn-emulated";
     struct Call {
       NetworkInput input;
@@ -131,7 +132,7 @@ TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
 class TtnnFullWidth : public testing::TestWithParam<ModelKind> {};
 
 TEST_P(TtnnFullWidth, CorrelatesWithTheReference) {
-  const Checkpoint checkpoint =
+  const CheckpointData checkpoint =
       full_width_checkpoint(GetParam(), std::getenv("PI0_ALL_ROWS") != nullptr);
   const std::vector<NetworkCall> calls{random_call(checkpoint.model, {}, 11)};
   Comparison comparison;

@@ -274,10 +274,10 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
 }
 
 Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
-                         const std::filesystem::path& checkpoint, const PolicyOptions& policy,
+                         const std::filesystem::path& checkpoint, const CheckpointOptions& policy,
                          const VerifyOptions& options) {
   const Pipeline pipeline(
-      open_checkpoint(checkpoint, recorded.options.or_else(checkpoint_options(policy))), policy);
+      open_checkpoint(checkpoint, recorded.options.or_else(overrides_of(policy))), policy);
   const PreparedObservation prepared = pipeline.prepare(recorded.observation);
   const std::vector<float> model_actions = runner.sample_actions(
       prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);

@@ -52,7 +52,7 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
 
 // The whole way: `policy` says how observations are prepared (tokenizer, resize, raw).
 Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
-                         const std::filesystem::path& checkpoint, const PolicyOptions& policy,
+                         const std::filesystem::path& checkpoint, const CheckpointOptions& policy,
                          const VerifyOptions& options);
 
 }  // namespace pi0

@@ -15,12 +15,8 @@ namespace {
 const std::filesystem::path kSource = PI0_SOURCE_DIR;
 const std::filesystem::path kGolden = kSource / "testdata/golden";
 
-PolicyOptions reference() {
-  PolicyOptions options;
-  options.device = "reference";
-  options.tokenizer = kGolden / "preprocess/tokenizer.model";
-  return options;
-}
+DeviceOptions reference() { return {.device = "reference"}; }
+CheckpointOptions with_tokenizer() { return {.tokenizer = kGolden / "preprocess/tokenizer.model"}; }
 
 struct GoldenFile {
   const char* checkpoint;
@@ -51,7 +47,7 @@ void expect_all_pass(const Verification& verification) {
 }
 
 TEST_P(VerifyGolden, EveryStage) {
-  const Checkpoint checkpoint = open_checkpoint(checkpoint_path());
+  const CheckpointData checkpoint = open_checkpoint(checkpoint_path());
   Runner runner(checkpoint, reference());
   const PyTorchRecording recording =
       read_recording(checkpoint_path() / GetParam().file, checkpoint);
@@ -64,8 +60,8 @@ TEST_P(VerifyGolden, EveryStage) {
   }
   for (const RecordedCase& one : recording.cases) {
     SCOPED_TRACE(one.name);
-    const Verification verification =
-        verify_case(runner, one, recording.where, checkpoint_path(), reference(), VerifyOptions());
+    const Verification verification = verify_case(runner, one, recording.where, checkpoint_path(),
+                                                  with_tokenizer(), VerifyOptions());
     expect_all_pass(verification);
     stages += verification.stages.size();
   }
@@ -120,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
 class VerifyTest : public testing::Test {
  protected:
   const std::filesystem::path path = kGolden / "pi0_tiny";
-  const Checkpoint checkpoint = open_checkpoint(path);
+  const CheckpointData checkpoint = open_checkpoint(path);
   Runner runner{checkpoint, reference()};
   NetworkRecording recording =
       *read_recording(path / "masked_middle.safetensors", checkpoint).network;

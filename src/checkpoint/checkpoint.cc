@@ -69,11 +69,11 @@ bool is_hub_name(const std::string& name) {
 }
 
 struct Opened {
-  Checkpoint checkpoint;
+  CheckpointData checkpoint;
   std::shared_ptr<const WeightFiles> files;
 };
 
-Opened open_all(const fs::path& directory, const CheckpointOptions& options) {
+Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
   std::error_code ignored;
   if (!fs::is_directory(directory, ignored)) {
     fail_without_directory(directory);
@@ -102,8 +102,8 @@ Opened open_all(const fs::path& directory, const CheckpointOptions& options) {
 
 }  // namespace
 
-CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) const {
-  CheckpointOptions both = *this;
+CheckpointOverrides CheckpointOverrides::or_else(const CheckpointOverrides& others) const {
+  CheckpointOverrides both = *this;
   if (!both.prompt_format) both.prompt_format = others.prompt_format;
   if (!both.delta_mask) both.delta_mask = others.delta_mask;
   if (!both.asset) both.asset = others.asset;
@@ -113,13 +113,13 @@ CheckpointOptions CheckpointOptions::or_else(const CheckpointOptions& others) co
   return both;
 }
 
-Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
+Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOverrides& options) {
   Inspection inspection;
   Opened opened;
   try {
     opened = open_all(directory, options);
   } catch (const Error& error) {
-    CheckpointOptions network = options;
+    CheckpointOverrides network = options;
     network.network_alone = true;
     opened = open_all(directory, network);  // throws the same where it is the network's
     inspection.network_alone = true;
@@ -138,7 +138,7 @@ Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOptions
   return inspection;
 }
 
-Checkpoint open_checkpoint(const fs::path& directory, const CheckpointOptions& options) {
+CheckpointData open_checkpoint(const fs::path& directory, const CheckpointOverrides& options) {
   Opened opened = open_all(directory, options);
   require_complete(check_weights(*opened.files, opened.checkpoint.model), opened.files->where());
   opened.checkpoint.weights = make_weight_source(std::move(opened.files));

@@ -42,7 +42,7 @@ enum class PromptFormat { kPi0, kPi05 };
 
 inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
 
-struct Checkpoint {
+struct CheckpointData {
   std::filesystem::path directory;
   Family family = Family::kLerobot;
   ModelConfig model;
@@ -69,7 +69,7 @@ struct Checkpoint {
 
 // What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands
 // before the same key of pi0.json.
-struct CheckpointOptions {
+struct CheckpointOverrides {
   std::optional<PromptFormat> prompt_format = {};
   std::optional<std::string> delta_mask = {};  // as openpi's make_bool_mask: "6,-1"
   std::optional<std::string> asset = {};
@@ -81,15 +81,15 @@ struct CheckpointOptions {
   bool network_alone = false;
 
   // What these do not say is as `others` have it.
-  CheckpointOptions or_else(const CheckpointOptions& others) const;
+  CheckpointOverrides or_else(const CheckpointOverrides& others) const;
 };
 
 // Reads everything but the weights' contents, which stay mapped. Throws Error on the first thing
 // that makes the checkpoint unusable; of the weights' tensors it names all that are wrong.
-Checkpoint open_checkpoint(const std::filesystem::path& directory,
-                           const CheckpointOptions& options = {});
+CheckpointData open_checkpoint(const std::filesystem::path& directory,
+                               const CheckpointOverrides& options = {});
 
-// What `pi0 info` prints beside the Checkpoint itself: the tensors, without judging them.
+// What `pi0 info` prints beside the CheckpointData itself: the tensors, without judging them.
 struct TensorReport {
   std::int64_t parameters = 0;       // of the tensors that the network needs and that are there
   std::int64_t bytes = 0;            // of all tensors in the files
@@ -104,13 +104,13 @@ struct TensorReport {
 // The same without refusing what is found wrong around the network, or among its tensors. Throws
 // Error as open_checkpoint does for what it cannot do without.
 struct Inspection {
-  Checkpoint checkpoint;  // `weights` is null where a tensor is missing or wrong
+  CheckpointData checkpoint;  // `weights` is null where a tensor is missing or wrong
   TensorReport tensors;
   std::vector<std::string> refused;  // what open_checkpoint would throw, a sentence each
   // What surrounds the network could not be read, as `refused` says: `checkpoint` has none of it.
   bool network_alone = false;
 };
 Inspection inspect_checkpoint(const std::filesystem::path& directory,
-                              const CheckpointOptions& options = {});
+                              const CheckpointOverrides& options = {});
 
 }  // namespace pi0

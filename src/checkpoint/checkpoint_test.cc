@@ -13,7 +13,7 @@
 namespace pi0 {
 namespace {
 
-std::vector<std::string> camera_names(const Checkpoint& checkpoint) {
+std::vector<std::string> camera_names(const CheckpointData& checkpoint) {
   std::vector<std::string> names;
   for (const Camera& camera : checkpoint.cameras) names.push_back(camera.name);
   return names;
@@ -33,7 +33,7 @@ void expect_gemma(const GemmaConfig& gemma, int width, int depth, int mlp_dim, i
 }
 
 TEST(Goldens, Pi0Tiny) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
   EXPECT_EQ(checkpoint.directory, kGolden / "pi0_tiny");
   EXPECT_EQ(checkpoint.family, Family::kLerobot);
   const ModelConfig& model = checkpoint.model;
@@ -77,7 +77,7 @@ TEST(Goldens, Pi0Tiny) {
 }
 
 TEST(Goldens, Pi0Tiny224HasNoStatistics) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny_224");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny_224");
   EXPECT_EQ(checkpoint.model.image_size, 224);
   EXPECT_EQ(checkpoint.model.patches(), 256);
   EXPECT_EQ(checkpoint.model.max_tokens, 48);
@@ -95,7 +95,7 @@ TEST(Goldens, Pi0Tiny224HasNoStatistics) {
 }
 
 TEST(Goldens, Pi05Tiny) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi05_tiny");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi05_tiny");
   EXPECT_EQ(checkpoint.family, Family::kLerobot);
   EXPECT_EQ(checkpoint.model.kind, ModelKind::kPi05);
   EXPECT_EQ(checkpoint.model.max_tokens, 24);
@@ -108,7 +108,7 @@ TEST(Goldens, Pi05Tiny) {
 }
 
 TEST(Goldens, Pi0Odd) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_odd");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_odd");
   const ModelConfig& model = checkpoint.model;
   EXPECT_EQ(model.vision.width, 48);
   EXPECT_EQ(model.vision.num_heads, 3);
@@ -148,7 +148,7 @@ TEST(Goldens, Pi0Odd) {
 }
 
 TEST(Goldens, OpenpiPi0) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "openpi_pi0");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "openpi_pi0");
   EXPECT_EQ(checkpoint.family, Family::kOpenpi);
   const ModelConfig& model = checkpoint.model;
   EXPECT_EQ(model.kind, ModelKind::kPi0);
@@ -178,7 +178,7 @@ TEST(Goldens, OpenpiPi0) {
 }
 
 TEST(Goldens, OpenpiPi05) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "openpi_pi05");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "openpi_pi05");
   EXPECT_EQ(checkpoint.model.kind, ModelKind::kPi05);
   EXPECT_EQ(checkpoint.model.max_tokens, 200);
   EXPECT_EQ(checkpoint.prompt_format, PromptFormat::kPi05);
@@ -189,7 +189,7 @@ TEST(Goldens, OpenpiPi05) {
 }
 
 TEST(Goldens, ExamplePolicy) {
-  const Checkpoint checkpoint =
+  const CheckpointData checkpoint =
       open_checkpoint(std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy");
   EXPECT_EQ(checkpoint.model.image_size, 112);
   EXPECT_EQ(checkpoint.model.state_dim, 8);
@@ -202,7 +202,7 @@ TEST(Goldens, ExamplePolicy) {
 }
 
 TEST(Goldens, WeightsAreThoseOfTheFile) {
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_odd");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_odd");
   const std::vector<TensorSpec> specs = architecture(checkpoint.model);
   for (const TensorSpec& spec : specs) {
     const HostTensor tensor = checkpoint.weights->tensor(spec.name);
@@ -222,7 +222,7 @@ TEST(Goldens, WeightsAreThoseOfTheFile) {
 TEST(Goldens, TensorsOutliveTheCheckpoint) {
   HostTensor tensor;
   {
-    const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+    const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
     tensor = checkpoint.weights->tensor(std::string(kEmbedTokens));
   }
   EXPECT_EQ(tensor.shape, (Shape{512, 64}));

@@ -8,12 +8,13 @@
 
 namespace pi0 {
 
-// Both fill a Checkpoint but for `dtype` and `weights`; model.vocab_size is 0 where the files do
-// not say it.
-Checkpoint open_lerobot(const std::filesystem::path& directory, const CheckpointOptions& options);
+// Both fill a CheckpointData but for `dtype` and `weights`; model.vocab_size is 0 where the files
+// do not say it.
+CheckpointData open_lerobot(const std::filesystem::path& directory,
+                            const CheckpointOverrides& options);
 
 // What openpi's files do not say is read from the tensors' names and shapes.
-Checkpoint open_openpi(const std::filesystem::path& directory, const WeightFiles& files,
-                       const CheckpointOptions& options);
+CheckpointData open_openpi(const std::filesystem::path& directory, const WeightFiles& files,
+                           const CheckpointOverrides& options);
 
 }  // namespace pi0

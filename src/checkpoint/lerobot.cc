@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // What openpi's form needs to be told, lerobot's files say.
-void refuse_openpi_options(const fs::path& directory, const CheckpointOptions& options) {
+void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides& options) {
   const std::pair<bool, const char*> given[] = {
       {options.delta_mask.has_value(), "a delta mask"},
       {options.asset.has_value(), "an asset"},
@@ -104,7 +104,7 @@ class Normalizer {
 };
 
 void read_relative_actions(const LerobotConfig& config, const Processors& processors,
-                           Checkpoint& checkpoint) {
+                           CheckpointData& checkpoint) {
   const RelativeActions relative = processors.pre.relative.value_or(RelativeActions());
   const auto& names = relative.action_names ? relative.action_names : config.relative.action_names;
   if (names && names->size() >= static_cast<std::size_t>(checkpoint.action_dims)) {
@@ -134,7 +134,7 @@ void read_relative_actions(const LerobotConfig& config, const Processors& proces
 
 }  // namespace
 
-Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& options) {
+CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides& options) {
   const std::string config_name = (directory / "config.json").string();
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
@@ -145,7 +145,7 @@ Checkpoint open_lerobot(const fs::path& directory, const CheckpointOptions& opti
     if (!options.network_alone) throw;
   }
 
-  Checkpoint checkpoint;
+  CheckpointData checkpoint;
   checkpoint.directory = directory;
   checkpoint.family = Family::kLerobot;
   checkpoint.model = config.model;

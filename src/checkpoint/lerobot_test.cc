@@ -161,7 +161,7 @@ TEST(LerobotConfig, ValuesOfTheWrongTypeAreRefusedByKey) {
 TEST(LerobotConfig, EmptyCamerasAreAddedUnlessListed) {
   EditableCheckpoint checkpoint("pi0_odd");
   checkpoint.set(kConfig, "/empty_cameras", 2);
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   ASSERT_EQ(opened.cameras.size(), 5u);
   EXPECT_EQ(opened.cameras[3].name, "empty_camera_0");
   EXPECT_EQ(opened.cameras[4].feature, "observation.images.empty_camera_1");
@@ -184,10 +184,10 @@ TEST(LerobotConfig, AStateOfPi05MayBeLongerThanItsPadding) {
 
 TEST(LerobotConfig, OptionsOfOpenpiAreRefused) {
   const EditableCheckpoint checkpoint("pi0_tiny");
-  const auto refused = [&](const CheckpointOptions& options, const char* word) {
+  const auto refused = [&](const CheckpointOverrides& options, const char* word) {
     checkpoint.expect_refused(ErrorCode::kInvalidInput, {word, "lerobot", "files say it"}, options);
   };
-  CheckpointOptions mask, asset, dims, format;
+  CheckpointOverrides mask, asset, dims, format;
   mask.delta_mask = "6,-1";
   asset.asset = "droid";
   dims.action_dims = 7;
@@ -281,14 +281,14 @@ TEST(RelativeMask, FollowsLerobotsRules) {
 TEST(RelativeActions, ThePostprocessorDecides) {
   EditableCheckpoint checkpoint("pi0_odd");
   checkpoint.set(kPre, "/steps/5/config/enabled", false);
-  const Checkpoint enabled = checkpoint.open();
+  const CheckpointData enabled = checkpoint.open();
   EXPECT_EQ(enabled.relative_actions.size(), 7u);
   ASSERT_EQ(enabled.warnings.size(), 1u);
   EXPECT_NE(enabled.warnings[0].find("absolute_actions_processor is enabled"), std::string::npos);
 
   checkpoint.set(kPre, "/steps/5/config/enabled", true);
   checkpoint.set(kPost, "/steps/1/config/enabled", false);
-  const Checkpoint disabled = checkpoint.open();
+  const CheckpointData disabled = checkpoint.open();
   EXPECT_TRUE(disabled.relative_actions.empty());
   EXPECT_EQ(disabled.warnings.size(), 1u);
 }
@@ -311,7 +311,7 @@ TEST(RelativeActions, AreInTheConfigurationWhereTheProcessorsFilesAreAbsent) {
   EditableCheckpoint checkpoint("pi0_odd");
   std::filesystem::remove(checkpoint / kPre);
   std::filesystem::remove(checkpoint / kPost);
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_FALSE(opened.has_statistics);
   EXPECT_EQ(opened.relative_actions,
             (std::vector<bool>{true, true, false, true, true, false, true}));
@@ -345,7 +345,7 @@ TEST(LerobotStatistics, AllModesTakeTheirOwn) {
   }
   EditableCheckpoint identity("pi0_odd");
   identity.set(kPre, "/steps/6/config/norm_map/STATE", "IDENTITY");
-  const Checkpoint opened = identity.open();
+  const CheckpointData opened = identity.open();
   EXPECT_EQ(opened.state.mode, NormalizationMode::kIdentity);
   EXPECT_TRUE(opened.state.first.empty());
   EXPECT_TRUE(opened.has_statistics);
@@ -363,7 +363,7 @@ TEST(LerobotStatistics, EachSideHasItsOwnStep) {
   checkpoint.put_tensor(kPreStatistics, float_tensor("action.mean", {7}, std::vector<float>(7, 9)));
   checkpoint.put_tensor(kPostStatistics,
                         float_tensor("action.mean", {7}, std::vector<float>(7, 3)));
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_EQ(opened.state.eps, 1e-8);
   EXPECT_EQ(opened.action.eps, 0.5);
   EXPECT_EQ(opened.action.mode, NormalizationMode::kMeanStd);
@@ -436,7 +436,7 @@ TEST(LerobotStatistics, AnEmptyRangeAndAZeroStdAreWarnedAbout) {
   std::vector<float> std_values(7, 1);
   std_values[6] = 0;
   checkpoint.put_tensor(kPostStatistics, float_tensor("action.std", {7}, std_values));
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_TRUE(opened.has_statistics);
   ASSERT_EQ(opened.warnings.size(), 2u);
   for (const char* word : {"observation.state", "empty range", "dimension 2, 5"}) {
@@ -451,7 +451,7 @@ TEST(LerobotStatistics, AbsentOnesLeaveTheFeatureAsItIs) {
   // No state file: as lerobot's base models are published.
   EditableCheckpoint no_file("pi0_tiny");
   no_file.edit_json(kPre, [](Json& json) { json["steps"][6].erase("state_file"); });
-  const Checkpoint without_state = no_file.open();
+  const CheckpointData without_state = no_file.open();
   EXPECT_FALSE(without_state.has_statistics);
   EXPECT_EQ(without_state.state.mode, NormalizationMode::kIdentity);
   EXPECT_EQ(without_state.action.mode, NormalizationMode::kMeanStd);
@@ -486,7 +486,7 @@ TEST(LerobotStatistics, AreNotNeededForIdentity) {
   EXPECT_FALSE(checkpoint.open().has_statistics);
   checkpoint.set(kConfig, "/normalization_mapping",
                  {{"STATE", "IDENTITY"}, {"ACTION", "IDENTITY"}});
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_TRUE(opened.has_statistics);
   EXPECT_TRUE(opened.warnings.empty());
 }
@@ -494,7 +494,7 @@ TEST(LerobotStatistics, AreNotNeededForIdentity) {
 TEST(LerobotStatistics, OnlyListedObservationsAreNormalised) {
   EditableCheckpoint keys("pi0_tiny");
   keys.set(kPre, "/steps/6/config/normalize_observation_keys", {"observation.other"});
-  const Checkpoint opened = keys.open();
+  const CheckpointData opened = keys.open();
   EXPECT_EQ(opened.state.mode, NormalizationMode::kIdentity);
   EXPECT_TRUE(opened.has_statistics);
   keys.set(kPre, "/steps/6/config/normalize_observation_keys", {"observation.state"});
@@ -510,13 +510,13 @@ TEST(LerobotStatistics, OnlyListedObservationsAreNormalised) {
 TEST(LerobotStatistics, OfCamerasAreForTheirChannels) {
   EditableCheckpoint checkpoint("pi0_tiny");
   checkpoint.set(kPre, "/steps/6/config/norm_map/VISUAL", "MEAN_STD");
-  const Checkpoint without = checkpoint.open();
+  const CheckpointData without = checkpoint.open();
   EXPECT_TRUE(without.has_statistics);
   EXPECT_EQ(without.warnings.size(), 3u);  // one a camera
   const std::string camera = "observation.images.left_wrist_0_rgb";
   checkpoint.put_tensor(kPreStatistics, float_tensor(camera + ".mean", {3, 1, 1}, {1, 2, 3}));
   checkpoint.put_tensor(kPreStatistics, float_tensor(camera + ".std", {3}, {4, 5, 6}));
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_EQ(opened.cameras[0].normalization.mode, NormalizationMode::kIdentity);
   EXPECT_EQ(opened.cameras[1].normalization.mode, NormalizationMode::kMeanStd);
   EXPECT_EQ(opened.cameras[1].normalization.first, (std::vector<double>{1, 2, 3}));

@@ -94,7 +94,7 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
 }
 
 void read_statistics(const fs::path& directory, const std::optional<std::string>& asset,
-                     Checkpoint& checkpoint) {
+                     CheckpointData& checkpoint) {
   const auto chosen = choose_asset(directory, asset);
   if (!chosen) {
     checkpoint.warnings.push_back((directory / "assets").string() +
@@ -139,7 +139,7 @@ struct Source {
 };
 
 void read_action_dims(const std::optional<int>& asked, const Source& source,
-                      Checkpoint& checkpoint) {
+                      CheckpointData& checkpoint) {
   const ModelConfig& model = checkpoint.model;
   if (!asked) {
     checkpoint.action_dims =
@@ -156,7 +156,7 @@ void read_action_dims(const std::optional<int>& asked, const Source& source,
 }
 
 void read_delta_mask(const std::optional<std::string>& asked, const Source& source,
-                     Checkpoint& checkpoint) {
+                     CheckpointData& checkpoint) {
   if (!asked) return;
   std::vector<bool> mask = parse_delta_mask(*asked, source.where, source.code);
   const auto width = static_cast<std::size_t>(checkpoint.model.action_dim);
@@ -196,7 +196,7 @@ void read_config(const fs::path& directory, const std::optional<int>& horizon, c
   }
 }
 
-void require_aloha(const Source& source, const Checkpoint& checkpoint) {
+void require_aloha(const Source& source, const CheckpointData& checkpoint) {
   const auto statistics = static_cast<int>(checkpoint.action.first.size());
   const int dims = checkpoint.has_statistics ? std::min(statistics, checkpoint.action_dims)
                                              : checkpoint.action_dims;
@@ -225,16 +225,16 @@ ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
 
 }  // namespace
 
-Checkpoint open_openpi(const fs::path& directory, const WeightFiles& files,
-                       const CheckpointOptions& options) {
-  Checkpoint checkpoint;
+CheckpointData open_openpi(const fs::path& directory, const WeightFiles& files,
+                           const CheckpointOverrides& options) {
+  CheckpointData checkpoint;
   checkpoint.directory = directory;
   checkpoint.family = Family::kOpenpi;
   const std::string pi0_json = (directory / "pi0.json").string();
   std::error_code ignored;
-  CheckpointOptions from_file;
+  CheckpointOverrides from_file;
   if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
-  const CheckpointOptions asked = options.or_else(from_file);
+  const CheckpointOverrides asked = options.or_else(from_file);
 
   checkpoint.model =
       read_model(directory, files, asked.action_horizon,

@@ -68,9 +68,9 @@ std::vector<bool> parse_delta_mask(const std::string& text, const std::string& w
   }
 }
 
-CheckpointOptions parse_pi0_json(const Json& json, const std::string& where) {
+CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where) {
   require_object(json, where);
-  CheckpointOptions options;
+  CheckpointOverrides options;
   for (const auto& [key, value] : json.items()) {
     if (key == "prompt_format") {
       options.prompt_format = parse_prompt_format(get_string(json, key, where, std::nullopt), where,

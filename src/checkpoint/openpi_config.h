@@ -18,7 +18,7 @@ std::vector<bool> parse_delta_mask(const std::string& text, const std::string& w
                                    ErrorCode code);
 // pi0.json: "prompt_format", "delta_mask" (a string, or an array of its numbers), "asset",
 // "action_dims", "action_horizon", "adapt_to_pi"; any other key is an error.
-CheckpointOptions parse_pi0_json(const Json& json, const std::string& where);
+CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where);
 
 // Sizes, horizon and action width into `model`, which brings the patch size, the horizon and the
 // action width to take where the file does not say.

@@ -15,32 +15,32 @@ constexpr auto kInput = ErrorCode::kInvalidInput;
 constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kStatistics = "assets/my_robot/norm_stats.json";  // of openpi_pi0
 
-CheckpointOptions with_mask(const std::string& mask) {
-  CheckpointOptions options;
+CheckpointOverrides with_mask(const std::string& mask) {
+  CheckpointOverrides options;
   options.delta_mask = mask;
   return options;
 }
 
-CheckpointOptions with_asset(const std::string& asset) {
-  CheckpointOptions options;
+CheckpointOverrides with_asset(const std::string& asset) {
+  CheckpointOverrides options;
   options.asset = asset;
   return options;
 }
 
-CheckpointOptions with_action_dims(int dims) {
-  CheckpointOptions options;
+CheckpointOverrides with_action_dims(int dims) {
+  CheckpointOverrides options;
   options.action_dims = dims;
   return options;
 }
 
-CheckpointOptions with_action_horizon(int steps) {
-  CheckpointOptions options;
+CheckpointOverrides with_action_horizon(int steps) {
+  CheckpointOverrides options;
   options.action_horizon = steps;
   return options;
 }
 
-CheckpointOptions with_format(PromptFormat format) {
-  CheckpointOptions options;
+CheckpointOverrides with_format(PromptFormat format) {
+  CheckpointOverrides options;
   options.prompt_format = format;
   return options;
 }
@@ -112,7 +112,7 @@ TEST(Openpi, PatchSizeIsReadFromThePatchEmbedding) {
       "patch_embedding.weight";
   checkpoint.put_tensor(kWeights,
                         float_tensor(name, {64, 3, 7, 7}, std::vector<float>(64 * 3 * 49)));
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_EQ(opened.model.vision.patch_size, 7);
   EXPECT_EQ(opened.model.image_size, 4 * 7);
 }
@@ -121,7 +121,7 @@ TEST(Openpi, ConfigMayBeAbsentOrEmpty) {
   // Full sizes by default, which these tensors have not; the widths of the tensors are said.
   EditableCheckpoint checkpoint("openpi_pi0");
   fs::remove(checkpoint / "config.json");
-  const Checkpoint absent = inspect_checkpoint(checkpoint.path()).checkpoint;
+  const CheckpointData absent = inspect_checkpoint(checkpoint.path()).checkpoint;
   EXPECT_EQ(absent.model.language.width, 2048);
   EXPECT_EQ(absent.model.action_dim, 32);
   EXPECT_EQ(absent.model.action_horizon, 50);
@@ -159,7 +159,7 @@ TEST(OpenpiStatistics, AnAssetIsChosenById) {
   write_file(other / "norm_stats.json", statistics.dump());
   checkpoint.expect_refused(
       kInvalid, {"several assets", "my_robot", "physical-intelligence/libero", "--asset"});
-  const Checkpoint chosen = checkpoint.open(with_asset("physical-intelligence/libero"));
+  const CheckpointData chosen = checkpoint.open(with_asset("physical-intelligence/libero"));
   EXPECT_EQ(chosen.asset, "physical-intelligence/libero");
   EXPECT_EQ(chosen.state.first[0], 42.0);
   EXPECT_EQ(checkpoint.open(with_asset("my_robot")).state.first[0], -0.39530128858657);
@@ -176,7 +176,7 @@ TEST(OpenpiStatistics, AnAssetIsChosenById) {
 TEST(OpenpiStatistics, MayBeAbsent) {
   EditableCheckpoint checkpoint("openpi_pi0");
   fs::remove_all(checkpoint / "assets");
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_FALSE(opened.has_statistics);
   EXPECT_EQ(opened.state.mode, NormalizationMode::kIdentity);
   EXPECT_EQ(opened.state_dims, 0);
@@ -252,7 +252,7 @@ TEST(OpenpiStatistics, LongerThanTheNetworkAreKeptAsTheyAre) {
       json["norm_stats"]["actions"][name] = std::vector<double>(40, 1.0);
     }
   });
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_EQ(opened.action.first.size(), 40u);
   EXPECT_EQ(opened.action_dims, 32);
   EXPECT_EQ(opened.state_dims, 7);
@@ -288,7 +288,7 @@ TEST(OpenpiStatistics, WhatPadsThemIsNotTheRobots) {
 
 TEST(OpenpiOptions, ActionDims) {
   const EditableCheckpoint checkpoint("openpi_pi0");
-  const Checkpoint opened = checkpoint.open(with_action_dims(5));
+  const CheckpointData opened = checkpoint.open(with_action_dims(5));
   EXPECT_EQ(opened.action_dims, 5);
   EXPECT_EQ(opened.state_dims, 7);
   EXPECT_EQ(checkpoint.open(with_action_dims(32)).action_dims, 32);
@@ -307,14 +307,14 @@ TEST(OpenpiOptions, ActionHorizon) {
   EXPECT_EQ(checkpoint.open().model.action_horizon, 8);
   EXPECT_EQ(checkpoint.open(with_action_horizon(20)).model.action_horizon, 20);
   checkpoint.edit_json("config.json", [](Json& json) { json.erase("action_horizon"); });
-  const Checkpoint assumed = checkpoint.open();
+  const CheckpointData assumed = checkpoint.open();
   EXPECT_EQ(assumed.model.action_horizon, 50);
   ASSERT_EQ(assumed.warnings.size(), 1u);
   EXPECT_NE(assumed.warnings[0].find("no \"action_horizon\": 50 steps are assumed"),
             std::string::npos)
       << assumed.warnings[0];
   write_file(checkpoint / "pi0.json", R"({"action_horizon": 15})");
-  const Checkpoint said = checkpoint.open();
+  const CheckpointData said = checkpoint.open();
   EXPECT_EQ(said.model.action_horizon, 15);
   EXPECT_EQ(said.n_action_steps, 15);
   EXPECT_TRUE(said.warnings.empty());
@@ -328,16 +328,16 @@ TEST(OpenpiOptions, TheNetworkAlone) {
   fs::copy(checkpoint / "assets/my_robot", checkpoint / "assets/other",
            fs::copy_options::recursive);
   checkpoint.expect_refused(kInvalid, {"several assets", "my_robot", "other"});
-  CheckpointOptions options;
+  CheckpointOverrides options;
   options.network_alone = true;
-  const Checkpoint opened = checkpoint.open(options);
+  const CheckpointData opened = checkpoint.open(options);
   EXPECT_FALSE(opened.has_statistics);
   EXPECT_TRUE(opened.warnings.empty());
   EXPECT_NE(opened.weights, nullptr);
 }
 
 TEST(OpenpiOptions, OneSourceBeforeAnother) {
-  CheckpointOptions first, second;
+  CheckpointOverrides first, second;
   first.asset = "first";
   second.asset = "second";
   second.prompt_format = PromptFormat::kPi05;
@@ -345,7 +345,7 @@ TEST(OpenpiOptions, OneSourceBeforeAnother) {
   second.action_dims = 2;
   second.action_horizon = 3;
   second.adapt_to_pi = true;
-  const CheckpointOptions both = first.or_else(second);
+  const CheckpointOverrides both = first.or_else(second);
   EXPECT_EQ(both.asset, "first");
   EXPECT_EQ(both.prompt_format, PromptFormat::kPi05);
   EXPECT_EQ(both.delta_mask, "1");

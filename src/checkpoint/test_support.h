@@ -47,7 +47,7 @@ class EditableCheckpoint {
 
   std::filesystem::path operator/(const std::string& name) const { return directory_ / name; }
   const std::filesystem::path& path() const { return directory_.path(); }
-  Checkpoint open(const CheckpointOptions& options = {}) const {
+  CheckpointData open(const CheckpointOverrides& options = {}) const {
     return open_checkpoint(path(), options);
   }
 
@@ -98,7 +98,7 @@ class EditableCheckpoint {
 
   // Expects that opening it throws, with a sentence that holds `words`.
   void expect_refused(ErrorCode code, const std::vector<std::string>& words,
-                      const CheckpointOptions& options = {}) const {
+                      const CheckpointOverrides& options = {}) const {
     expect_error([&] { open(options); }, code, words);
   }
 

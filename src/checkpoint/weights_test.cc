@@ -155,7 +155,7 @@ TEST(Weights, HalfPrecisionIsTaken) {
                                      for (int i = 0; i < 32; ++i) bytes += std::string("\0\x3e", 2);
                                      return bytes;
                                    }()});
-  const Checkpoint opened = checkpoint.open();
+  const CheckpointData opened = checkpoint.open();
   EXPECT_EQ(opened.dtype, "f16, f32");
   EXPECT_EQ(opened.weights->tensor("state_proj.bias").to_floats()[31], 1.5f);
 }

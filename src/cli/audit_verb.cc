@@ -15,7 +15,7 @@ namespace {
 
 struct AuditArguments {
   NetworkArguments network;
-  NetworkOptions device;
+  DeviceOptions device;
   std::string card;
   InputSize size;
   std::filesystem::path json, markdown;
@@ -32,7 +32,7 @@ int run_audit_verb(const AuditArguments& arguments) {
   }
   // Where the weights are made up, what comes out says nothing: the operations do.
   request.arithmetic = !arguments.network.is_random();
-  const Checkpoint checkpoint =
+  const CheckpointData checkpoint =
       open_network(arguments.network, {.network_alone = true}, request.arithmetic);
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;

@@ -19,7 +19,7 @@ namespace {
 
 struct BenchArguments {
   NetworkArguments network;
-  NetworkOptions device;
+  DeviceOptions device;
   std::string against;
   InputSize size;
   BenchOptions bench;
@@ -27,7 +27,7 @@ struct BenchArguments {
 };
 
 // On one device, which goes before the next comes: weights are never held twice.
-BenchOther measure(const Checkpoint& checkpoint, NetworkOptions network, const NetworkCall& call,
+BenchOther measure(const CheckpointData& checkpoint, DeviceOptions network, const NetworkCall& call,
                    BenchOptions options) {
   network.progress = options.progress;
   const Stopwatch watch;
@@ -48,7 +48,7 @@ int run_bench_verb(BenchArguments arguments) {
   if (arguments.network.is_random() && !arguments.device.cache.empty()) {
     throw Error(ErrorCode::kInvalidInput, "--cache: random weights have no files to keep it for");
   }
-  const Checkpoint checkpoint = open_network(arguments.network, {.network_alone = true});
+  const CheckpointData checkpoint = open_network(arguments.network, {.network_alone = true});
   const NetworkCall call = random_call(checkpoint.model, arguments.size, 0);
   ProgressLine line;
   arguments.bench.progress = line.callback();
@@ -63,7 +63,7 @@ int run_bench_verb(BenchArguments arguments) {
   }
   std::optional<BenchOther> other;
   if (!arguments.against.empty()) {
-    NetworkOptions against;
+    DeviceOptions against;
     against.device = arguments.against;
     other = measure(checkpoint, against, call, arguments.bench);
   }

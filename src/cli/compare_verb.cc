@@ -19,7 +19,7 @@ namespace {
 
 struct CompareArguments {
   NetworkArguments network;
-  PolicyOptions policy;
+  PolicyArguments policy;
   std::string against = "reference";
   ObservationArguments observation;
   SampleOptions sample;
@@ -31,7 +31,7 @@ struct CompareArguments {
 };
 
 // An observation, as the network is given it.
-NetworkCall prepared_call(const Checkpoint& checkpoint, const PolicyOptions& policy,
+NetworkCall prepared_call(const CheckpointData& checkpoint, const CheckpointOptions& policy,
                           const Observation& observation) {
   PreparedObservation prepared = Pipeline(checkpoint, policy).prepare(observation);
   print_warnings(prepared.warnings);
@@ -39,7 +39,7 @@ NetworkCall prepared_call(const Checkpoint& checkpoint, const PolicyOptions& pol
 }
 
 std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
-                                        const Checkpoint& checkpoint) {
+                                        const CheckpointData& checkpoint) {
   const PyTorchRecording recording = read_recording(arguments.recording, checkpoint);
   std::vector<NetworkCall> calls;
   if (recording.network) {
@@ -48,19 +48,20 @@ std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
     calls.back().options.steps = recording.network->steps;
   }
   for (const RecordedCase& one : recording.cases) {
-    const CheckpointOptions options = one.options.or_else(checkpoint_options(arguments.policy));
+    const CheckpointOverrides options =
+        one.options.or_else(overrides_of(arguments.policy.checkpoint));
     calls.push_back(prepared_call(open_checkpoint(arguments.network.checkpoint, options),
-                                  arguments.policy, one.observation));
+                                  arguments.policy.checkpoint, one.observation));
     calls.back().options.noise = one.noise;
     calls.back().options.steps = one.steps;
   }
   return calls;
 }
 
-NetworkCall observed_call(const CompareArguments& arguments, const Checkpoint& checkpoint) {
+NetworkCall observed_call(const CompareArguments& arguments, const CheckpointData& checkpoint) {
   const std::optional<NpyArray> noise = read_noise_argument(arguments.observation);
-  NetworkCall call =
-      prepared_call(checkpoint, arguments.policy, read_observation(arguments.observation));
+  NetworkCall call = prepared_call(checkpoint, arguments.policy.checkpoint,
+                                   read_observation(arguments.observation));
   const ModelConfig& config = checkpoint.model;
   call.options.noise.resize(static_cast<std::size_t>(config.action_horizon) * config.action_dim);
   if (noise) {
@@ -72,7 +73,8 @@ NetworkCall observed_call(const CompareArguments& arguments, const Checkpoint& c
   return call;
 }
 
-std::vector<NetworkCall> calls_of(const CompareArguments& arguments, const Checkpoint& checkpoint) {
+std::vector<NetworkCall> calls_of(const CompareArguments& arguments,
+                                  const CheckpointData& checkpoint) {
   if (!arguments.recording.empty()) return recorded_calls(arguments, checkpoint);
   if (arguments.observation.given()) return {observed_call(arguments, checkpoint)};
   if (!arguments.random_input && !arguments.network.is_random()) {
@@ -92,8 +94,8 @@ int run_compare_verb(const CompareArguments& arguments) {
                 "--random takes --random-input alone: its network has no cameras, tokenizer or "
                 "statistics");
   }
-  const Checkpoint checkpoint =
-      open_network(arguments.network, checkpoint_options(arguments.policy));
+  const CheckpointData checkpoint =
+      open_network(arguments.network, overrides_of(arguments.policy.checkpoint));
   std::vector<NetworkCall> calls = calls_of(arguments, checkpoint);
   for (NetworkCall& call : calls) {
     if (arguments.sample.steps != 0) call.options.steps = arguments.sample.steps;
@@ -106,8 +108,8 @@ int run_compare_verb(const CompareArguments& arguments) {
       network_name(checkpoint.model) + ", " + describe(checkpoint.model, calls.front()) +
       (calls.size() > 1 ? ", worst of " + std::to_string(calls.size()) + " calls" : "");
   subject.devices =
-      compare_devices(checkpoint, device_request(arguments.policy), {.name = arguments.against},
-                      calls, line.callback(), comparison);
+      compare_devices(checkpoint, device_request(arguments.policy.device),
+                      {.name = arguments.against}, calls, line.callback(), comparison);
   line.finish();
   give_report(comparison_report(subject, checkpoint.model, comparison),
               comparison_json(subject, comparison), arguments.json);
@@ -159,7 +161,7 @@ void add_compare(CLI::App& command, Run& run) {
       verb.get_option(name)->excludes(verb.get_option(observed));
     }
   }
-  add_checkpoint_options(verb, arguments->policy);
+  add_checkpoint_options(verb, arguments->policy.checkpoint);
   verb.add_option("--pcc", arguments->pcc, "Correlation that each part must reach")
       ->type_name("X")
       ->check([](const std::string& text) {

@@ -23,7 +23,7 @@ namespace {
 
 struct InfoArguments {
   std::filesystem::path checkpoint;
-  PolicyOptions policy;
+  PolicyArguments policy;
 };
 
 void print_line(const std::string& name, const std::string& value) {
@@ -75,7 +75,7 @@ std::string statistics_text(const Normalization& normalization) {
   return text.str();
 }
 
-std::string relative_text(const Checkpoint& checkpoint) {
+std::string relative_text(const CheckpointData& checkpoint) {
   std::string text;
   for (int i = 0; i < checkpoint.action_dims; ++i) {
     const auto index = static_cast<std::size_t>(i);
@@ -92,7 +92,7 @@ void print_list(const std::string& name, const std::vector<std::string>& values)
   for (const std::string& value : values) print_line("", value);
 }
 
-void print_network(const Checkpoint& checkpoint) {
+void print_network(const CheckpointData& checkpoint) {
   const ModelConfig& model = checkpoint.model;
   const VisionConfig& vision = model.vision;
   std::ostringstream images, siglip, actions;
@@ -118,7 +118,7 @@ void print_network(const Checkpoint& checkpoint) {
 }
 
 void print_surroundings(const Inspection& inspection) {
-  const Checkpoint& checkpoint = inspection.checkpoint;
+  const CheckpointData& checkpoint = inspection.checkpoint;
   for (std::size_t i = 0; i < checkpoint.cameras.size(); ++i) {
     const Camera& camera = checkpoint.cameras[i];
     std::string text = camera.name;
@@ -145,7 +145,7 @@ void print_surroundings(const Inspection& inspection) {
 }
 
 // On each device; on the one that would run it, where there is one, with the options given.
-void print_memory(const Checkpoint& checkpoint, const std::optional<DeviceRequest>& asked) {
+void print_memory(const CheckpointData& checkpoint, const std::optional<DeviceRequest>& asked) {
   std::optional<Choice> choice;
   if (asked) choice = choose_backend(*asked);
   const char* heading = "memory";
@@ -174,8 +174,8 @@ int print_verdict(const std::vector<std::string>& refused) {
 
 int run_info(const InfoArguments& arguments) {
   const Inspection inspection =
-      inspect_checkpoint(arguments.checkpoint, checkpoint_options(arguments.policy));
-  const Checkpoint& checkpoint = inspection.checkpoint;
+      inspect_checkpoint(arguments.checkpoint, overrides_of(arguments.policy.checkpoint));
+  const CheckpointData& checkpoint = inspection.checkpoint;
   const TensorReport& tensors = inspection.tensors;
   print_line("checkpoint", checkpoint.directory.string());
   print_line("kind", std::string(checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05") + ", " +
@@ -190,13 +190,14 @@ int run_info(const InfoArguments& arguments) {
                             (tensors.files.size() == 1 ? "" : "s"));
   print_network(checkpoint);
   print_surroundings(inspection);
-  const Readiness readiness = readiness_of(inspection, arguments.policy);
+  const Readiness readiness =
+      readiness_of(inspection, arguments.policy.checkpoint, arguments.policy.device);
   print_line("tokenizer", readiness.tokenizer.empty() ? "NONE" : readiness.tokenizer.string());
   print_line("device", readiness.device.empty() ? "NONE" : readiness.device);
   if (checkpoint.weights != nullptr) {
     print_memory(checkpoint, readiness.device.empty()
                                  ? std::nullopt
-                                 : std::optional(device_request(arguments.policy)));
+                                 : std::optional(device_request(arguments.policy.device)));
   }
   print_list("unused", tensors.unused);
   print_list("missing", tensors.missing);
@@ -216,7 +217,7 @@ void add_info(CLI::App& command, Run& run) {
       "whether `pi0 run` would run it with these options (exit status 0) or why not (1)");
   add_checkpoint_argument(verb, arguments->checkpoint);
   add_policy_options(verb, arguments->policy);
-  add_checkpoint_options(verb, arguments->policy);
+  add_checkpoint_options(verb, arguments->policy.checkpoint);
   verb.callback([&run, arguments] { run = [arguments] { return run_info(*arguments); }; });
 }
 

@@ -14,8 +14,8 @@ namespace {
 constexpr std::array<std::string_view, 1> kJson = {".json"};
 constexpr std::array<std::string_view, 1> kMarkdown = {".md"};
 
-Checkpoint random_checkpoint(const std::string& kind, bool with_weights) {
-  Checkpoint checkpoint;
+CheckpointData random_checkpoint(const std::string& kind, bool with_weights) {
+  CheckpointData checkpoint;
   checkpoint.directory = "--random " + kind;  // what an error names
   checkpoint.model = full_size_config(kind == "pi0" ? ModelKind::kPi0 : ModelKind::kPi05);
   checkpoint.dtype = "bf16";
@@ -59,8 +59,8 @@ void add_json_option(CLI::App& verb, std::filesystem::path& path) {
   verb.add_option("--json", path, "Write the figures there")->type_name("FILE.json");
 }
 
-Checkpoint open_network(const NetworkArguments& arguments, const CheckpointOptions& options,
-                        bool with_weights) {
+CheckpointData open_network(const NetworkArguments& arguments, const CheckpointOverrides& options,
+                            bool with_weights) {
   if (arguments.is_random()) return random_checkpoint(arguments.random, with_weights);
   return open_checkpoint(arguments.checkpoint, options);
 }

@@ -27,8 +27,8 @@ void add_input_size_options(CLI::App& verb, InputSize& size);
 void add_json_option(CLI::App& verb, std::filesystem::path& path);
 
 // A random network without weights has shapes alone, for a device that computes nothing.
-Checkpoint open_network(const NetworkArguments& arguments, const CheckpointOptions& options = {},
-                        bool with_weights = true);
+CheckpointData open_network(const NetworkArguments& arguments,
+                            const CheckpointOverrides& options = {}, bool with_weights = true);
 
 // Throws Error where a report could not be written, before the long part begins.
 void require_report_paths(const std::filesystem::path& json,

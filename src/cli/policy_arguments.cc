@@ -61,7 +61,7 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) 
       ->type_name("DIR");
 }
 
-void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
+void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options) {
   verb.add_option("--prompt-format", options.prompt_format,
                   "pi0, or pi05 (the state's bins in the prompt); default: as the checkpoint says")
       ->type_name("pi0|pi05");
@@ -85,7 +85,7 @@ void add_checkpoint_options(CLI::App& verb, PolicyOptions& options) {
       ->check(whole_number(1));
 }
 
-void add_device_options(CLI::App& verb, NetworkOptions& options) {
+void add_device_options(CLI::App& verb, DeviceOptions& options) {
   verb.add_option("--device", options.device, "auto, or one of those that `pi0 --help` lists")
       ->type_name("NAME")
       ->capture_default_str();
@@ -99,7 +99,7 @@ void add_device_options(CLI::App& verb, NetworkOptions& options) {
       ->check(whole_number(1));
 }
 
-void add_scheduling_options(CLI::App& verb, NetworkOptions& options) {
+void add_scheduling_options(CLI::App& verb, DeviceOptions& options) {
   verb.add_option(
           "--affinity", options.affinity,
           taken_by(device_option::kAffinity) + "run on these cores, by number, one thread on each")
@@ -113,11 +113,11 @@ void add_scheduling_options(CLI::App& verb, NetworkOptions& options) {
       ->check(whole_number(1));
 }
 
-void schedule_this_thread(const NetworkOptions& options) {
+void schedule_this_thread(const DeviceOptions& options) {
   cpu::apply({options.affinity, options.priority}, 0, pthread_self());
 }
 
-void add_cache_option(CLI::App& verb, NetworkOptions& options) {
+void add_cache_option(CLI::App& verb, DeviceOptions& options) {
   verb.add_option(
           "--cache", options.cache,
           taken_by(device_option::kCache) +
@@ -125,16 +125,16 @@ void add_cache_option(CLI::App& verb, NetworkOptions& options) {
       ->type_name("DIR");
 }
 
-void add_policy_options(CLI::App& verb, PolicyOptions& options) {
-  add_device_options(verb, options);
-  verb.add_option("--tokenizer", options.tokenizer,
+void add_policy_options(CLI::App& verb, PolicyArguments& options) {
+  add_device_options(verb, options.device);
+  verb.add_option("--tokenizer", options.checkpoint.tokenizer,
                   "tokenizer.model or tokenizer.json; default: beside the checkpoint, then "
                   "PI0_TOKENIZER")
       ->type_name("FILE");
-  verb.add_option("--resize", options.resize,
+  verb.add_option("--resize", options.checkpoint.resize,
                   "openpi (PIL, as its client) or lerobot (float); default: the checkpoint's own")
       ->type_name("openpi|lerobot");
-  verb.add_flag("--raw", options.raw,
+  verb.add_flag("--raw", options.checkpoint.raw,
                 "State and actions as the network has them, without normalisation");
 }
 

@@ -20,22 +20,28 @@ CLI::Validator rate();
 // Adds CHECKPOINT.
 void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint);
 
+// How a policy is opened and loaded.
+struct PolicyArguments {
+  CheckpointOptions checkpoint;
+  DeviceOptions device;
+};
+
 // Adds what a checkpoint of openpi's form does not say: --prompt-format, --delta-mask, --asset,
 // --action-dims.
-void add_checkpoint_options(CLI::App& verb, PolicyOptions& options);
+void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options);
 
 // Adds --device, --dtype, --threads.
-void add_device_options(CLI::App& verb, NetworkOptions& options);
+void add_device_options(CLI::App& verb, DeviceOptions& options);
 // Adds --affinity, --priority, of the threads that a network starts; the calling one takes its part
 // of them by schedule_this_thread(), which throws Error where the system does not allow it.
-void add_scheduling_options(CLI::App& verb, NetworkOptions& options);
-void schedule_this_thread(const NetworkOptions& options);
+void add_scheduling_options(CLI::App& verb, DeviceOptions& options);
+void schedule_this_thread(const DeviceOptions& options);
 
 // Adds --cache, to verbs that load as a robot does.
-void add_cache_option(CLI::App& verb, NetworkOptions& options);
+void add_cache_option(CLI::App& verb, DeviceOptions& options);
 
 // Adds the options of devices, --tokenizer, --resize, --raw.
-void add_policy_options(CLI::App& verb, PolicyOptions& options);
+void add_policy_options(CLI::App& verb, PolicyArguments& options);
 
 // Prints each on stderr as a line of its own.
 void print_warnings(const std::vector<std::string>& warnings);

@@ -15,7 +15,6 @@
 #include "cli/svg.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "policy/policy_loader.h"
 
 namespace pi0 {
 namespace {
@@ -25,7 +24,7 @@ struct RunArguments {
   ObservationArguments observation;
   std::filesystem::path out, plot, plot_with;
   double hz = 0;
-  PolicyOptions policy;
+  PolicyArguments policy;
   SampleOptions sample;
 };
 
@@ -44,11 +43,11 @@ std::string summary(const Policy& policy, const ActionChunk& chunk) {
          milliseconds(timing.denoise_ms) + ")";
 }
 
-// What actions are in, as far as that is known: of openpi's ALOHA it is (policy/aloha.h).
+// What actions are in, as far as that is known.
 std::string units_of(const Checkpoint& checkpoint, bool raw) {
   if (raw) return "the network's units (--raw)";
-  if (checkpoint.adapt_to_pi) return "radians, grippers from 0 (closed) to 1 (open)";
-  return PlotOptions().units;
+  const std::string& units = checkpoint.info().action_units;
+  return units.empty() ? PlotOptions().units : units;
 }
 
 void write_run_plot(const RunArguments& arguments, const Policy& policy, const ActionChunk& chunk,
@@ -63,21 +62,20 @@ void write_run_plot(const RunArguments& arguments, const Policy& policy, const A
 }
 
 // Against the checkpoint, before its weights are prepared. Takes the noise into the arguments.
-void require_fitting(RunArguments& arguments, const Pipeline& pipeline,
+void require_fitting(RunArguments& arguments, const Checkpoint& checkpoint,
                      const Observation& observation, const std::optional<RecordedActions>& other) {
-  const Checkpoint& checkpoint = pipeline.checkpoint();
   if (const std::optional<NpyArray> noise = read_noise_argument(arguments.observation)) {
-    arguments.sample.noise =
-        fitting_noise(*noise, arguments.observation.noise,
-                      {checkpoint.model.action_horizon, checkpoint.model.action_dim});
+    const NetworkInfo& network = checkpoint.network();
+    arguments.sample.noise = fitting_noise(*noise, arguments.observation.noise,
+                                           {network.action_horizon, network.action_dim});
   }
-  if (other && other->dims != checkpoint.action_dims) {
-    throw Error(ErrorCode::kInvalidInput, arguments.plot_with.string() + ": " +
-                                              std::to_string(other->dims) +
-                                              " dimensions, the policy's actions have " +
-                                              std::to_string(checkpoint.action_dims));
+  const int dims = checkpoint.info().action_dims;
+  if (other && other->dims != dims) {
+    throw Error(ErrorCode::kInvalidInput,
+                arguments.plot_with.string() + ": " + std::to_string(other->dims) +
+                    " dimensions, the policy's actions have " + std::to_string(dims));
   }
-  pipeline.prepare(observation);
+  checkpoint.check(observation);
 }
 
 int run_policy(RunArguments arguments) {
@@ -87,17 +85,17 @@ int run_policy(RunArguments arguments) {
   std::optional<RecordedActions> other;
   if (!arguments.plot_with.empty()) other = read_actions(arguments.plot_with);
   const Observation observation = read_observation(arguments.observation);
-  Pipeline pipeline = PolicyLoader::pipeline(arguments.checkpoint, arguments.policy);
-  require_fitting(arguments, pipeline, observation, other);
-  schedule_this_thread(arguments.policy);
+  const Checkpoint checkpoint = Checkpoint::open(arguments.checkpoint, arguments.policy.checkpoint);
+  require_fitting(arguments, checkpoint, observation, other);
+  schedule_this_thread(arguments.policy.device);
 
   PlotOptions plot;
-  plot.units = units_of(pipeline.checkpoint(), arguments.policy.raw);
+  plot.units = units_of(checkpoint, arguments.policy.checkpoint.raw);
   plot.other = std::move(other);
 
   ProgressLine line;
-  arguments.policy.progress = arguments.sample.progress = line.callback();
-  const Policy policy = PolicyLoader::load(std::move(pipeline), arguments.policy);
+  arguments.policy.device.progress = arguments.sample.progress = line.callback();
+  const Policy policy = checkpoint.load(arguments.policy.device);
   const ActionChunk chunk = policy.infer(observation, arguments.sample);
   line.finish();
 
@@ -125,9 +123,9 @@ void add_run(CLI::App& command, Run& run) {
   add_checkpoint_argument(verb, arguments->checkpoint);
   add_observation_options(verb, arguments->observation);
   add_policy_options(verb, arguments->policy);
-  add_scheduling_options(verb, arguments->policy);
-  add_cache_option(verb, arguments->policy);
-  add_checkpoint_options(verb, arguments->policy);
+  add_scheduling_options(verb, arguments->policy.device);
+  add_cache_option(verb, arguments->policy.device);
+  add_checkpoint_options(verb, arguments->policy.checkpoint);
   add_sample_options(verb, arguments->observation, arguments->sample);
   verb.add_option("--out", arguments->out, "Write the actions: .json, .csv, .npy or .safetensors")
       ->type_name("FILE");

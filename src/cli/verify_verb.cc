@@ -20,7 +20,7 @@ struct VerifyArguments {
   std::filesystem::path checkpoint;
   std::vector<std::filesystem::path> recordings;
   std::filesystem::path dump;
-  PolicyOptions policy;
+  PolicyArguments policy;
   VerifyOptions verify;
 };
 
@@ -64,15 +64,15 @@ int run_verify(VerifyArguments arguments) {
                                                 std::to_string(arguments.recordings.size()));
     }
   }
-  const Checkpoint checkpoint =
-      open_checkpoint(arguments.checkpoint, checkpoint_options(arguments.policy));
+  const CheckpointData checkpoint =
+      open_checkpoint(arguments.checkpoint, overrides_of(arguments.policy.checkpoint));
   std::vector<PyTorchRecording> recordings;
   for (const auto& path : arguments.recordings) {
     recordings.push_back(read_recording(path, checkpoint));
   }
   ProgressLine line;
-  arguments.policy.progress = arguments.verify.progress = line.callback();
-  Runner runner(checkpoint, arguments.policy);
+  arguments.policy.device.progress = arguments.verify.progress = line.callback();
+  Runner runner(checkpoint, arguments.policy.device);
   print_warnings(runner.network().info().warnings);
 
   std::size_t failed = 0, total = 0;
@@ -84,7 +84,7 @@ int run_verify(VerifyArguments arguments) {
     }
     for (const RecordedCase& one : recording.cases) {
       Verification result = verify_case(runner, one, recording.where, arguments.checkpoint,
-                                        arguments.policy, arguments.verify);
+                                        arguments.policy.checkpoint, arguments.verify);
       all.stages.insert(all.stages.end(), result.stages.begin(), result.stages.end());
       all.computed.merge(result.computed);
       for (std::string& warning : result.warnings) {
@@ -120,8 +120,8 @@ void add_verify(CLI::App& command, Run& run) {
       ->required()
       ->type_name("FILE");
   add_policy_options(verb, arguments->policy);
-  add_cache_option(verb, arguments->policy);
-  add_checkpoint_options(verb, arguments->policy);
+  add_cache_option(verb, arguments->policy.device);
+  add_checkpoint_options(verb, arguments->policy.checkpoint);
   verb.add_option("--tolerance", arguments->verify.tolerance,
                   "Largest difference allowed in fp32, times the stage's largest magnitude where "
                   "that is above 1; a device that computes in less is judged by correlation: 0.99 "

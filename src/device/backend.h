@@ -44,7 +44,7 @@ struct DeviceRequest {
   OperationLog* log = nullptr;  // told of each operation; must outlive the device
 };
 
-// As NetworkOptions calls them.
+// As DeviceOptions calls them.
 namespace device_option {
 inline constexpr const char* kDtype = "dtype";
 inline constexpr const char* kThreads = "threads";

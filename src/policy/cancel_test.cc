@@ -35,8 +35,8 @@ Observation observation(const char* frame) {
 
 class CancelTest : public testing::TestWithParam<const char*> {
  protected:
-  static PolicyOptions options() {
-    PolicyOptions options;
+  static DeviceOptions options() {
+    DeviceOptions options;
     options.device = GetParam();
     return options;
   }
@@ -119,12 +119,12 @@ TEST_P(CancelTest, ALoadThatWasCancelledLeavesNothing) {
   const std::vector<float> expected =
       Policy::load(kPolicy, options()).infer(drawer_, sample()).actions;
   int reports = 0;
-  PolicyOptions counted = options();
+  DeviceOptions counted = options();
   counted.progress = cancel_at(-1, reports);
   Policy::load(kPolicy, counted);
   for (const int report : {0, reports / 2, reports - 1}) {
     int count = 0;
-    PolicyOptions cancelled = options();
+    DeviceOptions cancelled = options();
     cancelled.progress = cancel_at(report, count);
     EXPECT_THROW(Policy::load(kPolicy, cancelled), Cancelled);
     EXPECT_EQ(count, report + 1);
@@ -136,11 +136,11 @@ INSTANTIATE_TEST_SUITE_P(Devices, CancelTest, testing::Values("reference", "cpu"
 
 TEST(CancelCacheTest, ALoadThatWasCancelledKeepsNoWeights) {
   const TemporaryDirectory folder;
-  PolicyOptions options;
+  DeviceOptions options;
   options.device = "cpu";
   options.cache = folder / "cache";
   int reports = 0;
-  PolicyOptions cancelled = options;
+  DeviceOptions cancelled = options;
   cancelled.progress = cancel_at(50, reports);
   EXPECT_THROW(Policy::load(kPolicy, cancelled), Cancelled);
   EXPECT_TRUE(std::filesystem::is_empty(options.cache));

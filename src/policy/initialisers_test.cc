@@ -1,6 +1,5 @@
 // Every public struct may be made with some of its members named and the others left out, without
-// a warning from a caller's compiler: this file is compiled as theirs with -Wextra. PolicyOptions
-// is not among them: it has a base, which C++20 cannot name.
+// a warning from a caller's compiler: this file is compiled as theirs with -Wextra.
 #pragma GCC diagnostic error "-Wmissing-field-initializers"
 
 #include <gtest/gtest.h>
@@ -20,8 +19,11 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_FALSE(Observation{.state = {1.0f}}.prompt);
   EXPECT_EQ(Progress{.stage = "prefix"}.total, 0u);
   EXPECT_EQ(Progress{.total = 3}.stage, "");
-  EXPECT_EQ(NetworkOptions{.dtype = "int8"}.device, "auto");
-  EXPECT_FALSE(NetworkOptions{.threads = 1}.progress);
+  EXPECT_EQ(DeviceOptions{.dtype = "int8"}.device, "auto");
+  EXPECT_FALSE(DeviceOptions{.threads = 1}.progress);
+  EXPECT_FALSE(CheckpointOptions{.tokenizer = "tokenizer.model"}.raw);
+  EXPECT_EQ(CheckpointOptions{.raw = true}.action_dims, 0);
+  EXPECT_TRUE(DeviceInfo{.absent = "no card"}.forms.empty());
   EXPECT_FALSE(SampleOptions{.steps = 3}.seed);
   EXPECT_TRUE(SampleOptions{.seed = 3}.noise.empty());
   EXPECT_EQ(NetworkInfo{.image_size = 224}.num_cameras, 0);

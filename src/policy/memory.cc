@@ -121,7 +121,7 @@ std::uint64_t tensor_bytes(const ModelConfig& config) {
 
 }  // namespace
 
-MemoryNeed memory_need(const Checkpoint& checkpoint, const Holding& holding) {
+MemoryNeed memory_need(const CheckpointData& checkpoint, const Holding& holding) {
   const ModelConfig& config = checkpoint.model;
   MemoryNeed need;
   need.activation_bytes = fp32_activations(config);
@@ -156,7 +156,8 @@ std::optional<std::uint64_t> available_memory(const fs::path& root) {
   return available == kUnknown ? std::nullopt : std::optional(available);
 }
 
-void require_memory(const Checkpoint& checkpoint, const OpenDevice& opened, std::uint64_t limit) {
+void require_memory(const CheckpointData& checkpoint, const OpenDevice& opened,
+                    std::uint64_t limit) {
   const Holding& holding = opened.holding;
   const MemoryNeed need = memory_need(checkpoint, holding);
   const auto refuse = [&](const std::string& who, std::uint64_t bytes, const std::string& but) {

@@ -23,7 +23,7 @@ struct MemoryNeed {
 // As the device's own code has it: it is asked for the weights' shapes and for two calls, computes
 // nothing, and says what it would have allocated. Of a device whose weights stay in their file,
 // activations are reckoned up.
-MemoryNeed memory_need(const Checkpoint& checkpoint, const Holding& holding);
+MemoryNeed memory_need(const CheckpointData& checkpoint, const Holding& holding);
 
 // What this process may still take: the machine's available memory, or less where a control group
 // or a limit of the process says so. What only caches files counts as available. None where the
@@ -32,6 +32,7 @@ std::optional<std::uint64_t> available_memory(const std::filesystem::path& root 
 
 // Throws Error (kOutOfMemory) when a device needs more of the host than `limit` bytes (0:
 // available_memory()), or more of its own memory than it has.
-void require_memory(const Checkpoint& checkpoint, const OpenDevice& opened, std::uint64_t limit);
+void require_memory(const CheckpointData& checkpoint, const OpenDevice& opened,
+                    std::uint64_t limit);
 
 }  // namespace pi0

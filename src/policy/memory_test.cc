@@ -73,13 +73,13 @@ TEST_F(AvailableMemoryTest, OfAControlGroupOfVersion1) {
   EXPECT_EQ(available_memory(root), 4500000000u);
 }
 
-Checkpoint golden(const char* name) {
+CheckpointData golden(const char* name) {
   return open_checkpoint(fs::path(PI0_SOURCE_DIR) / "testdata/golden" / name);
 }
 
 // A chunk's own size counts: a mistyped horizon is refused, and not met in the middle of a call.
 TEST(MemoryNeedTest, OfAChunk) {
-  Checkpoint checkpoint = golden("pi0_tiny");
+  CheckpointData checkpoint = golden("pi0_tiny");
   const MemoryNeed before = memory_need(checkpoint, {});
   checkpoint.model.action_horizon = 16'000'000;
   const MemoryNeed after = memory_need(checkpoint, {});
@@ -91,7 +91,7 @@ TEST(MemoryNeedTest, OfAChunk) {
 // What is said is what is allocated then, to the byte.
 class MemoryOfDevice : public testing::TestWithParam<const char*> {};
 
-void expect_as_said(const Checkpoint& checkpoint, const char* name) {
+void expect_as_said(const CheckpointData& checkpoint, const char* name) {
   OpenDevice opened = open_device({.name = name});
   const MemoryNeed need = memory_need(checkpoint, opened.holding);
   Pi0 model(checkpoint.model, checkpoint.weights, std::move(opened.device), {});
@@ -133,7 +133,7 @@ OpenDevice with_memory(const char* name, std::int64_t bytes, bool on_host) {
 }
 
 TEST(MemoryNeedTest, ACardThatIsTooSmallIsRefused) {
-  const Checkpoint checkpoint = golden("pi0_tiny");
+  const CheckpointData checkpoint = golden("pi0_tiny");
   const char* const bfp8 = "ttnn-emulated,projections=bfloat8_b";
   const char* const fp32 = "ttnn-emulated,projections=float32";
   constexpr std::int64_t kMuch = std::int64_t{1} << 33;

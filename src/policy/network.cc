@@ -10,7 +10,7 @@ Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
-Network Network::load(const std::filesystem::path& checkpoint, const NetworkOptions& options) {
+Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptions& options) {
   return Network(std::make_unique<Impl>(std::make_shared<LoadedNetwork>(
       open_checkpoint(checkpoint, {.network_alone = true}), options)));
 }

@@ -4,8 +4,8 @@
 
 namespace pi0 {
 
-CheckpointOptions checkpoint_options(const PolicyOptions& options) {
-  CheckpointOptions result;
+CheckpointOverrides overrides_of(const CheckpointOptions& options) {
+  CheckpointOverrides result;
   if (!options.prompt_format.empty()) {
     result.prompt_format =
         parse_prompt_format(options.prompt_format, "options", ErrorCode::kInvalidInput);
@@ -18,7 +18,7 @@ CheckpointOptions checkpoint_options(const PolicyOptions& options) {
   return result;
 }
 
-DeviceRequest device_request(const NetworkOptions& options) {
+DeviceRequest device_request(const DeviceOptions& options) {
   return {.name = options.device,
           .dtype = options.dtype,
           .threads = options.threads,

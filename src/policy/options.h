@@ -8,9 +8,9 @@
 namespace pi0 {
 
 // Throws Error (kInvalidInput) when prompt_format is neither "pi0" nor "pi05".
-CheckpointOptions checkpoint_options(const PolicyOptions& options);
+CheckpointOverrides overrides_of(const CheckpointOptions& options);
 
 // But for a cache, which depends on the checkpoint.
-DeviceRequest device_request(const NetworkOptions& options);
+DeviceRequest device_request(const DeviceOptions& options);
 
 }  // namespace pi0

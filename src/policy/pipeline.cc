@@ -17,7 +17,7 @@ namespace {
   throw Error(ErrorCode::kInvalidInput, sentence);
 }
 
-PromptStyle prompt_style(const Checkpoint& checkpoint) {
+PromptStyle prompt_style(const CheckpointData& checkpoint) {
   if (checkpoint.prompt_format == PromptFormat::kPi05) return PromptStyle::kPi05;
   return checkpoint.family == Family::kOpenpi ? PromptStyle::kOpenpiPi0 : PromptStyle::kLerobotPi0;
 }
@@ -29,7 +29,7 @@ std::string names_of(const std::vector<Camera>& cameras) {
 }
 
 // What a caller calls a camera, as a feature name that rename_map may hold.
-std::string renamed(const std::string& given, const Checkpoint& checkpoint) {
+std::string renamed(const std::string& given, const CheckpointData& checkpoint) {
   for (const std::string& name : {given, "observation.images." + given}) {
     const auto found = checkpoint.rename_map.find(name);
     if (found != checkpoint.rename_map.end()) return found->second;
@@ -53,7 +53,7 @@ PixelTable pixel_table(const Camera& camera, Family family) {
 
 }  // namespace
 
-ResizeMethod resize_method(const Checkpoint& checkpoint, const PolicyOptions& options) {
+ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   const std::string& name = options.resize;
   if (name.empty()) {
     return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : ResizeMethod::kLerobot;
@@ -63,7 +63,7 @@ ResizeMethod resize_method(const Checkpoint& checkpoint, const PolicyOptions& op
   refuse("resize is " + name + ", expected openpi or lerobot");
 }
 
-void require_statistics(const Checkpoint& checkpoint, const PolicyOptions& options) {
+void require_statistics(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   if (checkpoint.has_statistics || options.raw) return;
   throw Error(ErrorCode::kInvalidCheckpoint,
               checkpoint.directory.string() +
@@ -72,7 +72,7 @@ void require_statistics(const Checkpoint& checkpoint, const PolicyOptions& optio
 }
 
 // policy/readiness.cc asks for each of these too.
-Pipeline::Pipeline(Checkpoint checkpoint, const PolicyOptions& options)
+Pipeline::Pipeline(CheckpointData checkpoint, const CheckpointOptions& options)
     : checkpoint_(std::move(checkpoint)),
       tokenizer_(Tokenizer::load(find_tokenizer(checkpoint_.directory, options.tokenizer))),
       resize_(resize_method(checkpoint_, options)),

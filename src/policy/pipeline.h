@@ -24,15 +24,15 @@ struct PreparedObservation {
 
 // What else than the tokenizer a Pipeline may be refused for. Throw Error: when an option has no
 // such value; when the checkpoint has no statistics and `options.raw` does not allow that.
-ResizeMethod resize_method(const Checkpoint& checkpoint, const PolicyOptions& options);
-void require_statistics(const Checkpoint& checkpoint, const PolicyOptions& options);
+ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options);
+void require_statistics(const CheckpointData& checkpoint, const CheckpointOptions& options);
 
 class Pipeline {
  public:
   // Throws Error as these do, and when the tokenizer cannot be found or used.
-  Pipeline(Checkpoint checkpoint, const PolicyOptions& options);
+  Pipeline(CheckpointData checkpoint, const CheckpointOptions& options);
 
-  const Checkpoint& checkpoint() const { return checkpoint_; }
+  const CheckpointData& checkpoint() const { return checkpoint_; }
 
   // Throws Error (kInvalidInput) naming what does not fit.
   PreparedObservation prepare(const Observation& observation) const;
@@ -55,7 +55,7 @@ class Pipeline {
   // As the network was trained with it; none of none.
   std::vector<float> adapted(std::span<const float> state) const;
 
-  Checkpoint checkpoint_;
+  CheckpointData checkpoint_;
   Tokenizer tokenizer_;
   ResizeMethod resize_;
   bool raw_;

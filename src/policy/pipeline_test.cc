@@ -9,7 +9,7 @@
 namespace pi0 {
 namespace {
 
-Observation observation_of(const Checkpoint& checkpoint, std::size_t state) {
+Observation observation_of(const CheckpointData& checkpoint, std::size_t state) {
   Observation observation;
   observation.images[checkpoint.cameras.at(0).name] = {4, 4, std::vector<std::uint8_t>(48, 100)};
   observation.state.assign(state, 0.5f);
@@ -24,7 +24,7 @@ TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
   edited.set("config.json", "/normalization_mapping/STATE", "IDENTITY");
   edited.set("policy_preprocessor.json", "/steps/3/config/norm_map/STATE", "IDENTITY");
   edited.set("policy_preprocessor.json", "/steps/5/config/max_length", 400);
-  PolicyOptions options;
+  CheckpointOptions options;
   options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
   const Pipeline pipeline(edited.open(), options);
   const PreparedObservation prepared = pipeline.prepare(observation_of(pipeline.checkpoint(), 40));
@@ -34,8 +34,8 @@ TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
                ErrorCode::kInvalidInput, {"state: 32 values, expected 40"});
 }
 
-PolicyOptions with_tokenizer() {
-  PolicyOptions options;
+CheckpointOptions with_tokenizer() {
+  CheckpointOptions options;
   options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
   return options;
 }
@@ -50,7 +50,7 @@ void expect_state_refused(const Pipeline& pipeline, std::size_t values,
 // what the network has a place for.
 TEST(PipelineTest, AStateIsAsLongAsOpenpisStatistics) {
   EditableCheckpoint openpi("openpi_pi05");
-  PolicyOptions options = with_tokenizer();
+  CheckpointOptions options = with_tokenizer();
   const Pipeline exact(openpi.open(), options);
   const auto size = [](const Pipeline& pipeline, std::size_t values) {
     return pipeline.prepare(observation_of(pipeline.checkpoint(), values)).normalised_state.size();
@@ -81,7 +81,7 @@ TEST(PipelineTest, AStateIsAsLongAsOpenpisStatistics) {
 TEST(PipelineTest, AStateFarOutsideItsStatisticsIsWarnedAbout) {
   for (const char* const golden : {"openpi_pi05", "pi0_tiny"}) {
     const Pipeline pipeline(EditableCheckpoint(golden).open(), with_tokenizer());
-    const Checkpoint& checkpoint = pipeline.checkpoint();
+    const CheckpointData& checkpoint = pipeline.checkpoint();
     Observation observation =
         observation_of(checkpoint, static_cast<std::size_t>(checkpoint.state_dims));
     const auto warned = [&] {
@@ -117,7 +117,7 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
   EditableCheckpoint edited("openpi_pi0");
   edited.edit_json("assets/my_robot/norm_stats.json",
                    [&](Json& json) { json["norm_stats"] = truth["norm_stats"]; });
-  PolicyOptions options;
+  CheckpointOptions options;
   options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
   const auto state = truth["state"].get<std::vector<float>>();
   std::vector<float> predicted;
@@ -181,7 +181,7 @@ void expect_range(const ActionRange& range, double low, double high) {
 TEST(PipelineTest, RangesAreTheStatisticsOwn) {
   for (const char* const golden : {"pi0_tiny", "openpi_pi0"}) {
     SCOPED_TRACE(golden);
-    Checkpoint checkpoint = EditableCheckpoint(golden).open();
+    CheckpointData checkpoint = EditableCheckpoint(golden).open();
     const auto dims = static_cast<std::size_t>(checkpoint.action_dims);
     ASSERT_GE(dims, 3u);
     checkpoint.relative_actions.clear();
@@ -220,8 +220,8 @@ TEST(PipelineTest, RangesAreTheStatisticsOwn) {
 }
 
 TEST(PipelineTest, NoStatisticsHaveNoRanges) {
-  Checkpoint checkpoint = EditableCheckpoint("openpi_pi0").open();
-  PolicyOptions raw = with_tokenizer();
+  CheckpointData checkpoint = EditableCheckpoint("openpi_pi0").open();
+  CheckpointOptions raw = with_tokenizer();
   raw.raw = true;
   EXPECT_TRUE(Pipeline(checkpoint, raw).ranges({}).empty());
   // Of fewer dimensions than the actions have.
@@ -236,7 +236,7 @@ TEST(PipelineTest, NoStatisticsHaveNoRanges) {
 
 // A joint that is turned round has its ends the other way.
 TEST(PipelineTest, RangesAreTheRobotsOwn) {
-  Checkpoint checkpoint = EditableCheckpoint("openpi_pi0").open();
+  CheckpointData checkpoint = EditableCheckpoint("openpi_pi0").open();
   checkpoint.adapt_to_pi = true;
   checkpoint.action_dims = kAlohaDims;
   checkpoint.relative_actions.clear();

@@ -7,12 +7,12 @@
 #include "model/stopwatch.h"
 #include "policy/network_impl.h"
 #include "policy/options.h"
-#include "policy/policy_loader.h"
+#include "policy/pipeline.h"
 
 namespace pi0 {
 namespace {
 
-std::vector<std::string> action_names(const Checkpoint& checkpoint) {
+std::vector<std::string> action_names(const CheckpointData& checkpoint) {
   if (!checkpoint.action_names.empty()) return checkpoint.action_names;
   std::vector<std::string> names;
   names.reserve(static_cast<std::size_t>(checkpoint.action_dims));
@@ -20,7 +20,7 @@ std::vector<std::string> action_names(const Checkpoint& checkpoint) {
   return names;
 }
 
-PolicyInfo describe(const Checkpoint& checkpoint) {
+PolicyInfo describe(const CheckpointData& checkpoint) {
   PolicyInfo info;
   info.kind = checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05";
   info.family = checkpoint.family == Family::kLerobot ? "lerobot" : "openpi";
@@ -33,24 +33,38 @@ PolicyInfo describe(const Checkpoint& checkpoint) {
   info.n_action_steps = checkpoint.n_action_steps;
   info.num_steps = checkpoint.model.num_steps;
   info.action_names = action_names(checkpoint);
+  if (checkpoint.adapt_to_pi) {
+    info.action_units = "radians, grippers from 0 (closed) to 1 (open)";  // policy/aloha.h
+  }
   info.warnings = checkpoint.warnings;
   return info;
 }
 
 }  // namespace
 
+struct Checkpoint::Impl {
+  explicit Impl(Pipeline made)
+      : pipeline(std::make_shared<const Pipeline>(std::move(made))),
+        info(describe(pipeline->checkpoint())),
+        network(network_info(pipeline->checkpoint().model)) {}
+
+  std::shared_ptr<const Pipeline> pipeline;
+  PolicyInfo info;
+  NetworkInfo network;
+};
+
 // What a policy's sessions share.
 struct PolicyCore {
-  PolicyCore(Pipeline made, const PolicyOptions& options)
-      : pipeline(std::move(made)),
-        info(describe(pipeline.checkpoint())),
-        loaded(std::make_shared<LoadedNetwork>(pipeline.checkpoint(), options)),
+  PolicyCore(const Checkpoint::Impl& checkpoint, const DeviceOptions& options)
+      : pipeline(checkpoint.pipeline),
+        info(checkpoint.info),
+        loaded(std::make_shared<LoadedNetwork>(pipeline->checkpoint(), options)),
         network(Network(std::make_unique<Network::Impl>(loaded))) {
     const std::vector<std::string>& of_network = network.info().warnings;
     info.warnings.insert(info.warnings.end(), of_network.begin(), of_network.end());
   }
 
-  Pipeline pipeline;
+  std::shared_ptr<const Pipeline> pipeline;
   PolicyInfo info;
   std::shared_ptr<LoadedNetwork> loaded;
   Network network;
@@ -67,15 +81,15 @@ struct Session::Impl {
   };
   Prepared prepare(const Observation& observation) const {
     const Stopwatch watch;
-    Prepared prepared{observation, core->pipeline.prepare(observation), 0};
+    Prepared prepared{observation, core->pipeline->prepare(observation), 0};
     prepared.ms = watch.elapsed_ms();
     return prepared;
   }
   // As it was prefetched, or anew.
   Prepared take(const Observation& observation) {
-    const auto found = std::find_if(
-        prefetched.begin(), prefetched.end(),
-        [&](const Prepared& prepared) { return prepared.observation == observation; });
+    const auto found =
+        std::find_if(prefetched.begin(), prefetched.end(),
+                     [&](const Prepared& prepared) { return prepared.observation == observation; });
     if (found == prefetched.end()) return prepare(observation);
     Prepared prepared = std::move(*found);
     prefetched.erase(found);
@@ -97,12 +111,12 @@ struct Session::Impl {
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
-    chunk.actions = core->pipeline.finish(actions, observation.state);
+    chunk.actions = core->pipeline->finish(actions, observation.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;
     chunk.n_action_steps = core->info.n_action_steps;
     chunk.names = core->info.action_names;
-    chunk.ranges = core->pipeline.ranges(observation.state);
+    chunk.ranges = core->pipeline->ranges(observation.state);
     return chunk;
   }
 
@@ -112,8 +126,8 @@ struct Session::Impl {
 };
 
 struct Policy::Impl {
-  Impl(Pipeline pipeline, const PolicyOptions& options)
-      : core(std::make_shared<const PolicyCore>(std::move(pipeline), options)), session(core) {}
+  explicit Impl(std::shared_ptr<const PolicyCore> of_policy)
+      : core(std::move(of_policy)), session(core) {}
 
   std::shared_ptr<const PolicyCore> core;
   std::mutex mutex;
@@ -134,18 +148,29 @@ Policy::Policy(Policy&&) noexcept = default;
 Policy& Policy::operator=(Policy&&) noexcept = default;
 Policy::~Policy() = default;
 
-Pipeline PolicyLoader::pipeline(const std::filesystem::path& checkpoint,
-                                const PolicyOptions& options) {
-  return Pipeline(open_checkpoint(checkpoint, checkpoint_options(options)), options);
+Checkpoint::Checkpoint(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+Checkpoint Checkpoint::open(const std::filesystem::path& directory,
+                            const CheckpointOptions& options) {
+  return Checkpoint(std::make_shared<const Impl>(
+      Pipeline(open_checkpoint(directory, overrides_of(options)), options)));
 }
 
-Policy PolicyLoader::load(Pipeline pipeline, const PolicyOptions& options) {
-  return Policy(std::make_unique<Policy::Impl>(std::move(pipeline), options));
+const PolicyInfo& Checkpoint::info() const { return impl_->info; }
+const NetworkInfo& Checkpoint::network() const { return impl_->network; }
+
+std::vector<std::string> Checkpoint::check(const Observation& observation) const {
+  return impl_->pipeline->prepare(observation).warnings;
 }
 
-// The pipeline first: what it refuses is found before weights are prepared.
-Policy Policy::load(const std::filesystem::path& checkpoint, const PolicyOptions& options) {
-  return PolicyLoader::load(PolicyLoader::pipeline(checkpoint, options), options);
+Policy Checkpoint::load(const DeviceOptions& options) const {
+  return Policy(
+      std::make_unique<Policy::Impl>(std::make_shared<const PolicyCore>(*impl_, options)));
+}
+
+Policy Policy::load(const std::filesystem::path& checkpoint, const DeviceOptions& device,
+                    const CheckpointOptions& options) {
+  return Checkpoint::open(checkpoint, options).load(device);
 }
 
 Policy::Impl& Policy::impl() const {

@@ -20,8 +20,8 @@ const std::filesystem::path kSource = PI0_SOURCE_DIR;
 const std::filesystem::path kPolicy = kSource / "examples/policy";
 const std::filesystem::path kFrames = kSource / "examples/frames";
 
-PolicyOptions reference() {
-  PolicyOptions options;
+DeviceOptions reference() {
+  DeviceOptions options;
   options.device = "reference";
   return options;
 }
@@ -269,8 +269,34 @@ TEST(PolicyLoadTest, AutoIsTheProcessorWhereNoCardIs) {
   EXPECT_TRUE(device.starts_with("cpu (bf16 on ") || device.starts_with("ttnn ")) << device;
 }
 
+// Opened once, looked at without a weight being touched, and loaded as often as one likes.
+TEST(PolicyLoadTest, ACheckpointIsOpenedCheckedAndLoaded) {
+  const Recorded recorded;
+  const Observation observation = frame(recorded, "drawer_open", "open the drawer");
+  std::optional<Checkpoint> checkpoint = Checkpoint::open(kPolicy);
+  EXPECT_EQ(checkpoint->info().kind, "pi0");
+  EXPECT_EQ(checkpoint->info().action_units, "");
+  EXPECT_TRUE(checkpoint->check(observation).empty());
+  Observation wrong = observation;
+  wrong.state.push_back(0);
+  expect_error(ErrorCode::kInvalidInput, {"state: 5 values, expected 4"},
+               [&] { checkpoint->check(wrong); });
+  const Policy first = checkpoint->load({.device = "reference"});
+  const Policy second = checkpoint->load({.device = "cpu", .dtype = "fp32"});
+  EXPECT_EQ(first.network().info().action_horizon, checkpoint->network().action_horizon);
+  const Checkpoint kept = std::move(*checkpoint);
+  EXPECT_EQ(checkpoint->info().family, kept.info().family);  // none is ever empty
+  checkpoint.reset();
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  const std::vector<float> a = first.infer(observation, sample).actions;
+  const std::vector<float> b = second.infer(observation, sample).actions;
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-4) << i;
+  EXPECT_EQ(Policy::load(kPolicy, {.device = "reference"}).infer(observation, sample).actions, a);
+}
+
 TEST(PolicyLoadTest, DevicesThatAreNotThere) {
-  PolicyOptions options;
+  DeviceOptions options;
   options.device = "ttnn";
   expect_error(ErrorCode::kUnsupported, {"ttnn", "--device cpu"},
                [&] { Policy::load(kPolicy, options); });
@@ -282,7 +308,7 @@ TEST(PolicyLoadTest, DevicesThatAreNotThere) {
 }
 
 TEST(PolicyLoadTest, StopsBeforeItTakesMoreThanThereIs) {
-  PolicyOptions options = reference();
+  DeviceOptions options = reference();
   options.memory_limit_bytes = 1 << 20;
   expect_error(ErrorCode::kOutOfMemory, {"reference", "needs", "weights", "allowed"},
                [&] { Policy::load(kPolicy, options); });
@@ -290,9 +316,7 @@ TEST(PolicyLoadTest, StopsBeforeItTakesMoreThanThereIs) {
 
 TEST(PolicyLoadTest, RawValuesAreTheNetworksOwn) {
   const Recorded recorded;
-  PolicyOptions options = reference();
-  options.raw = true;
-  const Policy raw = Policy::load(kPolicy, options);
+  const Policy raw = Policy::load(kPolicy, reference(), {.raw = true});
   const Policy cooked = Policy::load(kPolicy, reference());
   const SafeTensors statistics =
       SafeTensors::open(kPolicy / "policy_preprocessor_step_6_normalizer_processor.safetensors");
@@ -340,7 +364,7 @@ TEST(PolicyLoadTest, APolicyThatWasMovedFromSaysSo) {
 }
 
 TEST(NetworkLoadTest, ANetworkThatWasMovedFromSaysSo) {
-  NetworkOptions options;
+  DeviceOptions options;
   options.device = "reference";
   Network first = Network::load(kPolicy, options);
   Network second = std::move(first);
@@ -356,7 +380,7 @@ TEST(NetworkLoadTest, ANetworkThatWasMovedFromSaysSo) {
 }
 
 TEST(PolicyLoadTest, ReportsProgress) {
-  PolicyOptions options = reference();
+  DeviceOptions options = reference();
   std::size_t last = 0, total = 0;
   options.progress = [&](const Progress& progress) {
     EXPECT_GE(progress.done, last);
@@ -395,7 +419,7 @@ TEST(PolicyThreadsTest, ThreadsOfTheProgramComputeTheSame) {
   const Recorded recorded;
   const Observation observation = frame(recorded, "drawer_open", "open the drawer");
   const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
-  PolicyOptions options;
+  DeviceOptions options;
   options.device = "cpu";
   options.threads = 1;
   const std::vector<float> expected =

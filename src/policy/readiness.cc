@@ -9,8 +9,9 @@
 
 namespace pi0 {
 
-Readiness readiness_of(const Inspection& inspection, const PolicyOptions& options) {
-  const Checkpoint& checkpoint = inspection.checkpoint;
+Readiness readiness_of(const Inspection& inspection, const CheckpointOptions& options,
+                       const DeviceOptions& device) {
+  const CheckpointData& checkpoint = inspection.checkpoint;
   Readiness readiness;
   readiness.refused = inspection.refused;
   const auto ask = [&](auto&& step) {
@@ -28,9 +29,9 @@ Readiness readiness_of(const Inspection& inspection, const PolicyOptions& option
     readiness.tokenizer = found;
   });
   ask([&] {
-    const OpenDevice opened = open_device(device_request(options));
+    const OpenDevice opened = open_device(device_request(device));
     readiness.device = opened.description;
-    require_memory(checkpoint, opened, options.memory_limit_bytes);
+    require_memory(checkpoint, opened, device.memory_limit_bytes);
   });
   return readiness;
 }

@@ -16,7 +16,8 @@ struct Readiness {
   std::vector<std::string> refused;  // what Policy::load would throw, a sentence each
 };
 
-// Looks at everything that `options` ask for; a card is opened and closed.
-Readiness readiness_of(const Inspection& inspection, const PolicyOptions& options);
+// Looks at everything that is asked for; a card is opened and closed.
+Readiness readiness_of(const Inspection& inspection, const CheckpointOptions& options,
+                       const DeviceOptions& device);
 
 }  // namespace pi0

@@ -10,26 +10,32 @@
 namespace pi0 {
 namespace {
 
-PolicyOptions on_reference() {
-  PolicyOptions options;
-  options.device = "reference";
-  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
+struct Options {
+  CheckpointOptions checkpoint;
+  DeviceOptions device;
+};
+
+Options on_reference() {
+  Options options;
+  options.device.device = "reference";
+  options.checkpoint.tokenizer =
+      std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
   return options;
 }
 
-std::vector<std::string> refused(const EditableCheckpoint& checkpoint,
-                                 const PolicyOptions& options) {
+std::vector<std::string> refused(const EditableCheckpoint& checkpoint, const Options& options) {
   const Readiness readiness =
-      readiness_of(inspect_checkpoint(checkpoint.path(), checkpoint_options(options)), options);
+      readiness_of(inspect_checkpoint(checkpoint.path(), overrides_of(options.checkpoint)),
+                   options.checkpoint, options.device);
   if (readiness.refused.empty()) {
-    EXPECT_NO_THROW(Policy::load(checkpoint.path(), options));
-    EXPECT_EQ(readiness.tokenizer, options.tokenizer);
+    EXPECT_NO_THROW(Policy::load(checkpoint.path(), options.device, options.checkpoint));
+    EXPECT_EQ(readiness.tokenizer, options.checkpoint.tokenizer);
     EXPECT_EQ(readiness.device, "reference (named)");
   }
   return readiness.refused;
 }
 
-void expect_as_load(const EditableCheckpoint& checkpoint, const PolicyOptions& options,
+void expect_as_load(const EditableCheckpoint& checkpoint, const Options& options,
                     const std::vector<std::string>& words) {
   const std::vector<std::string> reasons = refused(checkpoint, options);
   ASSERT_EQ(reasons.size(), words.size());
@@ -37,7 +43,7 @@ void expect_as_load(const EditableCheckpoint& checkpoint, const PolicyOptions& o
     EXPECT_NE(reasons[i].find(words[i]), std::string::npos) << reasons[i];
   }
   try {
-    Policy::load(checkpoint.path(), options);
+    Policy::load(checkpoint.path(), options.device, options.checkpoint);
     FAIL() << "loaded, though it was said to be refused: " << reasons[0];
   } catch (const Error& error) {
     EXPECT_EQ(std::count(reasons.begin(), reasons.end(), error.what()), 1) << error.what();
@@ -51,22 +57,22 @@ TEST(ReadinessTest, ALoadableCheckpointIsReady) {
 
 TEST(ReadinessTest, EachReasonIsGiven) {
   const EditableCheckpoint bare("pi0_tiny_224");  // has no statistics
-  PolicyOptions options = on_reference();
+  Options options = on_reference();
   expect_as_load(bare, options, {"no normalisation statistics"});
-  options.raw = true;
+  options.checkpoint.raw = true;
   EXPECT_TRUE(refused(bare, options).empty());
   options = on_reference();
-  options.tokenizer = bare / "absent";
-  options.resize = "bicubic";
-  options.device = "gpu";
-  options.memory_limit_bytes = 1;
+  options.checkpoint.tokenizer = bare / "absent";
+  options.checkpoint.resize = "bicubic";
+  options.device.device = "gpu";
+  options.device.memory_limit_bytes = 1;
   expect_as_load(bare, options,
                  {"no normalisation statistics", "resize is bicubic", "absent", "device gpu"});
   options = on_reference();
-  options.memory_limit_bytes = 1000;
+  options.device.memory_limit_bytes = 1000;
   expect_as_load(EditableCheckpoint("pi0_tiny"), options, {"1.00 kB are allowed"});
   options = on_reference();
-  options.tokenizer = bare / "config.json";
+  options.checkpoint.tokenizer = bare / "config.json";
   expect_as_load(EditableCheckpoint("pi0_tiny"), options, {"config.json"});
 }
 

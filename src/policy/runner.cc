@@ -66,9 +66,8 @@ void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& p
 Pi0Input pack(const NetworkInput& input, const SampleOptions& options, const NetworkInfo& info) {
   Pi0Input packed;
   pack_images(input, info, packed);
-  require(
-      input.tokens.size() <= static_cast<std::size_t>(info.max_tokens),
-      "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info.max_tokens));
+  require(input.tokens.size() <= static_cast<std::size_t>(info.max_tokens),
+          "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info.max_tokens));
   require(input.token_mask.empty() || input.token_mask.size() == input.tokens.size(),
           "token_mask: " + count(input.token_mask.size()) + " flags for " +
               count(input.tokens.size()) + " tokens");
@@ -113,7 +112,19 @@ Pi0Input pack(const NetworkInput& input, const SampleOptions& options, const Net
 
 }  // namespace
 
-LoadedNetwork::Opened LoadedNetwork::open(const Checkpoint& checkpoint, const NetworkOptions& options) {
+NetworkInfo network_info(const ModelConfig& config) {
+  return {.num_cameras = config.num_cameras,
+          .image_size = config.image_size,
+          .max_tokens = config.max_tokens,
+          .vocab_size = config.vocab_size,
+          .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
+          .action_dim = config.action_dim,
+          .action_horizon = config.action_horizon,
+          .num_steps = config.num_steps};
+}
+
+LoadedNetwork::Opened LoadedNetwork::open(const CheckpointData& checkpoint,
+                                          const DeviceOptions& options) {
   Opened opened;
   DeviceRequest request = device_request(options);
   if (!options.cache.empty()) {
@@ -127,15 +138,16 @@ LoadedNetwork::Opened LoadedNetwork::open(const Checkpoint& checkpoint, const Ne
   return opened;
 }
 
-LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, const NetworkOptions& options)
+LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, const DeviceOptions& options)
     : LoadedNetwork(checkpoint, open(checkpoint, options), options) {}
 
-LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options)
+LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, Opened opened,
+                             const DeviceOptions& options)
     : LoadedNetwork(checkpoint, std::move(opened.device), options.progress, opened.cache) {}
 
-LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, OpenDevice device,
-               const std::function<void(const Progress&)>& progress,
-               const std::shared_ptr<WeightCache>& cache)
+LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device,
+                             const std::function<void(const Progress&)>& progress,
+                             const std::shared_ptr<WeightCache>& cache)
     : device_(std::move(device.description)),
       peak_(std::move(device.peak)),
       least_correlation_(device.least_correlation) {
@@ -144,20 +156,13 @@ LoadedNetwork::LoadedNetwork(const Checkpoint& checkpoint, OpenDevice device,
   const auto prepared = [&](int done) {
     if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
   };
-  model_ = std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
-                                 std::move(device.device), prepared);
+  model_ =
+      std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
+                                  std::move(device.device), prepared);
   if (cache) cache->finish();
   if (progress) progress({"preparing weights", total, total});
-  const ModelConfig& config = checkpoint.model;
-  info_ = {.num_cameras = config.num_cameras,
-           .image_size = config.image_size,
-           .max_tokens = config.max_tokens,
-           .vocab_size = config.vocab_size,
-           .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
-           .action_dim = config.action_dim,
-           .action_horizon = config.action_horizon,
-           .num_steps = config.num_steps,
-           .warnings = cache ? cache->warnings() : std::vector<std::string>()};
+  info_ = network_info(checkpoint.model);
+  if (cache) info_.warnings = cache->warnings();
 }
 
 Runner::Runner(std::shared_ptr<LoadedNetwork> network)

@@ -22,13 +22,15 @@ struct NetworkCall {
   SampleOptions options;
 };
 
+NetworkInfo network_info(const ModelConfig& config);
+
 // What sessions share.
 class LoadedNetwork {
  public:
   // Throws Error when the device is not there, memory does not suffice, or a weight is not finite.
-  LoadedNetwork(const Checkpoint& checkpoint, const NetworkOptions& options);
+  LoadedNetwork(const CheckpointData& checkpoint, const DeviceOptions& options);
   // On a device that has been opened, whose memory suffices.
-  LoadedNetwork(const Checkpoint& checkpoint, OpenDevice device,
+  LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device,
                 const std::function<void(const Progress&)>& progress,
                 const std::shared_ptr<WeightCache>& cache = nullptr);
 
@@ -44,8 +46,8 @@ class LoadedNetwork {
     OpenDevice device;
     std::shared_ptr<WeightCache> cache;
   };
-  static Opened open(const Checkpoint& checkpoint, const NetworkOptions& options);
-  LoadedNetwork(const Checkpoint& checkpoint, Opened opened, const NetworkOptions& options);
+  static Opened open(const CheckpointData& checkpoint, const DeviceOptions& options);
+  LoadedNetwork(const CheckpointData& checkpoint, Opened opened, const DeviceOptions& options);
 
   NetworkInfo info_;
   std::string device_;
@@ -61,7 +63,7 @@ class Runner {
   explicit Runner(std::shared_ptr<LoadedNetwork> network);
   // The one session of a network of its own.
   template <typename... Arguments>
-  explicit Runner(const Checkpoint& checkpoint, Arguments&&... arguments)
+  explicit Runner(const CheckpointData& checkpoint, Arguments&&... arguments)
       : Runner(std::make_shared<LoadedNetwork>(checkpoint, std::forward<Arguments>(arguments)...)) {
   }
   ~Runner();

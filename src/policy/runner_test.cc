@@ -18,8 +18,8 @@ const std::filesystem::path kGolden = kSource / "testdata/golden";
 
 class SessionsTest : public testing::TestWithParam<const char*> {
  protected:
-  static NetworkOptions options() {
-    NetworkOptions options;
+  static DeviceOptions options() {
+    DeviceOptions options;
     options.device = GetParam();
     return options;
   }
@@ -42,7 +42,7 @@ class SessionsTest : public testing::TestWithParam<const char*> {
     return fresh.sample_actions(one.input, one.options, nullptr);
   }
 
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
 };
 
 // The next call's images go up while one computes: what was announced comes, or something else.
@@ -99,7 +99,7 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
     void record(OperationRecord operation) override { ++counts[operation.name]; }
     std::map<std::string, int> counts;
   } log;
-  const Checkpoint checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
   Runner runner(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
   const ModelConfig& config = checkpoint.model;
   const auto call = [&](std::size_t cameras, std::size_t tokens) {
@@ -125,8 +125,7 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
 
 // Sessions on threads of their own; `make threads` runs this under the thread sanitizer.
 TEST(SessionsThreadsTest, TakeTurns) {
-  const Policy policy =
-      Policy::load(kSource / "examples/policy", PolicyOptions{{.device = "cpu"}, {}});
+  const Policy policy = Policy::load(kSource / "examples/policy", {.device = "cpu"});
   Observation observation;
   observation.images["base_0_rgb"] = load_image(kSource / "examples/frames/drawer_open_corner.png");
   observation.state = {-0.0066f, 0.6386f, 0.2493f, 1.0f};
@@ -153,8 +152,7 @@ TEST(SessionsThreadsTest, TakeTurns) {
 
 // What was moved from says so, and a session keeps its network.
 TEST(SessionTest, OutlivesItsPolicy) {
-  std::optional<Policy> policy =
-      Policy::load(kSource / "examples/policy", PolicyOptions{{.device = "cpu"}, {}});
+  std::optional<Policy> policy = Policy::load(kSource / "examples/policy", {.device = "cpu"});
   Observation observation;
   observation.images["base_0_rgb"] = load_image(kSource / "examples/frames/drawer_open_corner.png");
   observation.state = {-0.0066f, 0.6386f, 0.2493f, 1.0f};

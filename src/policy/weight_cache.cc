@@ -60,7 +60,7 @@ class Hash {
 std::string message_of(int error) { return std::generic_category().message(error); }
 
 // What the system says of the weight files; where it is the same, so are they.
-Json signature(const Checkpoint& checkpoint, const std::vector<std::string>& names) {
+Json signature(const CheckpointData& checkpoint, const std::vector<std::string>& names) {
   Json files = Json::array();
   for (const std::string& name : names) {
     struct stat status {};
@@ -78,7 +78,7 @@ Json signature(const Checkpoint& checkpoint, const std::vector<std::string>& nam
 }
 
 // Of what the files hold. Read, not mapped: it would count as this process's memory.
-std::string content_hash(const Checkpoint& checkpoint, const std::vector<std::string>& names) {
+std::string content_hash(const CheckpointData& checkpoint, const std::vector<std::string>& names) {
   Hash hash;
   std::vector<char> buffer(std::size_t{4} << 20);
   for (const std::string& name : names) {
@@ -102,7 +102,7 @@ std::string architecture_hash(const ModelConfig& config) {
 // Shapes for what is prepared already; rows of the embedding are looked up in its file.
 class PreparedSource final : public WeightSource {
  public:
-  explicit PreparedSource(const Checkpoint& checkpoint)
+  explicit PreparedSource(const CheckpointData& checkpoint)
       : shapes_(make_weight_shapes(checkpoint.model)), weights_(checkpoint.weights) {}
   HostTensor tensor(const std::string& name) const override {
     return name == kEmbedTokens ? weights_->tensor(name) : shapes_->tensor(name);
@@ -114,7 +114,7 @@ class PreparedSource final : public WeightSource {
 
 class FileCache final : public WeightCache {
  public:
-  FileCache(fs::path path, const Checkpoint& checkpoint, std::string form)
+  FileCache(fs::path path, const CheckpointData& checkpoint, std::string form)
       : path_(std::move(path)),
         partial_(path_.string() + ".partial"),
         checkpoint_(checkpoint),
@@ -327,7 +327,7 @@ class FileCache final : public WeightCache {
   }
 
   fs::path path_, partial_;
-  const Checkpoint checkpoint_;
+  const CheckpointData checkpoint_;
   std::vector<std::string> names_;  // of the weight files
   std::string form_, architecture_;
   Json signature_;
@@ -344,7 +344,8 @@ class FileCache final : public WeightCache {
 };
 
 // One file a checkpoint (by its place) and form.
-fs::path file_in(const fs::path& directory, const Checkpoint& checkpoint, const std::string& form) {
+fs::path file_in(const fs::path& directory, const CheckpointData& checkpoint,
+                 const std::string& form) {
   std::error_code ignored;
   const fs::path canonical = fs::canonical(checkpoint.directory, ignored);
   const fs::path place = ignored ? checkpoint.directory : canonical;
@@ -356,7 +357,7 @@ fs::path file_in(const fs::path& directory, const Checkpoint& checkpoint, const 
 }  // namespace
 
 std::shared_ptr<WeightCache> WeightCache::open(const fs::path& directory,
-                                               const Checkpoint& checkpoint,
+                                               const CheckpointData& checkpoint,
                                                const std::string& form) {
   std::error_code error;
   fs::create_directories(directory, error);

@@ -23,7 +23,8 @@ class WeightCache : public PreparedMemory {
   // `form`: prepared_form() of the device that will ask for the blocks. Throws Error (kIo) when
   // `directory` is none and cannot be made.
   static std::shared_ptr<WeightCache> open(const std::filesystem::path& directory,
-                                           const Checkpoint& checkpoint, const std::string& form);
+                                           const CheckpointData& checkpoint,
+                                           const std::string& form);
 
   // True: every block holds what an earlier start prepared. Its source may then be shapes alone.
   virtual bool ready() const = 0;

@@ -29,11 +29,11 @@ class WeightCacheTest : public testing::Test {
     std::vector<std::string> warnings;
   };
   Loaded load(const std::string& dtype = "int8", bool cached = true) const {
-    NetworkOptions options;
+    DeviceOptions options;
     options.device = "cpu";
     options.dtype = dtype;
     if (cached) options.cache = cache;
-    const Checkpoint opened = open_checkpoint(checkpoint);
+    const CheckpointData opened = open_checkpoint(checkpoint);
     Runner runner(opened, options);
     NetworkInput input;
     const auto pixels = static_cast<std::size_t>(opened.model.image_size) * opened.model.image_size;
@@ -90,7 +90,7 @@ TEST_F(WeightCacheTest, ALaterLoadUsesWhatAnEarlierOneKept) {
 }
 
 TEST_F(WeightCacheTest, IsReadyOnlyOnceItIsWhole) {
-  const Checkpoint opened = open_checkpoint(checkpoint);
+  const CheckpointData opened = open_checkpoint(checkpoint);
   const std::string form = "a form";
   {
     const auto first = WeightCache::open(cache, opened, form);

@@ -32,13 +32,14 @@ fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& na
   }
   const char* environment = std::getenv("PI0_TOKENIZER");  // NOLINT(concurrency-mt-unsafe)
   if (environment && *environment) return require_file(environment, "PI0_TOKENIZER");
-  throw Error(ErrorCode::kIo,
-              checkpoint_directory.string() +
-                  ": no tokenizer beside the checkpoint; put PaliGemma's tokenizer.model or "
-                  "tokenizer.json there, name it (--tokenizer, or PolicyOptions::tokenizer), or "
-                  "set PI0_TOKENIZER. openpi has it at "
-                  "gs://big_vision/paligemma_tokenizer.model, Hugging Face in "
-                  "google/paligemma-3b-pt-224, where its licence has to be accepted");
+  throw Error(
+      ErrorCode::kIo,
+      checkpoint_directory.string() +
+          ": no tokenizer beside the checkpoint; put PaliGemma's tokenizer.model or "
+          "tokenizer.json there, name it (--tokenizer, or CheckpointOptions::tokenizer), or "
+          "set PI0_TOKENIZER. openpi has it at "
+          "gs://big_vision/paligemma_tokenizer.model, Hugging Face in "
+          "google/paligemma-3b-pt-224, where its licence has to be accepted");
 }
 
 }  // namespace pi0
