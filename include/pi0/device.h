@@ -4,15 +4,17 @@
 #include <string>
 #include <vector>
 
+#include "pi0/export.h"
+
 namespace pi0 {
 
-struct DeviceInfo {
+struct PI0_API DeviceInfo {
   std::string name = {};         // what NetworkOptions::device takes
   std::string description = {};  // one line
 };
 
 // Best first. "auto" takes the first of them that is present, but never the reference, which is
 // there to check others against and runs only when named.
-std::vector<DeviceInfo> available_devices();
+PI0_API std::vector<DeviceInfo> available_devices();
 
 }  // namespace pi0

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "pi0/error.h"
+#include "pi0/export.h"
 #include "pi0/network.h"
 #include "pi0/observation.h"
 
@@ -26,7 +27,7 @@ namespace pi0 {
 
 // Names as `pi0 run` takes them: "openpi" or "lerobot", "pi0" or "pi05". An empty string or no
 // value means: as the checkpoint says.
-struct PolicyOptions : NetworkOptions {
+struct PI0_API PolicyOptions : NetworkOptions {
   std::filesystem::path tokenizer = {};  // else beside the checkpoint, else PI0_TOKENIZER
   std::string resize = {};         // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
   std::string prompt_format = {};  // "pi0" or "pi05" (the state's bins in the text)
@@ -38,13 +39,13 @@ struct PolicyOptions : NetworkOptions {
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 
-struct CameraInfo {
+struct PI0_API CameraInfo {
   std::string feature = {};  // the checkpoint's full name
   std::string name = {};     // what `Observation::images` may use instead
   bool empty = false;        // lerobot's empty_cameras: a slot that training left empty
 };
 
-struct PolicyInfo {
+struct PI0_API PolicyInfo {
   std::string kind = {};    // "pi0" or "pi05"
   std::string family = {};  // "lerobot" or "openpi"
   std::vector<CameraInfo> cameras = {};
@@ -62,7 +63,7 @@ struct PolicyInfo {
 // they are (QUANTILES: 1st and 99th percentile, QUANTILE10: 10th and 90th), within two standard
 // deviations of the mean (MEAN_STD). In the robot's own units; of a dimension that is predicted
 // relative to the state, seen from the state that was given. A prediction may leave it.
-struct ActionRange {
+struct PI0_API ActionRange {
   float low = 0;
   float high = 0;  // as `low` where the statistics tell none: none there, or a single value
 
@@ -72,7 +73,7 @@ struct ActionRange {
 // Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
 // control steps after the observation; how long a step is belongs to the robot, a checkpoint does
 // not say it.
-struct ActionChunk {
+struct PI0_API ActionChunk {
   int horizon = 0;
   int dims = 0;
   int n_action_steps = 0;  // how many rows the checkpoint's robot executes before it looks again
@@ -88,7 +89,7 @@ struct ActionChunk {
 
 // Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side. One
 // that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
-class Policy {
+class PI0_API Policy {
  public:
   // Throws Error; see pi0/error.h. Nothing is left half loaded.
   static Policy load(const std::filesystem::path& checkpoint, const PolicyOptions& options = {});
