@@ -30,4 +30,6 @@ install(FILES ${PROJECT_BINARY_DIR}/pi0Config.cmake ${PROJECT_BINARY_DIR}/pi0Con
         DESTINATION ${PI0_PACKAGE} COMPONENT development)
 install(FILES ${PROJECT_BINARY_DIR}/pi0.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT development)
-install(TARGETS pi0_command COMPONENT command)
+if(PI0_COMMAND)
+  install(TARGETS pi0_command COMPONENT command)
+endif()
