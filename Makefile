@@ -10,7 +10,7 @@ WERROR ?=
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
 .PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
-        check-distributions install clean
+        check-distributions install uninstall clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
 # configured tree.
@@ -96,6 +96,10 @@ format:
 install: all
 	cmake --build build/release -j $(JOBS)
 	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+# With the DESTDIR of the install, where it had one.
+uninstall:
+	cmake -DMANIFEST=build/release/install_manifest.txt -P cmake/uninstall.cmake
 
 clean:
 	rm -rf build out

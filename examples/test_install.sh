@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a build into a temporary folder and builds and runs examples/ against it, as a user of
-# the package would: once by find_package, once by pkg-config.
+# the package would: once by find_package, once by pkg-config; then uninstalls it.
 #   examples/test_install.sh BUILD_DIRECTORY CXX_COMPILER
 set -euo pipefail
 source=$(cd "$(dirname "$0")" && pwd)
@@ -37,3 +37,8 @@ for infer in "$temporary/build/infer" "env LD_LIBRARY_PATH=$libraries $temporary
   $infer "$temporary" top "$source/frames/drawer_open_corner.png" "" 0 || status=$?
   [ "$status" -eq 1 ] || fail "expected status 1, pi0::Error, found $status"
 done
+
+for component in library development command; do
+  cmake -DMANIFEST="$1/install_manifest_$component.txt" -P "$source/../cmake/uninstall.cmake"
+done
+[ -z "$(find "$prefix" -not -type d)" ] || fail "left behind: $(find "$prefix" -not -type d)"
