@@ -10,7 +10,7 @@ WERROR ?=
 SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
 .PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
-        check-distributions install uninstall clean
+        check-distributions install uninstall package clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
 # configured tree.
@@ -100,6 +100,11 @@ install: all
 # With the DESTDIR of the install, where it had one.
 uninstall:
 	cmake -DMANIFEST=build/release/install_manifest.txt -P cmake/uninstall.cmake
+
+# Debian packages: docs/install.md.
+package: all
+	cmake --build build/release -j $(JOBS)
+	cpack --config build/release/CPackConfig.cmake -B out/packages
 
 clean:
 	rm -rf build out

@@ -33,3 +33,6 @@ install(FILES ${PROJECT_BINARY_DIR}/pi0.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/p
 if(PI0_COMMAND)
   install(TARGETS pi0_command COMPONENT command)
 endif()
+if(PROJECT_IS_TOP_LEVEL AND BUILD_SHARED_LIBS)
+  include(cmake/Packages.cmake)
+endif()
