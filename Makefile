@@ -6,11 +6,9 @@ FUZZ_SECONDS ?= 5
 # WERROR=ON takes a warning for an error, for this tree until OFF: for us and continuous integration,
 # whose compilers are known. Another's newer compiler warns of more.
 WERROR ?=
-# Left out of the sanitized run: each does in a minute what others there do in seconds.
-SLOW = consumer|ttnn_mock|FullWidth|Episodes|tiny_224|WholeWayRecordings|EveryForm|EachInput|ABatch|RunFinds
 
 .PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
-        check-distributions install clean
+        check-distributions install uninstall package clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
 # configured tree.
@@ -58,13 +56,13 @@ audit-doc: all
 sanitize:
 	$(call configure,debug)
 	cmake --build build/debug -j $(JOBS)
-	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -E "$(SLOW)"
+	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -LE slow
 
 # What is concurrent, under the thread sanitizer.
 threads:
 	$(call configure,tsan)
 	cmake --build build/tsan -j $(JOBS) --target policy_test device_cpu_test
-	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R Threads
+	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -L threads
 
 # FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.
 fuzz:
@@ -96,6 +94,15 @@ format:
 install: all
 	cmake --build build/release -j $(JOBS)
 	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+# With the DESTDIR of the install, where it had one.
+uninstall:
+	cmake -DMANIFEST=build/release/install_manifest.txt -P cmake/uninstall.cmake
+
+# Debian packages: docs/install.md.
+package: all
+	cmake --build build/release -j $(JOBS)
+	cpack --config build/release/CPackConfig.cmake -B out/packages
 
 clean:
 	rm -rf build out

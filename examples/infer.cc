@@ -37,8 +37,11 @@ int main(int argc, char** argv) {
       for (const float action : chunk.row(step)) std::cout << action << ' ';
       std::cout << '\n';
     }
-  } catch (const std::exception& error) {  // pi0::Error, which says what was wrong
+  } catch (const pi0::Error& error) {  // says what was wrong, found and expected
     std::cerr << "infer: " << error.what() << '\n';
     return 1;
+  } catch (const std::exception& error) {
+    std::cerr << "infer: " << error.what() << '\n';
+    return 2;
   }
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "pi0/export.h"
 #include "pi0/network.h"
 #include "pi0/observation.h"
 
@@ -22,7 +23,7 @@ class Policy;
 // How a checkpoint is read, where it does not say it or is to be read otherwise. Names as `pi0 run`
 // takes them: "openpi" or "lerobot", "pi0" or "pi05". An empty string or no value means: as the
 // checkpoint says.
-struct CheckpointOptions {
+struct PI0_API CheckpointOptions {
   std::filesystem::path tokenizer = {};  // else beside the checkpoint, else PI0_TOKENIZER
   std::string resize = {};         // "openpi" (PIL, uint8) or "lerobot" (float, not antialiased)
   std::string prompt_format = {};  // "pi0" or "pi05" (the state's bins in the text)
@@ -34,13 +35,13 @@ struct CheckpointOptions {
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 
-struct CameraInfo {
+struct PI0_API CameraInfo {
   std::string feature = {};  // the checkpoint's full name
   std::string name = {};     // what `Observation::images` may use instead
   bool empty = false;        // lerobot's empty_cameras: a slot that training left empty
 };
 
-struct PolicyInfo {
+struct PI0_API PolicyInfo {
   std::string kind = {};    // "pi0" or "pi05"
   std::string family = {};  // "lerobot" or "openpi"
   std::vector<CameraInfo> cameras = {};
@@ -56,7 +57,7 @@ struct PolicyInfo {
 
 // May be copied: it is read once. Any number of policies may be loaded from one, on several
 // devices.
-class Checkpoint {
+class PI0_API Checkpoint {
  public:
   // Reads configuration, statistics and tokenizer; maps the weights. Throws Error; see pi0/error.h.
   static Checkpoint open(const std::filesystem::path& directory,

@@ -4,15 +4,17 @@
 #include <string>
 #include <vector>
 
+#include "pi0/export.h"
+
 namespace pi0 {
 
 // What may follow a device's name.
-struct DeviceNameForm {
+struct PI0_API DeviceNameForm {
   std::string form = {};     // ":1", ",hidden=dram"
   std::string meaning = {};  // a few words
 };
 
-struct DeviceInfo {
+struct PI0_API DeviceInfo {
   std::string name = {};         // what DeviceOptions::device takes
   std::string description = {};  // one line
   std::vector<DeviceNameForm> forms = {};
@@ -23,6 +25,6 @@ struct DeviceInfo {
 
 // Best first. "auto" takes the first that is not absent and takes the options that are given, but
 // none that runs only when it is named: those are there to check others against.
-std::vector<DeviceInfo> available_devices();
+PI0_API std::vector<DeviceInfo> available_devices();
 
 }  // namespace pi0

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "pi0/export.h"
+
 namespace pi0 {
 
 enum class ErrorCode {
@@ -22,7 +24,7 @@ enum class ErrorCode {
 
 // The only exception that the library throws on purpose. `what()` is one sentence that names the
 // file, tensor, key or argument, what was found, and what was expected.
-class Error : public std::runtime_error {
+class PI0_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
   ErrorCode code() const { return code_; }

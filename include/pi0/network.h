@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pi0/export.h"
 #include "pi0/threads.h"
 
 namespace pi0 {
@@ -26,13 +27,13 @@ namespace pi0 {
 // what one that was never cancelled would. It is asked at every weight of a load; in a call at
 // every layer of vision and prefix and every Euler step, or, where a card replays what it has
 // recorded (from a shape's third call on), at the beginning of each of the three.
-struct Progress {
+struct PI0_API Progress {
   std::string_view stage = {};
   std::size_t done = 0;
   std::size_t total = 0;
 };
 
-struct DeviceOptions {
+struct PI0_API DeviceOptions {
   // "auto" (a Tenstorrent card where there is one, else the CPU), "ttnn" (the first card), "ttnn:1"
   // (card 1), "cpu", or another name of available_devices() (pi0/device.h): "ttnn-emulated" (an
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
@@ -67,7 +68,7 @@ struct DeviceOptions {
   std::function<void(const Progress&)> progress = {};
 };
 
-struct SampleOptions {
+struct PI0_API SampleOptions {
   int steps = 0;                           // Euler steps; 0: as the checkpoint says
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
   // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
@@ -79,7 +80,7 @@ struct SampleOptions {
 };
 
 // Sizes that a caller needs for its tensors.
-struct NetworkInfo {
+struct PI0_API NetworkInfo {
   int num_cameras = 0;  // image slots
   int image_size = 0;   // pixels, square
   int max_tokens = 0;   // of the prompt
@@ -91,7 +92,7 @@ struct NetworkInfo {
   std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
 
-struct NetworkInput {
+struct PI0_API NetworkInput {
   // [cameras, 3, image_size, image_size] in [-1, 1]; at most num_cameras.
   std::vector<float> images = {};
   // A flag a camera, 0 where it is masked; empty: all are valid.
@@ -105,7 +106,7 @@ struct NetworkInput {
 };
 
 // Where the milliseconds of a call went; 0 what was not asked for (SampleOptions::time_stages).
-struct Timing {
+struct PI0_API Timing {
   double preprocess_ms = 0;  // decode-free host work: resize, tokenise, normalise
   double vision_ms = 0;      // SigLIP and projector, all cameras
   double prefix_ms = 0;      // Gemma over images and prompt
@@ -120,7 +121,7 @@ struct Timing {
 // Sessions share their network, which lives as long as they do; its calls take turns, on whichever
 // threads. One session is used by one thread at a time. Movable, not copyable; one that was moved
 // from throws Error (kInvalidInput) when it is used.
-class NetworkSession {
+class PI0_API NetworkSession {
  public:
   NetworkSession(NetworkSession&&) noexcept;
   NetworkSession& operator=(NetworkSession&&) noexcept;
@@ -145,7 +146,7 @@ class NetworkSession {
 
 // Movable, not copyable. Calls on one Network are serialised; several Networks run side by side.
 // One that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
-class Network {
+class PI0_API Network {
  public:
   // Throws Error; see pi0/error.h.
   static Network load(const std::filesystem::path& checkpoint, const DeviceOptions& options = {});

@@ -11,10 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "pi0/export.h"
+
 namespace pi0 {
 
 // An 8-bit RGB image: `rgb` holds [height, width, 3], rows from the top, without padding.
-struct Image {
+struct PI0_API Image {
   int height = 0;
   int width = 0;
   std::vector<std::uint8_t> rgb = {};
@@ -24,14 +26,14 @@ struct Image {
 
 // Decodes a PNG or a JPEG. Grey becomes RGB, alpha is dropped (as PIL's convert("RGB") does).
 // Throws Error (kIo, kInvalidInput) naming the file when it cannot be read or is no such image.
-Image load_image(const std::filesystem::path& file);
+PI0_API Image load_image(const std::filesystem::path& file);
 
 // The same from memory; `name` is what an error calls it.
-Image decode_image(std::span<const std::byte> bytes, std::string_view name);
+PI0_API Image decode_image(std::span<const std::byte> bytes, std::string_view name);
 
 // One moment. Camera names are the checkpoint's (`Policy::info().cameras`): the full feature name
 // ("observation.images.top") or what follows "observation.images." in it ("top").
-struct Observation {
+struct PI0_API Observation {
   std::map<std::string, Image> images = {};
   std::vector<float> state = {};  // the robot's own dimensions and units, not normalised
   // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.

@@ -20,6 +20,7 @@
 
 #include "pi0/checkpoint.h"
 #include "pi0/error.h"
+#include "pi0/export.h"
 #include "pi0/network.h"
 #include "pi0/observation.h"
 
@@ -30,7 +31,7 @@ namespace pi0 {
 // they are (QUANTILES: 1st and 99th percentile, QUANTILE10: 10th and 90th), within two standard
 // deviations of the mean (MEAN_STD). In the robot's own units; of a dimension that is predicted
 // relative to the state, seen from the state that was given. A prediction may leave it.
-struct ActionRange {
+struct PI0_API ActionRange {
   float low = 0;
   float high = 0;  // as `low` where the statistics tell none: none there, or a single value
 
@@ -40,7 +41,7 @@ struct ActionRange {
 // Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
 // control steps after the observation; how long a step is belongs to the robot, a checkpoint does
 // not say it.
-struct ActionChunk {
+struct PI0_API ActionChunk {
   int horizon = 0;
   int dims = 0;
   int n_action_steps = 0;  // how many rows the checkpoint's robot executes before it looks again
@@ -57,7 +58,7 @@ struct ActionChunk {
 // One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions
 // of a policy share its network. One session is used by one thread at a time. Movable, not
 // copyable; one that was moved from throws Error (kInvalidInput) when it is used.
-class Session {
+class PI0_API Session {
  public:
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -80,7 +81,7 @@ class Session {
 
 // Movable, not copyable. Calls on one Policy are serialised; several Policies run side by side. One
 // that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
-class Policy {
+class PI0_API Policy {
  public:
   // Opens a checkpoint and loads it: Checkpoint::open(path, options).load(device). Throws Error;
   // see pi0/error.h. Nothing is left half loaded.

@@ -10,13 +10,15 @@
 #include <memory>
 #include <stop_token>
 
+#include "pi0/export.h"
+
 namespace pi0 {
 namespace cpu {
 class ThreadPool;
 }
 
 // Networks may share one. All of it may be called from any thread.
-class HostThreads {
+class PI0_API HostThreads {
  public:
   // At most `count` threads at work: the one that calls, and count - 1 that are lent. Throws Error
   // (kInvalidInput) where it is not 1 to 1024.

@@ -13,6 +13,7 @@
 #include "cli/verbs.h"
 #include "pi0/device.h"
 #include "pi0/error.h"
+#include "pi0/version.h"
 
 namespace {
 
@@ -51,7 +52,7 @@ int pi0::run_command(int argc, char** argv) {
       "Runs the π0 and π0.5 robot policies: camera images, joint state and an "
       "instruction in, a chunk of actions out.",
       "pi0");
-  command.set_version_flag("--version", std::string("pi0 ") + PI0_VERSION);
+  command.set_version_flag("--version", std::string("pi0 ") + version());
   command.require_subcommand(1);
   command.footer(devices());
   pi0::Run run;

@@ -1,0 +1,16 @@
+# Removes what `make install` wrote, as the build's list has it, and the folders of ours.
+#   cmake -DMANIFEST=build/release/install_manifest.txt -P cmake/uninstall.cmake
+get_filename_component(MANIFEST ${MANIFEST} ABSOLUTE)
+if(NOT EXISTS ${MANIFEST})
+  message(FATAL_ERROR "nothing to uninstall: ${MANIFEST}, which `make install` writes, is not there")
+endif()
+file(STRINGS ${MANIFEST} files)
+foreach(file ${files})
+  file(REMOVE $ENV{DESTDIR}${file})
+  get_filename_component(folder $ENV{DESTDIR}${file} DIRECTORY)
+  file(GLOB left ${folder}/*)
+  if(folder MATCHES "/pi0$" AND NOT left)
+    file(REMOVE_RECURSE ${folder})
+  endif()
+endforeach()
+file(REMOVE ${MANIFEST})
