@@ -2,8 +2,8 @@
 # Adds this tree to another project, as add_subdirectory and FetchContent do, and looks at what that
 # project then has of ours: the library, but no test, nothing that is installed, no compiler option.
 #   examples/test_subproject.sh CXX_COMPILER          configures: seconds
-#   examples/test_subproject.sh CXX_COMPILER build    builds and runs it too, then installs from it: the
-#                                                     static library, which `make test` has not
+#   examples/test_subproject.sh CXX_COMPILER build    builds and runs it too, then tests an install
+#                                                     of it: static, as `make test` has none
 set -euo pipefail
 examples=$(cd "$(dirname "$0")" && pwd)
 temporary=$(mktemp -d)
