@@ -37,5 +37,5 @@ if [ "${2:-}" = build ]; then
   cmake --build "$build" -j "$(nproc)"
   "$build/infer" "$examples/policy" base_0_rgb "$examples/frames/drawer_open_corner.png" \
     "open the drawer" -0.0066 0.6386 0.2493 1.0
-  "$examples/test_install.sh" "$build/pi0" "$cxx"
+  "$examples/test_install.sh" "$build" "$cxx"
 fi

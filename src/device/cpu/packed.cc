@@ -107,6 +107,7 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   const std::size_t vectors = (bias != nullptr ? 1 : 0) + (integers ? 2 : 0);
   PreparedMemory::Block rest;
   if (vectors > 0) rest = memory.take(vectors * static_cast<std::size_t>(padded) * 4);
+  if (block.data == nullptr) return packed;  // make_absent_memory()
   auto* next = reinterpret_cast<float*>(rest.data);
   float* const biases = bias != nullptr ? next : nullptr;
   if (bias != nullptr) next += padded;

@@ -41,6 +41,7 @@ Holding held_on(const Card& card, const Policies& policies) {
 
 std::vector<SettingRow> rows(const std::vector<PolicyLine>& lines) {
   std::vector<SettingRow> rows;
+  rows.reserve(lines.size());
   for (const PolicyLine& line : lines) {
     rows.push_back({line.name, line.what, line.choice, line.reason});
   }
