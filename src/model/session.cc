@@ -39,11 +39,15 @@ Pi0Session::Shape& Pi0Session::prepare(const Pi0Input& input) {
   return *known;
 }
 
-void Pi0Session::write_inputs(Shape& shape, const Pi0Input& input,
-                              const std::vector<float>& language) {
-  Vision& vision = *shape.vision;
+// Unless they are there already.
+void Pi0Session::write_images(Vision& vision, const Pi0Input& input) {
   const bool there = std::exchange(vision.prefetched, {}) == input.images;
   if (vision.images && !there) device_.write(vision.images, input.images);
+}
+
+void Pi0Session::write_inputs(Shape& shape, const Pi0Input& input,
+                              const std::vector<float>& language) {
+  write_images(*shape.vision, input);
   if (shape.language) device_.write(shape.language, language);
   if (shape.state) device_.write(shape.state, input.state);
   device_.write(shape.noise, input.noise);
@@ -72,8 +76,7 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
     // All parts of a shape's first call run unrecorded: the kernels that they compile are to last,
     // which nothing may that comes into being while a trace lives.
     shape.vision->recording.reset();
-    const bool there = std::exchange(shape.vision->prefetched, {}) == input.images;
-    if (shape.vision->images && !there) device_.write(shape.vision->images, input.images);
+    write_images(*shape.vision, input);
   } else {
     shape.vision = std::make_shared<Vision>();
     shape.vision->cameras = input.cameras;
@@ -148,8 +151,8 @@ std::vector<float> Pi0Session::run(const Pi0Input& input, StageObserver* observe
   });
   device_.mark("actions", 0);
   std::vector<float> actions = device_.download(shape.actions);
-  if (prefetch)
-    vision.prefetched = std::move(upcoming_);  // last: a call that fails promises nothing
+  // Last: a call that fails promises nothing.
+  if (prefetch) vision.prefetched = std::move(upcoming_);
   upcoming_.clear();
   if (timing != nullptr) {
     spent.denoise = watch.lap_ms();

@@ -68,6 +68,7 @@ class Pi0Session {
   };
 
   Shape& prepare(const Pi0Input& input);
+  void write_images(Vision& vision, const Pi0Input& input);
   void write_inputs(Shape& shape, const Pi0Input& input, const std::vector<float>& language);
   Shape& make_shape(const Pi0Input& input, const std::vector<float>& language);
   std::vector<float> run(const Pi0Input& input, StageObserver* observer, Pi0Timing* timing);
