@@ -1,6 +1,7 @@
 #include "pi0/network.h"
 
 #include "pi0/error.h"
+#include "policy/held.h"
 #include "policy/network_impl.h"
 
 namespace pi0 {
@@ -15,15 +16,7 @@ Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptio
       open_checkpoint(checkpoint, {.network_alone = true}), options)));
 }
 
-Network::Impl& Network::impl() const {
-  if (impl_ == nullptr) {
-    throw Error(
-        ErrorCode::kInvalidInput,
-        "this Network was moved from, expected one that holds a network: use the one that it "
-        "was moved to, or load anew");
-  }
-  return *impl_;
-}
+Network::Impl& Network::impl() const { return held(impl_, "Network", "network", "load anew"); }
 
 const NetworkInfo& Network::info() const { return impl().loaded->info(); }
 const std::string& Network::device() const { return impl().loaded->device(); }
@@ -49,12 +42,7 @@ NetworkSession& NetworkSession::operator=(NetworkSession&&) noexcept = default;
 NetworkSession::~NetworkSession() = default;
 
 NetworkSession::Impl& NetworkSession::impl() const {
-  if (impl_ == nullptr) {
-    throw Error(ErrorCode::kInvalidInput,
-                "this NetworkSession was moved from, expected one that holds a session: use the "
-                "one that it was moved to, or make another");
-  }
-  return *impl_;
+  return held(impl_, "NetworkSession", "session", "make another");
 }
 
 std::vector<float> NetworkSession::sample_actions(const NetworkInput& input,

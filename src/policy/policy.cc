@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "model/stopwatch.h"
+#include "policy/held.h"
 #include "policy/network_impl.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
@@ -173,14 +174,7 @@ Policy Policy::load(const std::filesystem::path& checkpoint, const DeviceOptions
   return Checkpoint::open(checkpoint, options).load(device);
 }
 
-Policy::Impl& Policy::impl() const {
-  if (impl_ == nullptr) {
-    throw Error(ErrorCode::kInvalidInput,
-                "this Policy was moved from, expected one that holds a policy: use the one that it "
-                "was moved to, or load anew");
-  }
-  return *impl_;
-}
+Policy::Impl& Policy::impl() const { return held(impl_, "Policy", "policy", "load anew"); }
 
 const PolicyInfo& Policy::info() const { return impl().core->info; }
 const Network& Policy::network() const { return impl().core->network; }
@@ -227,14 +221,7 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Session::Impl& Session::impl() const {
-  if (impl_ == nullptr) {
-    throw Error(ErrorCode::kInvalidInput,
-                "this Session was moved from, expected one that holds a session: use the one that "
-                "it was moved to, or make another");
-  }
-  return *impl_;
-}
+Session::Impl& Session::impl() const { return held(impl_, "Session", "session", "make another"); }
 
 ActionChunk Session::infer(const Observation& observation, const SampleOptions& options) {
   return impl().infer(observation, options);
