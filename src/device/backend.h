@@ -127,7 +127,8 @@ class Backend {
 
   // Throws Error for what it does not understand in a name or a request; opens nothing.
   virtual void check(const DeviceRequest& request, const DeviceName& name) const = 0;
-  // `reason`: why it, for the description. Throws Error (kUnsupported) with the way out.
+  // What check() has passed. `reason`: why it, for the description. Throws Error (kUnsupported)
+  // with the way out.
   virtual OpenDevice open(const DeviceRequest& request, const DeviceName& name,
                           const std::string& reason) const = 0;
   // As the device would hold a network, whether it is here or not; opens nothing.

@@ -151,8 +151,8 @@ shim::Placement Policies::place(TensorRole role, const shim::Shape4& shape, Data
   return l1 ? shim::Placement::kL1 : shim::Placement::kDram;
 }
 
-std::vector<PolicyLine> placement_lines(const Policies& policies) {
-  std::vector<PolicyLine> lines;
+std::vector<SettingRow> placement_lines(const Policies& policies) {
+  std::vector<SettingRow> lines;
   for (const PlacementRow& row : policies.placement) {
     std::string choice = "DRAM";
     if (row.rule == PlacementRule::kL1) choice = "L1";
@@ -164,8 +164,8 @@ std::vector<PolicyLine> placement_lines(const Policies& policies) {
   return lines;
 }
 
-std::vector<PolicyLine> precision_lines(const Policies& policies) {
-  std::vector<PolicyLine> lines;
+std::vector<SettingRow> precision_lines(const Policies& policies) {
+  std::vector<SettingRow> lines;
   for (const PrecisionRow& row : policies.precision) {
     std::string choice =
         row.has_weights() ? std::string(name_of(row.weights)) + " weights, " : std::string();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/backend.h"
 #include "device/ttnn/shim.h"
 
 namespace pi0 {
@@ -97,11 +98,8 @@ Policies default_policies(const Card& card);
 void override_policy(Policies& policies, std::string_view setting);
 
 // The tables as text, a row each: its name, what it is about, choice, reason.
-struct PolicyLine {
-  std::string name, what, choice, reason;
-};
-std::vector<PolicyLine> placement_lines(const Policies& policies);
-std::vector<PolicyLine> precision_lines(const Policies& policies);
+std::vector<SettingRow> placement_lines(const Policies& policies);
+std::vector<SettingRow> precision_lines(const Policies& policies);
 
 // Per core, where the pages of an interleaved tensor are spread over all of them.
 std::int64_t l1_bytes_per_core(const shim::Shape4& shape, shim::DataType dtype, const Card& card);

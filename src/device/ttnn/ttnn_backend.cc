@@ -39,15 +39,6 @@ Holding held_on(const Card& card, const Policies& policies) {
           }};
 }
 
-std::vector<SettingRow> rows(const std::vector<PolicyLine>& lines) {
-  std::vector<SettingRow> rows;
-  rows.reserve(lines.size());
-  for (const PolicyLine& line : lines) {
-    rows.push_back({line.name, line.what, line.choice, line.reason});
-  }
-  return rows;
-}
-
 OpenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& kind,
                    const DeviceRequest& request, const DeviceName& name,
                    const std::string& reason) {
@@ -59,8 +50,8 @@ OpenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& kind,
   opened.description += ")";
   opened.least_correlation = kLeastCorrelation;
   opened.holding = held_on(card, policies);
-  opened.settings = {{"Where results live", rows(placement_lines(policies))},
-                     {"How exactly operations compute", rows(precision_lines(policies))}};
+  opened.settings = {{"Where results live", placement_lines(policies)},
+                     {"How exactly operations compute", precision_lines(policies)}};
   if (request.log != nullptr) api = make_recording_shim(std::move(api), *request.log);
   opened.device = make_ttnn_device(std::move(api), policies, kind, request.log);
   return opened;
@@ -96,7 +87,6 @@ class TtnnBackend final : public Backend {
 
   OpenDevice open(const DeviceRequest& request, const DeviceName& name,
                   const std::string& reason) const override {
-    check(request, name);
     return on_card(access_.open(card_number(name)), "ttnn", request, name, reason);
   }
 

@@ -10,6 +10,16 @@ namespace {
 
 using TtnnReplayTest = TtnnTest;
 
+// Of 32, over one of keys and values, of a width of 32.
+QkvSource two_heads(Random& random) {
+  QkvSource source;
+  source.heads = {2, 1, 32, true};
+  source.q = random.weight(64, 32);
+  source.k = random.weight(32, 32);
+  source.v = random.weight(32, 32);
+  return source;
+}
+
 // What a recording replays is what the same work would give: with new inputs, new results.
 TEST_P(TtnnReplayTest, ReplaysWithNewInputs) {
   const HostTensor weight = random.weight(40, 33);
@@ -60,11 +70,7 @@ TEST_P(TtnnReplayTest, FailedWorkLeavesNothingToReplay) {
 
 // Positions and lengths that differ from call to call: tables come and go, a trace keeps its own.
 TEST_P(TtnnReplayTest, TablesOfManyShapes) {
-  QkvSource source;
-  source.heads = {2, 1, 32, true};
-  source.q = random.weight(64, 32);
-  source.k = random.weight(32, 32);
-  source.v = random.weight(32, 32);
+  const QkvSource source = two_heads(random);
   const auto weights = ttnn->prepare_qkv(source);
   const Both x = upload({5, 32});
   const auto attend = [&](int first) {
@@ -92,11 +98,7 @@ TEST_P(TtnnReplayTest, TablesOfManyShapes) {
 // What is to last comes into being between replays: what was captured would write there, so it is
 // captured anew, also where its tables have been driven out by then.
 TEST_P(TtnnReplayTest, WhatLastsIsNotWrittenOver) {
-  QkvSource source;
-  source.heads = {2, 1, 32, true};
-  source.q = random.weight(64, 32);
-  source.k = random.weight(32, 32);
-  source.v = random.weight(32, 32);
+  const QkvSource source = two_heads(random);
   const auto weights = ttnn->prepare_qkv(source);
   const auto linear = ttnn->prepare_linear(random.weight(32, 64), nullptr, &source.heads);
   const Both x = upload({5, 32});
