@@ -38,8 +38,8 @@ test:
 # The TTNN device at the published widths with all rows of a call; `test` has 33. Minutes.
 full-size:
 	$(call configure,release) -DPI0_TESTS=ON
-	cmake --build build/release -j $(JOBS) --target check_test
-	PI0_ALL_ROWS=1 build/release/check_test --gtest_filter='*FullWidth*'
+	cmake --build build/release -j $(JOBS) --target verify_test
+	PI0_ALL_ROWS=1 build/release/verify_test --gtest_filter='*FullWidth*'
 
 # The CPU's times at full size, its matrices beside libxsmm's and oneDNN's. Minutes.
 bench:
@@ -61,7 +61,7 @@ sanitize:
 # What is concurrent, under the thread sanitizer.
 threads:
 	$(call configure,tsan)
-	cmake --build build/tsan -j $(JOBS) --target policy_test device_cpu_test
+	cmake --build build/tsan -j $(JOBS) --target host_test policy_test device_cpu_test
 	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -L threads
 
 # FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "check/recording.h"
 #include "pi0/error.h"
+#include "verify/recording.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   pi0::CheckpointData checkpoint;

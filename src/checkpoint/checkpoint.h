@@ -82,6 +82,7 @@ struct CheckpointOverrides {
 
   // What these do not say is as `others` have it.
   CheckpointOverrides or_else(const CheckpointOverrides& others) const;
+  bool operator==(const CheckpointOverrides&) const = default;
 };
 
 // Reads everything but the weights' contents, which stay mapped. Throws Error on the first thing

@@ -43,7 +43,7 @@ std::vector<double> read_statistic(const SafeTensors& file, const Feature& featu
     fail(where, name + " is missing, which the mode " + name_of(mode) + " needs");
   }
   if (!broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) {
-    fail(where, name + " has shape " + to_string(tensor->shape) + ", but " + feature.name +
+    fail(where, name + " has shape " + shape_text(tensor->shape) + ", but " + feature.name +
                     " has " + std::to_string(feature.dims) +
                     (feature.type == "VISUAL" ? " channels" : " dimensions"));
   }

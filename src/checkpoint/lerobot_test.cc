@@ -391,7 +391,7 @@ TEST(LerobotStatistics, OfAnotherLengthAreRefused) {
     checkpoint.put_tensor(kPreStatistics, float_tensor("observation.state.max", {length},
                                                        std::vector<float>(length, 1)));
     checkpoint.expect_refused(kInvalid, {kPreStatistics, "observation.state.max",
-                                         to_string(Shape{length}), "9 dimensions"});
+                                         shape_text(Shape{length}), "9 dimensions"});
   }
   EditableCheckpoint checkpoint("pi0_odd");
   checkpoint.put_tensor(kPostStatistics,

@@ -48,10 +48,10 @@ CheckpointOverrides with_format(PromptFormat format) {
 // ---- The network ----
 
 TEST(Openpi, ADirectoryMustBeThere) {
-  expect_error([] { open_checkpoint("no/such/checkpoint"); }, ErrorCode::kIo,
-               {"no/such/checkpoint", "not a directory"});
+  expect_error(ErrorCode::kIo, {"no/such/checkpoint", "not a directory"},
+               [] { open_checkpoint("no/such/checkpoint"); });
   const TemporaryDirectory directory;
-  expect_error([&] { open_checkpoint(directory.path()); }, kInvalid, {"model.safetensors"});
+  expect_error(kInvalid, {"model.safetensors"}, [&] { open_checkpoint(directory.path()); });
 }
 
 TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
@@ -59,11 +59,12 @@ TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
   for (const char* name : {"lerobot/pi0_base", "lerobot/pi0_base/", "hf://lerobot/pi0_base",
                            "https://huggingface.co/lerobot/pi0_base",
                            "https://huggingface.co/lerobot/pi0_base/tree/main"}) {
-    expect_error([&] { open_checkpoint(name); }, ErrorCode::kIo, {name, hf});
+    expect_error(ErrorCode::kIo, {name, hf}, [&] { open_checkpoint(name); });
   }
-  expect_error([] { open_checkpoint("gs://openpi-assets/checkpoints/pi0_base"); }, ErrorCode::kIo,
-               {"gsutil -m cp -r gs://openpi-assets/checkpoints/pi0_base", "convert_jax"});
-  expect_error([] { open_checkpoint(""); }, ErrorCode::kIo, {"the checkpoint has an empty name"});
+  expect_error(ErrorCode::kIo,
+               {"gsutil -m cp -r gs://openpi-assets/checkpoints/pi0_base", "convert_jax"},
+               [] { open_checkpoint("gs://openpi-assets/checkpoints/pi0_base"); });
+  expect_error(ErrorCode::kIo, {"the checkpoint has an empty name"}, [] { open_checkpoint(""); });
   // A path that was mistyped is none.
   const TemporaryDirectory directory;
   write_file(directory / "file", "");
@@ -77,8 +78,8 @@ TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
       EXPECT_EQ(std::string(error.what()).find("hf download"), std::string::npos) << error.what();
     }
   }
-  expect_error([&] { open_checkpoint(directory / "file"); }, ErrorCode::kIo,
-               {"file", "such as " + directory.path().string()});
+  expect_error(ErrorCode::kIo, {"file", "such as " + directory.path().string()},
+               [&] { open_checkpoint(directory / "file"); });
 }
 
 TEST(Openpi, KindIsReadFromTheTensors) {
@@ -376,7 +377,7 @@ TEST(OpenpiOptions, DeltaMaskIsWrittenAsInMakeBoolMask) {
   EXPECT_EQ(parse(" 1 , -1 "), (std::vector<bool>{true, false}));
   for (const char* bad : {"", ",", "6,", ",6", "6;1", "6 1", "six", "1.5", "6,-", "+6", "4097",
                           "99999999999999999999", "4096,4096", "6,-1x"}) {
-    expect_error([&] { parse(bad); }, kInput, {"here", "delta mask", "\"6,-1\""});
+    expect_error(kInput, {"here", "delta mask", "\"6,-1\""}, [&] { parse(bad); });
   }
 }
 

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "base/test_support.h"
 #include "checkpoint/checkpoint.h"
 #include "files/file.h"
 #include "files/json.h"
 #include "files/safetensors.h"
-#include "files/test_support.h"
 
 namespace pi0 {
 
@@ -99,7 +99,7 @@ class EditableCheckpoint {
   // Expects that opening it throws, with a sentence that holds `words`.
   void expect_refused(ErrorCode code, const std::vector<std::string>& words,
                       const CheckpointOverrides& options = {}) const {
-    expect_error([&] { open(options); }, code, words);
+    expect_error(code, words, [&] { open(options); });
   }
 
  private:

@@ -54,8 +54,8 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
     const SafeTensor& tensor = *found->tensor;
     report.parameters += element_count(tensor.shape);
     if (tensor.shape != spec.shape) {
-      report.wrong.push_back(found->name + " has shape " + to_string(tensor.shape) + ", expected " +
-                             to_string(spec.shape));
+      report.wrong.push_back(found->name + " has shape " + shape_text(tensor.shape) +
+                             ", expected " + shape_text(spec.shape));
     }
     if (!weight_type(tensor.dtype)) {
       report.wrong.push_back(found->name + " is of type " + tensor.dtype +

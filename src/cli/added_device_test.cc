@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/command.h"
-#include "device/recording.h"
+#include "device/operation_log.h"
 #include "device/reference/reference.h"
 #include "device/registry/registry.h"
 
@@ -33,7 +33,7 @@ class TwinBackend final : public Backend {
   }
   OpenDevice open(const DeviceRequest& request, const DeviceName& name,
                   const std::string& reason) const override {
-    return {.device = recorded_as_asked(request, "twin", make_reference_device),
+    return {.device = logged_as_asked(request, "twin", make_reference_device),
             .description = "twin (" + reason + ")",
             .least_correlation = 0.998,
             .holding = holding(request, name),

@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <memory>
 
-#include "check/audit_report.h"
 #include "cli/network_arguments.h"
 #include "cli/policy_arguments.h"
-#include "cli/progress.h"
 #include "cli/verbs.h"
 #include "device/registry/registry.h"
-#include "policy/options.h"
+#include "profile/audit_report.h"
+#include "report/progress.h"
+#include "runtime/device_request.h"
 
 namespace pi0 {
 namespace {

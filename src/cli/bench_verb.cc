@@ -2,17 +2,17 @@
 #include <iostream>
 #include <memory>
 
-#include "check/bench_report.h"
-#include "cli/bench_plot.h"
 #include "cli/network_arguments.h"
-#include "cli/output_path.h"
 #include "cli/policy_arguments.h"
-#include "cli/progress.h"
-#include "cli/svg.h"
 #include "cli/verbs.h"
 #include "device/registry/registry.h"
-#include "model/stopwatch.h"
-#include "policy/options.h"
+#include "profile/bench_plot.h"
+#include "profile/bench_report.h"
+#include "report/output_path.h"
+#include "report/progress.h"
+#include "report/svg.h"
+#include "runtime/device_request.h"
+#include "runtime/stopwatch.h"
 
 namespace pi0 {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/text.h"
+#include "base/text.h"
 #include "cli/usage_error.h"
 #include "cli/verbs.h"
 #include "pi0/device.h"

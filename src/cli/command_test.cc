@@ -10,11 +10,11 @@
 #include <map>
 #include <sstream>
 
+#include "base/test_support.h"
 #include "checkpoint/test_support.h"
 #include "files/json.h"
 #include "files/npy.h"
 #include "files/safetensors.h"
-#include "files/test_support.h"
 
 namespace pi0 {
 namespace {

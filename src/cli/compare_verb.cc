@@ -2,17 +2,18 @@
 #include <iostream>
 #include <memory>
 
-#include "check/comparison_report.h"
-#include "check/recording.h"
-#include "cli/inputs.h"
+#include "base/text.h"
 #include "cli/network_arguments.h"
 #include "cli/observation_arguments.h"
 #include "cli/policy_arguments.h"
-#include "cli/progress.h"
 #include "cli/verbs.h"
-#include "policy/noise.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "report/progress.h"
+#include "runtime/device_request.h"
+#include "runtime/noise.h"
+#include "verify/comparison_report.h"
+#include "verify/recording.h"
 
 namespace pi0 {
 namespace {
@@ -31,9 +32,8 @@ struct CompareArguments {
 };
 
 // An observation, as the network is given it.
-NetworkCall prepared_call(const CheckpointData& checkpoint, const CheckpointOptions& policy,
-                          const Observation& observation) {
-  PreparedObservation prepared = Pipeline(checkpoint, policy).prepare(observation);
+NetworkCall prepared_call(const Pipeline& pipeline, const Observation& observation) {
+  PreparedObservation prepared = pipeline.prepare(observation);
   print_warnings(prepared.warnings);
   return {std::move(prepared.input), {}};
 }
@@ -41,6 +41,7 @@ NetworkCall prepared_call(const CheckpointData& checkpoint, const CheckpointOpti
 std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
                                         const CheckpointData& checkpoint) {
   const PyTorchRecording recording = read_recording(arguments.recording, checkpoint);
+  RecordedPipelines pipelines(arguments.network.checkpoint, arguments.policy.checkpoint);
   std::vector<NetworkCall> calls;
   if (recording.network) {
     calls.push_back({recording.network->input, {}});
@@ -48,10 +49,7 @@ std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
     calls.back().options.steps = recording.network->steps;
   }
   for (const RecordedCase& one : recording.cases) {
-    const CheckpointOverrides options =
-        one.options.or_else(overrides_of(arguments.policy.checkpoint));
-    calls.push_back(prepared_call(open_checkpoint(arguments.network.checkpoint, options),
-                                  arguments.policy.checkpoint, one.observation));
+    calls.push_back(prepared_call(pipelines.of(one), one.observation));
     calls.back().options.noise = one.noise;
     calls.back().options.steps = one.steps;
   }
@@ -60,7 +58,7 @@ std::vector<NetworkCall> recorded_calls(const CompareArguments& arguments,
 
 NetworkCall observed_call(const CompareArguments& arguments, const CheckpointData& checkpoint) {
   const std::optional<NpyArray> noise = read_noise_argument(arguments.observation);
-  NetworkCall call = prepared_call(checkpoint, arguments.policy.checkpoint,
+  NetworkCall call = prepared_call(Pipeline(checkpoint, arguments.policy.checkpoint),
                                    read_observation(arguments.observation));
   const ModelConfig& config = checkpoint.model;
   call.options.noise.resize(static_cast<std::size_t>(config.action_horizon) * config.action_dim);
@@ -115,9 +113,9 @@ int run_compare_verb(const CompareArguments& arguments) {
               comparison_json(subject, comparison), arguments.json);
   const bool passed = comparison.passed(arguments.pcc);
   std::cout << (passed ? "the same" : "DIFFERENT") << ": PCC of the parts at least "
-            << number_text(comparison.worst_pcc(), 6) << ", of actions - noise "
-            << number_text(comparison.actions_pcc(), 6) << ", asked for "
-            << number_text(arguments.pcc, 6) << '\n';
+            << fixed_text(comparison.worst_pcc(), 6) << ", of actions - noise "
+            << fixed_text(comparison.actions_pcc(), 6) << ", asked for "
+            << fixed_text(arguments.pcc, 6) << '\n';
   return passed ? kExitOk : kExitVerdict;
 }
 

@@ -7,16 +7,17 @@
 #include <sstream>
 #include <utility>
 
+#include "base/text.h"
+#include "base/unit_text.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/policy_arguments.h"
-#include "cli/text.h"
 #include "cli/verbs.h"
 #include "device/registry/registry.h"
-#include "files/unit_text.h"
-#include "policy/memory.h"
 #include "policy/options.h"
 #include "policy/readiness.h"
-#include "policy/runner.h"
+#include "runtime/device_request.h"
+#include "runtime/memory.h"
+#include "runtime/runner.h"
 
 namespace pi0 {
 namespace {

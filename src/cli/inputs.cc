@@ -1,25 +1,17 @@
 #include "cli/inputs.h"
 
-#include <charconv>
 #include <cmath>
-#include <limits>
-#include <system_error>
 
-#include "cli/output_path.h"
+#include "base/text.h"
+#include "files/json.h"
 #include "pi0/error.h"
+#include "report/output_path.h"
 
 namespace pi0 {
 namespace {
 
 [[noreturn]] void fail(const std::string& sentence) {
   throw Error(ErrorCode::kInvalidInput, sentence);
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
 void require_finite(const std::vector<float>& values, const std::string& where) {
@@ -82,19 +74,6 @@ std::vector<float> state_of_npy(const std::string& path) {
 
 }  // namespace
 
-std::optional<float> parse_number(std::string_view text) {
-  text = trimmed(text);
-  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-  double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  if (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max()) {
-    return std::nullopt;
-  }
-  return static_cast<float>(value);
-}
-
 std::vector<float> parse_state(const std::string& text_or_path) {
   const std::string extension = extension_of(text_or_path);
   const bool is_json = extension == ".json";
@@ -120,15 +99,6 @@ NpyArray read_noise(const std::filesystem::path& path) {
   NpyArray noise = read_npy(path);
   require_finite(noise.values, where);
   return noise;
-}
-
-Json read_input_json(const std::filesystem::path& path) {
-  try {
-    return read_json(path);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidCheckpoint) throw;
-    fail(error.what());
-  }
 }
 
 }  // namespace pi0

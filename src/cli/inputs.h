@@ -9,14 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "files/json.h"
 #include "files/npy.h"
 
 namespace pi0 {
-
-// A number as a person writes it, around which spaces are allowed; "nan" and "inf" are read too.
-// No value when `text` is something else, or its magnitude is beyond float's.
-std::optional<float> parse_number(std::string_view text);
 
 // --state: "0.1,0.2,…", or a .json file (an array of numbers, or an object with one under
 // "state"), or a .npy file of one dimension (a leading dimension of 1 is dropped). Values that
@@ -28,8 +23,5 @@ std::pair<std::string, std::filesystem::path> parse_image_argument(const std::st
 
 // --noise: a .npy file of finite values; whoever uses it checks the shape.
 NpyArray read_noise(const std::filesystem::path& path);
-
-// JSON that a user gave: read_json(), with the error code of an input.
-Json read_input_json(const std::filesystem::path& path);
 
 }  // namespace pi0

@@ -3,10 +3,10 @@
 #include <array>
 #include <iostream>
 
-#include "cli/output_path.h"
 #include "cli/policy_arguments.h"
 #include "files/file.h"
 #include "model/random_weights.h"
+#include "report/output_path.h"
 
 namespace pi0 {
 namespace {

@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <string>
 
-#include "check/random_input.h"
-#include "check/report.h"
 #include "checkpoint/checkpoint.h"
 #include "files/json.h"
 #include "pi0/policy.h"
+#include "report/report.h"
+#include "runtime/random_input.h"
 
 namespace pi0 {
 

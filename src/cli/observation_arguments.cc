@@ -60,8 +60,8 @@ std::optional<NpyArray> read_noise_argument(const ObservationArguments& argument
 std::vector<float> fitting_noise(const NpyArray& noise, const std::filesystem::path& file,
                                  const std::vector<std::int64_t>& expected) {
   if (noise.shape != expected) {
-    throw Error(ErrorCode::kInvalidInput, file.string() + ": shape " + to_string(noise.shape) +
-                                              ", expected " + to_string(expected));
+    throw Error(ErrorCode::kInvalidInput, file.string() + ": shape " + shape_text(noise.shape) +
+                                              ", expected " + shape_text(expected));
   }
   return noise.values;
 }

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <iostream>
 
+#include "base/text.h"
 #include "cli/inputs.h"
-#include "cli/text.h"
 #include "device/backend.h"
-#include "device/cpu/scheduling.h"
+#include "host/scheduling.h"
 
 namespace pi0 {
 

@@ -5,16 +5,16 @@
 #include <iostream>
 #include <memory>
 
-#include "cli/action_files.h"
-#include "cli/action_plot.h"
-#include "cli/action_table.h"
+#include "actions/action_files.h"
+#include "actions/action_plot.h"
+#include "actions/action_table.h"
 #include "cli/observation_arguments.h"
-#include "cli/output_path.h"
 #include "cli/policy_arguments.h"
-#include "cli/progress.h"
-#include "cli/svg.h"
-#include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "report/output_path.h"
+#include "report/progress.h"
+#include "report/svg.h"
+#include "report/terminal.h"
 
 namespace pi0 {
 namespace {

@@ -5,13 +5,13 @@
 #include <iostream>
 #include <memory>
 
-#include "check/verify.h"
-#include "cli/output_path.h"
 #include "cli/policy_arguments.h"
-#include "cli/progress.h"
 #include "cli/verbs.h"
 #include "files/safetensors.h"
 #include "policy/options.h"
+#include "report/output_path.h"
+#include "report/progress.h"
+#include "verify/verify.h"
 
 namespace pi0 {
 namespace {
@@ -36,7 +36,7 @@ void print_stages(const std::vector<StageResult>& stages) {
     std::snprintf(allowed, sizeof allowed, stage.least_correlation > 0 ? "%.3f corr" : "%.2e",
                   stage.least_correlation > 0 ? stage.least_correlation : stage.tolerance);
     std::printf("  %-*s  %-18s  %10.2e  %10s  %11.8f  %s\n", static_cast<int>(width),
-                stage.stage.c_str(), to_string(stage.shape).c_str(), stage.largest_difference,
+                stage.stage.c_str(), shape_text(stage.shape).c_str(), stage.largest_difference,
                 allowed, stage.correlation, stage.passed() ? "ok" : "DIFFERS");
   }
 }
@@ -75,6 +75,7 @@ int run_verify(VerifyArguments arguments) {
   Runner runner(checkpoint, arguments.policy.device);
   print_warnings(runner.network().info().warnings);
 
+  RecordedPipelines pipelines(arguments.checkpoint, arguments.policy.checkpoint);
   std::size_t failed = 0, total = 0;
   for (const PyTorchRecording& recording : recordings) {
     Verification all;
@@ -83,8 +84,7 @@ int run_verify(VerifyArguments arguments) {
                            arguments.verify);
     }
     for (const RecordedCase& one : recording.cases) {
-      Verification result = verify_case(runner, one, recording.where, arguments.checkpoint,
-                                        arguments.policy.checkpoint, arguments.verify);
+      Verification result = verify_case(runner, one, recording.where, pipelines, arguments.verify);
       all.stages.insert(all.stages.end(), result.stages.begin(), result.stages.end());
       all.computed.merge(result.computed);
       for (std::string& warning : result.warnings) {

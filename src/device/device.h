@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "device/host_tensor.h"
+#include "device/operations.h"
 
 namespace pi0 {
 
@@ -76,9 +77,13 @@ struct HeadShape {
   bool rotary = false;  // queries and keys are rotated
 };
 
-// How exactly a device has to keep what it is given: most have one type for activations, and
-// another for what is summed over the steps.
+// How exactly a device has to keep a tensor: most have one type for activations, and another for
+// what is summed over the steps.
 enum class Precision { kActivation, kFp32 };
+
+// How exactly weights: as a device keeps those of layers, which may be its narrowest type, or, the
+// few small matrices at the network's ends, wider.
+enum class WeightPrecision { kLayer, kWide };
 
 // Where the projections of an attention come from: weights [heads * head_dim, width], biases
 // [heads * head_dim] or absent. Without `q`, only keys and values are projected.
@@ -124,8 +129,8 @@ struct MemoryUse {
 };
 
 // What a device has recorded of a piece of work, to replay it (a trace).
-struct Recording {
-  virtual ~Recording() = default;
+struct Trace {
+  virtual ~Trace() = default;
 };
 
 class Device {
@@ -156,11 +161,10 @@ class Device {
   // without data has a shape alone: for a device that is only asked what it would do.
 
   // weight [out, in], bias [out]. `joined`: where the input is attention()'s, the heads that it
-  // joined, which a device may have padded; else null. `precision`: kFp32 for one of the few small
-  // matrices at the network's ends, which are not to be kept in a device's narrowest type.
+  // joined, which a device may have padded; else null.
   virtual std::unique_ptr<LinearWeights> prepare_linear(
       const HostTensor& weight, const HostTensor* bias, const HeadShape* joined = nullptr,
-      Precision precision = Precision::kActivation) = 0;
+      WeightPrecision precision = WeightPrecision::kLayer) = 0;
   // For modulation(): weight [3 * width, in], bias [3 * width].
   virtual std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                             const HostTensor& bias) {
@@ -230,17 +234,17 @@ class Device {
   // results on the device, at full size some 20 MB.
   virtual int replayed_shapes() const { return 1; }
 
-  // Does `work`, or replays what `recording` holds of an earlier time that it was done. Either
+  // Does `work`, or replays what `trace` holds of an earlier time that it was done. Either
   // way the tensors that `work` assigns hold results of the present contents of what it reads.
   // It may return before the device is done. What else `work` uploads must be kept by the device.
-  virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
-    (void)recording;  // a device without traces does the work each time
+  virtual void run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) {
+    (void)trace;  // a device without traces does the work each time
     work();
   }
 
-  // What follows belongs to this part of the network ("gemma_layer", 3): for devices that record
-  // or compare.
-  virtual void mark(std::string_view component, int index) {
+  // What follows belongs to this part of the network, its layer or step `index`: for devices that
+  // log or compare.
+  virtual void mark(const Component& component, int index) {
     (void)component;
     (void)index;
   }

@@ -9,26 +9,6 @@
 
 namespace pi0 {
 
-std::string to_string(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
-}
-
-float f16_to_float(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000u) << 16;
-  const int exponent = (bits >> 10) & 0x1f;
-  const std::uint32_t mantissa = bits & 0x3ffu;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24, exact in fp32
-    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign ? -magnitude : magnitude;
-  }
-  const std::uint32_t biased = exponent == 0x1f ? 0xffu : exponent - 15u + 127u;
-  return std::bit_cast<float>(sign | (biased << 23) | (mantissa << 13));
-}
-
 void HostTensor::copy_to(std::int64_t begin, std::span<float> out) const {
   const std::byte* source = data + static_cast<std::size_t>(begin) * size_of(dtype);
   if (dtype == DType::kF32) {

@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "base/half.h"
+#include "base/shape_text.h"
+
 namespace pi0 {
 
 enum class DType { kF32, kF16, kBF16 };
@@ -24,18 +27,6 @@ using Shape = std::vector<std::int64_t>;
 
 inline std::int64_t element_count(const Shape& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-}
-
-// "[16, 64]"
-std::string to_string(const Shape& shape);
-
-inline float bf16_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-float f16_to_float(std::uint16_t bits);
-inline std::uint16_t float_to_bf16(float value) {  // to nearest, ties to even; finite
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 // A view, row-major and dense; `owner` keeps the memory alive (a mapping, a buffer). Without data

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "device/lent.h"
+#include "device/unwrapped.h"
 
 namespace pi0 {
 namespace {
@@ -70,7 +70,7 @@ class Lockstep final : public Device {
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
                                                 const HeadShape* joined,
-                                                Precision precision) override {
+                                                WeightPrecision precision) override {
     return join(first_->prepare_linear(weight, bias, joined, precision),
                 second_->prepare_linear(weight, bias, joined, precision));
   }
@@ -115,7 +115,8 @@ class Lockstep final : public Device {
                   second_->rms_norm(both(x).second, *both(weights).second, eps));
   }
   Tensor rms_norm(const Tensor& x, const Modulation& modulation, float eps) override {
-    const LentModulation<Both> first(modulation, &Both::first), second(modulation, &Both::second);
+    const UnwrappedModulation<Both> first(modulation, &Both::first),
+        second(modulation, &Both::second);
     return result("rms_norm", first_->rms_norm(both(x).first, first.get(), eps),
                   second_->rms_norm(both(x).second, second.get(), eps));
   }
@@ -169,8 +170,8 @@ class Lockstep final : public Device {
   }
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override {
     const auto attend = [&](Device& device, Tensor Both::*side) {
-      const LentKeysValues<Both> own_keys(own, side);
-      std::optional<LentKeysValues<Both>> cache_keys;
+      const UnwrappedKeysValues<Both> own_keys(own, side);
+      std::optional<UnwrappedKeysValues<Both>> cache_keys;
       if (cache != nullptr) cache_keys.emplace(*cache, side);
       return device.attention(std::move(both(queries).*side), own_keys.get(),
                               cache_keys ? &cache_keys->get() : nullptr);
@@ -202,7 +203,7 @@ class Lockstep final : public Device {
                   second_->euler_step(both(x).second, both(v).second, dt));
   }
 
-  void mark(std::string_view component, int index) override {
+  void mark(const Component& component, int index) override {
     component_ = component;
     index_ = index;
     first_->mark(component, index);
@@ -224,7 +225,7 @@ class Lockstep final : public Device {
 
   std::unique_ptr<Device> first_, second_;
   LockstepObserver& observer_;
-  std::string component_;
+  Component component_;
   int index_ = 0;
 };
 

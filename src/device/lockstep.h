@@ -13,7 +13,7 @@ namespace pi0 {
 // differences add up as they do when the second runs alone.
 struct LockstepResult {
   std::string_view operation;  // "linear"; "qkv.keys" where an operation has several results
-  std::string_view component;  // of the network, as Device::mark() named it last
+  const Component& component;  // of the network, as Device::mark() named it last
   int index = 0;
   const Shape& shape;
   std::span<const float> first;

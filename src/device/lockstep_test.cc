@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "device/operation_log.h"
 #include "device/operations.h"
-#include "device/recording.h"
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 
@@ -20,7 +20,7 @@ struct Seen {
 struct Observer final : LockstepObserver {
   void observe(const LockstepResult& result) override {
     seen.push_back({std::string(result.operation),
-                    std::string(result.component),
+                    result.component.name,
                     result.index,
                     result.shape,
                     {result.first.begin(), result.first.end()},
@@ -30,7 +30,7 @@ struct Observer final : LockstepObserver {
 };
 
 struct Silent final : OperationLog {
-  void mark(std::string_view, int) override {}
+  void mark(const Component&, int) override {}
   void record(OperationRecord) override {}
 };
 
@@ -97,7 +97,7 @@ TEST(LockstepTest, TellsWhoseResultIsWhose) {
   const auto alone = every_operation(*make_reference_device());
   for (const bool zeros_first : {false, true}) {
     Observer observer;
-    auto zeros = make_recording_device("zeros", silent);
+    auto zeros = make_logging_device("zeros", silent);
     auto truth = make_reference_device();
     const auto device = zeros_first
                             ? make_lockstep_device(std::move(zeros), std::move(truth), observer)

@@ -29,20 +29,33 @@ using AttributeValue = std::variant<bool, std::int64_t, double, std::string, Sha
 
 enum class Where { kDevice, kTransfer /* between host and device */, kHost };
 
+// A part of the network, as reports name it ("gemma_layer"), and the stage of a call that it
+// belongs to ("prefix").
+struct Component {
+  // What its index counts: layers, say, which a report lists one by one; the denoising steps, of
+  // which it may show the worst; or both, step * layers + layer.
+  enum class Index { kNone, kLayer, kStep, kLayerOfStep };
+  const char* name = "";
+  const char* stage = "";
+  Index index = Index::kNone;
+
+  bool operator==(const Component& other) const { return std::string_view(name) == other.name; }
+};
+
 struct OperationRecord {
   std::string name;  // "linear"; TTNN's name where it is one of TTNN's
   Where where = Where::kDevice;
-  std::string component;  // of the network, as Device::mark() named it last
-  int index = 0;          // which layer or step of it
+  Component component = {};  // as Device::mark() named it last
+  int index = 0;             // which layer or step of it
   std::vector<OperandRecord> inputs;
   std::vector<OperandRecord> outputs;
   std::vector<std::pair<std::string, AttributeValue>> attributes;  // program_config.per_core_M, …
   double flops = 0;        // multiplications and additions of the logical shapes
   std::int64_t bytes = 0;  // read and written, padding included
-  // After it: what is allocated.
-  std::int64_t dram_bytes = 0;
-  std::int64_t l1_bytes_per_core = 0;
-  std::int64_t circular_buffer_bytes = 0;  // of this operation, per core, while it ran
+  // After it: what is allocated, in the device's own memory and in that of each of its cores.
+  std::int64_t memory_bytes = 0;
+  std::int64_t core_bytes = 0;
+  std::int64_t core_scratch_bytes = 0;  // of this operation, per core, while it ran
   std::int64_t live_tensors = 0;
 };
 
@@ -50,7 +63,7 @@ struct OperationRecord {
 class OperationLog {
  public:
   virtual ~OperationLog() = default;
-  virtual void mark(std::string_view component, int index) = 0;
+  virtual void mark(const Component& component, int index) = 0;
   virtual void record(OperationRecord operation) = 0;
 };
 

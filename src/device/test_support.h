@@ -105,7 +105,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   source.v = weight({keys, width}, 15);
   const auto qkv_weights = device.prepare_qkv(source);
 
-  device.mark("vision", 0);
+  device.mark({"vision", "vision"}, 0);
   const Shape pixels{sizes.cameras, sizes.size, sizes.size, 3};
   Tensor images = device.upload_images(pixels, test_values(pixels, 16), static_cast<int>(patch));
   device.write(images, test_values(pixels, 17));
@@ -116,7 +116,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   x = device.rms_norm(x, *rms_norm, 1e-6f);
   keep("rms_norm", x);
 
-  device.mark("adaptive", 3);
+  device.mark({"adaptive", "other"}, 3);
   const Tensor condition = device.upload({1, width}, test_values({1, width}, 18));
   const Modulation modulation = device.modulation(condition, *dense);
   keep("modulation.gate", modulation.gate);
@@ -125,7 +125,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   x = device.linear(x, *square, Activation::kSilu, &modulation.shift);
   keep("linear", x);
 
-  device.mark("layer", 1);
+  device.mark({"layer", "other"}, 1);
   const HeadSplit split{.sequences = 1, .first_position = 2};
   const KeysValues cache = device.keys_values(x, *qkv_weights, split);
   keep("keys_values.keys", cache.keys);

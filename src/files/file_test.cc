@@ -11,7 +11,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "files/test_support.h"
+#include "base/test_support.h"
 
 namespace pi0 {
 namespace {
@@ -48,20 +48,20 @@ TEST(ReadFile, ReadsFilesThatDoNotSayTheirSize) {
 
 TEST(ReadFile, NamesTheFileThatCannotBeRead) {
   const TemporaryDirectory directory;
-  expect_error([&] { read_file(directory / "absent"); }, ErrorCode::kIo,
-               {"absent", "cannot be read", "No such file"});
-  expect_error([&] { read_file(directory.path()); }, ErrorCode::kIo, {"is a directory"});
+  expect_error(ErrorCode::kIo, {"absent", "cannot be read", "No such file"},
+               [&] { read_file(directory / "absent"); });
+  expect_error(ErrorCode::kIo, {"is a directory"}, [&] { read_file(directory.path()); });
   std::ofstream(directory / "large") << "12345678";
-  expect_error([&] { read_file(directory / "large", 7); }, ErrorCode::kIo,
-               {"large", "8 bytes", "at most 7"});
+  expect_error(ErrorCode::kIo, {"large", "8 bytes", "at most 7"},
+               [&] { read_file(directory / "large", 7); });
 }
 
 TEST(ReadFile, DoesNotWaitForAPipe) {
   const TemporaryDirectory directory;
   ASSERT_EQ(mkfifo((directory / "pipe").c_str(), 0600), 0);
-  expect_error([&] { read_file(directory / "pipe"); }, ErrorCode::kIo, {"not a regular file"});
-  expect_error([&] { MappedFile mapped(directory / "pipe"); }, ErrorCode::kIo,
-               {"not a regular file"});
+  expect_error(ErrorCode::kIo, {"not a regular file"}, [&] { read_file(directory / "pipe"); });
+  expect_error(ErrorCode::kIo, {"not a regular file"},
+               [&] { MappedFile mapped(directory / "pipe"); });
 }
 
 TEST(MappedFile, OutlivesItsNameAndItsFirstHandle) {
@@ -82,7 +82,7 @@ TEST(MappedFile, MapsAnEmptyFile) {
   const TemporaryDirectory directory;
   std::ofstream(directory / "empty");
   EXPECT_TRUE(MappedFile(directory / "empty").bytes().empty());
-  expect_error([&] { MappedFile mapped(directory / "absent"); }, ErrorCode::kIo, {"absent"});
+  expect_error(ErrorCode::kIo, {"absent"}, [&] { MappedFile mapped(directory / "absent"); });
 }
 
 TEST(WriteFile, WritesAndReplacesLeavingNothingElse) {
@@ -134,10 +134,10 @@ TEST(WriteFile, AppendsToWhatTheProcessHasOpen) {
 
 TEST(WriteFile, NamesWhatCannotBeWritten) {
   const TemporaryDirectory directory;
-  expect_error([&] { write_file(directory / "absent/file", "x"); }, ErrorCode::kIo,
-               {"absent/file", "cannot be written", "No such file"});
-  expect_error([&] { write_file(directory.path(), "x"); }, ErrorCode::kIo, {"is a directory"});
-  expect_error([] { write_file("/dev/full", "x"); }, ErrorCode::kIo, {"/dev/full", "No space"});
+  expect_error(ErrorCode::kIo, {"absent/file", "cannot be written", "No such file"},
+               [&] { write_file(directory / "absent/file", "x"); });
+  expect_error(ErrorCode::kIo, {"is a directory"}, [&] { write_file(directory.path(), "x"); });
+  expect_error(ErrorCode::kIo, {"/dev/full", "No space"}, [] { write_file("/dev/full", "x"); });
 }
 
 TEST(WriteFile, LeavesNoHalfWrittenFile) {
@@ -151,9 +151,9 @@ TEST(WriteFile, LeavesNoHalfWrittenFile) {
   limited.rlim_cur = 4096;
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limited), 0);
   const std::string large(10'000, 'x');
-  expect_error([&] { write_file(directory / "file", large); }, ErrorCode::kIo,
-               {"file", "cannot be written", "too large"});
-  expect_error([&] { write_file(directory / "new", large); }, ErrorCode::kIo, {"new"});
+  expect_error(ErrorCode::kIo, {"file", "cannot be written", "too large"},
+               [&] { write_file(directory / "file", large); });
+  expect_error(ErrorCode::kIo, {"new"}, [&] { write_file(directory / "new", large); });
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(names_in(directory.path()), std::vector<std::string>{"file"});
@@ -165,8 +165,8 @@ TEST(WriteFile, LeavesAFileThatMayNotBeWritten) {
   const TemporaryDirectory directory;
   write_file(directory / "file", "old");
   fs::permissions(directory / "file", fs::perms{0400});
-  expect_error([&] { write_file(directory / "file", "new"); }, ErrorCode::kIo,
-               {"file", "Permission denied"});
+  expect_error(ErrorCode::kIo, {"file", "Permission denied"},
+               [&] { write_file(directory / "file", "new"); });
   EXPECT_EQ(contents_of(directory / "file"), "old");
 }
 

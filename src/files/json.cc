@@ -169,6 +169,15 @@ Json read_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
 }
 
+Json read_input_json(const std::filesystem::path& path) {
+  try {
+    return read_json(path);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidCheckpoint) throw;
+    throw Error(ErrorCode::kInvalidInput, error.what());
+  }
+}
+
 std::string describe(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";

@@ -22,6 +22,8 @@ using Json = nlohmann::ordered_json;
 // (UTF-8 included), or a key that one object has twice. Nesting deeper than 100 is refused.
 Json parse_json(std::string_view text, const std::string& where);
 Json read_json(const std::filesystem::path& path);
+// The same of what a user gave: Error (kInvalidInput).
+Json read_input_json(const std::filesystem::path& path);
 
 // A value as an error shows it: "gemma_2b" in quotes, 12, an object; cut where it is long.
 std::string describe(const Json& value);

@@ -5,14 +5,14 @@
 #include <chrono>
 #include <limits>
 
+#include "base/test_support.h"
 #include "files/file.h"
-#include "files/test_support.h"
 
 namespace pi0 {
 namespace {
 
 void expect_bad(const std::string& text, const std::vector<std::string>& words) {
-  expect_error([&] { parse_json(text, "dir/a.json"); }, ErrorCode::kInvalidCheckpoint, words);
+  expect_error(ErrorCode::kInvalidCheckpoint, words, [&] { parse_json(text, "dir/a.json"); });
 }
 
 TEST(ParseJson, KeepsTheOrderOfTheFile) {
@@ -67,8 +67,8 @@ TEST(ParseJson, TakesTimeInProportionToTheKeys) {
 TEST(ReadJson, NamesTheFile) {
   const TemporaryDirectory directory;
   write_file(directory / "a.json", "{");
-  expect_error([&] { read_json(directory / "a.json"); }, ErrorCode::kInvalidCheckpoint,
-               {(directory / "a.json").string(), "byte 2"});
+  expect_error(ErrorCode::kInvalidCheckpoint, {(directory / "a.json").string(), "byte 2"},
+               [&] { read_json(directory / "a.json"); });
 }
 
 TEST(Describe, IsShort) {
@@ -93,7 +93,7 @@ class Getters : public testing::Test {
 };
 
 void expect_bad_key(const std::function<void()>& call, const std::vector<std::string>& words) {
-  expect_error(call, ErrorCode::kInvalidCheckpoint, words);
+  expect_error(ErrorCode::kInvalidCheckpoint, words, call);
 }
 
 TEST_F(Getters, GiveWhatIsThere) {

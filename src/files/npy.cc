@@ -8,8 +8,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/half.h"
+#include "base/shape_text.h"
 #include "files/file.h"
-#include "files/shape_text.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -194,19 +195,6 @@ class HeaderParser {
   std::size_t position_ = 0;
 };
 
-// IEEE 754 binary16. A NaN stays one; its payload does not matter here.
-float half_to_float(std::uint16_t half) {
-  const float sign = half & 0x8000u ? -1.0f : 1.0f;
-  const int exponent = (half >> 10) & 31;
-  const int fraction = half & 1023;
-  if (exponent == 31) {
-    return fraction == 0 ? sign * std::numeric_limits<float>::infinity()
-                         : std::numeric_limits<float>::quiet_NaN();
-  }
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(fraction), -24);
-  return sign * std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
-}
-
 // The two's complement number in the low `size` bytes.
 std::int64_t to_signed(std::uint64_t bits, std::size_t size) {
   switch (size) {
@@ -225,7 +213,7 @@ std::int64_t to_signed(std::uint64_t bits, std::size_t size) {
 float to_float(std::uint64_t bits, const ElementType& type) {
   switch (type.kind) {
     case 'f':
-      if (type.size == 2) return half_to_float(static_cast<std::uint16_t>(bits));
+      if (type.size == 2) return f16_to_float(static_cast<std::uint16_t>(bits));
       if (type.size == 4) return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
       return static_cast<float>(std::bit_cast<double>(bits));
     case 'b':

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/test_support.h"
 #include "files/file.h"
-#include "files/test_support.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -120,8 +120,8 @@ TEST(Npy, TakesKeysInAnyOrderAndWithoutLastComma) {
 
 TEST(Npy, RefusesTypesWithoutPlainNumbers) {
   for (const char* name : {"structured", "complex"}) {
-    expect_error([&] { read(name); }, ErrorCode::kInvalidInput,
-                 {name + ".npy: the npy array has"s});
+    expect_error(ErrorCode::kInvalidInput, {name + ".npy: the npy array has"s},
+                 [&] { read(name); });
   }
   for (const char* type : {"|O", "<f3", "<f16", "=f4", "|f4", "<u1", "<S4", "", "<f\xff"}) {
     const std::string header =
@@ -208,7 +208,7 @@ TEST(Npy, EveryTruncationIsRefused) {
 }
 
 TEST(Npy, AFileThatIsAbsentIsAnIoError) {
-  expect_error([] { read_npy("no/such.npy"); }, ErrorCode::kIo, {"no/such.npy"});
+  expect_error(ErrorCode::kIo, {"no/such.npy"}, [] { read_npy("no/such.npy"); });
 }
 
 TEST(NpyWrite, WritesTheBytesThatNumpyWrites) {

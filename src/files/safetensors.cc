@@ -9,8 +9,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/shape_text.h"
 #include "files/json.h"
-#include "files/shape_text.h"
 #include "pi0/error.h"
 
 namespace pi0 {

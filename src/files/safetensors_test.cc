@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "files/test_support.h"
+#include "base/test_support.h"
 
 namespace pi0 {
 namespace {
@@ -41,7 +41,7 @@ SafeTensors parse(const std::string& file) {
 
 void expect_bad(const std::string& file, std::vector<std::string> words) {
   words.push_back("x.safetensors");
-  expect_error([&] { parse(file); }, ErrorCode::kInvalidCheckpoint, words);
+  expect_error(ErrorCode::kInvalidCheckpoint, words, [&] { parse(file); });
 }
 
 // Written by the reference implementation (safetensors 0.8.0, safetensors.torch.save).
@@ -227,8 +227,8 @@ TEST(SafeTensors, TakesTensorsInAnyOrder) {
 }
 
 TEST(SafeTensors, NamesTheFileThatCannotBeRead) {
-  expect_error([] { SafeTensors::open("no/such.safetensors"); }, ErrorCode::kIo,
-               {"no/such.safetensors", "cannot be read"});
+  expect_error(ErrorCode::kIo, {"no/such.safetensors", "cannot be read"},
+               [] { SafeTensors::open("no/such.safetensors"); });
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) c
   std::vector<StepConstants> constants(static_cast<std::size_t>(steps));
   const double dt = -1.0 / steps;
   for (int k = 0; k < steps; ++k) {
-    device.mark("step_constants", k);
+    device.mark(component::kStepConstants, k);
     StepConstants& step = constants[k];
     step.t = static_cast<float>(1.0 + k * dt);
     if (dense_.empty()) {
@@ -48,14 +48,14 @@ std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) c
 
 KvCache Denoiser::append_state(Device& device, const Tensor& state, KvCache prefix,
                                const Stages& stages) const {
-  device.mark("state_embedding", 0);
+  device.mark(component::kStateEmbedding, 0);
   Tensor x = suffix_.embed_state(device, state);
   stages("state_embedding", 0, x);
   const int position = tokens_in(prefix);
   KvCache cache;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     KeysValues own;
-    device.mark("state_layer", static_cast<int>(i));
+    device.mark(component::kStateLayer, static_cast<int>(i));
     if (i + 1 < layers_.size()) {
       Qkv qkv = project(device, layers_[i], x, position);
       x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own,
@@ -80,7 +80,7 @@ Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cac
     stages("x_t", index, *x_t);
     const Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
     stages("v_t", index, v);
-    device.mark("denoising_step", index);
+    device.mark(component::kDenoisingStep, index);
     x = device.euler_step(*x_t, v, dt);
     x_t = &x;
   }
@@ -94,21 +94,22 @@ Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cach
     return adaptive ? &step.modulations[which] : nullptr;
   };
   if (adaptive && stages.observed()) {  // it has become modulations, so is not kept
-    device.mark("step_constants", index);
+    device.mark(component::kStepConstants, index);
     stages("conditioning", index, suffix_.condition(device, step.t));
   }
-  device.mark("suffix_embedding", index);
+  device.mark(component::kSuffixEmbedding, index);
   Tensor x = suffix_.embed_actions(device, x_t, step.time_row);
   if (index == 0) stages("action_embeddings", 0, x);
   const int position = tokens_in(cache);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    device.mark("expert_layer", index * static_cast<int>(layers_.size()) + static_cast<int>(i));
+    device.mark(component::kExpertLayer,
+                index * static_cast<int>(layers_.size()) + static_cast<int>(i));
     const GemmaModulation norms{modulation(2 * i), modulation(2 * i + 1)};
     Qkv qkv = project(device, layers_[i], x, position, norms.input);
     x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own, &cache[i],
                      norms);
   }
-  device.mark("velocity", index);
+  device.mark(component::kVelocity, index);
   x = adaptive ? device.rms_norm(x, *modulation(2 * layers_.size()), kRmsNormEps)
                : device.rms_norm(x, *norm_, kRmsNormEps);
   return device.linear(x, *action_out_, Activation::kNone, nullptr, Precision::kFp32);

@@ -11,7 +11,8 @@ HostTensor Loader::tensor(const std::string& name) const {
 }
 
 std::unique_ptr<LinearWeights> Loader::linear(const std::string& name, bool bias,
-                                              const HeadShape* joined, Precision precision) const {
+                                              const HeadShape* joined,
+                                              WeightPrecision precision) const {
   const HostTensor weight = tensor(name + ".weight");
   if (!bias) return device_.prepare_linear(weight, nullptr, joined, precision);
   const HostTensor bias_tensor = tensor(name + ".bias");

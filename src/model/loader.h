@@ -24,10 +24,10 @@ class Loader {
   // `name`.weight and, where asked for, `name`.bias; the rest as Device::prepare_linear().
   std::unique_ptr<LinearWeights> linear(const std::string& name, bool bias,
                                         const HeadShape* joined = nullptr,
-                                        Precision precision = Precision::kActivation) const;
+                                        WeightPrecision precision = WeightPrecision::kLayer) const;
   // One at the network's ends, with a bias.
   std::unique_ptr<LinearWeights> end_linear(const std::string& name) const {
-    return linear(name, true, nullptr, Precision::kFp32);
+    return linear(name, true, nullptr, WeightPrecision::kWide);
   }
   std::unique_ptr<LinearWeights> modulation(const std::string& name) const;
   std::unique_ptr<NormWeights> layer_norm(const std::string& name) const;

@@ -40,7 +40,7 @@ KvCache Pi0::prefix(const Tensor& images, const Tensor& language, const Stages& 
   std::vector<const Tensor*> parts;
   if (images) parts.push_back(&images);
   if (language) parts.push_back(&language);
-  device_->mark("prefix_embeddings", 0);
+  device_->mark(component::kPrefixEmbeddings, 0);
   Tensor embeddings = device_->concatenate_rows(parts);
   stages("prefix_embeddings", 0, embeddings);
   return prefix_->run(*device_, std::move(embeddings), stages);

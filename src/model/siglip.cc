@@ -41,11 +41,11 @@ Siglip::Siglip(const ModelConfig& config, const Loader& loader) {
 
 Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages) const {
   const HeadSplit split{.sequences = static_cast<int>(images.dim(0)), .first_position = {}};
-  device.mark("patch_embedding", 0);
+  device.mark(component::kPatchEmbedding, 0);
   Tensor x = device.patch_embedding(images, *patches_);
   std::size_t done = 0;
   for (const Layer& layer : layers_) {
-    device.mark("siglip_layer", static_cast<int>(done));
+    device.mark(component::kSiglipLayer, static_cast<int>(done));
     stages.progress("vision", done++, layers_.size());
     Qkv qkv = device.qkv(device.layer_norm(x, *layer.norm1, kEps), *layer.qkv, split);
     x = device.linear_residual(device.attention(std::move(qkv.queries), qkv.own, nullptr),
@@ -54,10 +54,10 @@ Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages)
         device.linear(device.layer_norm(x, *layer.norm2, kEps), *layer.fc1, Activation::kGelu);
     x = device.linear_residual(hidden, *layer.fc2, std::move(x));
   }
-  device.mark("siglip_tower", 0);
+  device.mark(component::kSiglipTower, 0);
   x = device.layer_norm(x, *norm_, kEps);
   stages("vision_output", 0, x);
-  device.mark("projector", 0);
+  device.mark(component::kProjector, 0);
   x = device.linear(x, *projector_);
   stages("image_embeddings", 0, x);
   return x;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "device/device.h"
+#include "model/components.h"
 
 namespace pi0 {
 

@@ -53,9 +53,9 @@ Suffix::Suffix(const ModelConfig& config, const Loader& loader)
   const HostTensor weight = loader.tensor("action_time_mlp_in.weight");
   const HostTensor bias = loader.tensor("action_time_mlp_in.bias");
   mlp_actions_ = loader.device().prepare_linear(columns(weight, 0, width_), nullptr, nullptr,
-                                                Precision::kFp32);
+                                                WeightPrecision::kWide);
   time_in_ = loader.device().prepare_linear(columns(weight, width_, width_), &bias, nullptr,
-                                            Precision::kFp32);
+                                            WeightPrecision::kWide);
   mlp_out_ = loader.end_linear("action_time_mlp_out");
 }
 

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "files/test_support.h"
+#include "base/test_support.h"
 #include "pi0/policy.h"
 
 namespace pi0 {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/text.h"
 #include "checkpoint/sentence.h"
 
 namespace pi0 {
@@ -58,12 +59,6 @@ std::vector<double> apply(std::span<const float> vector, const Normalization& no
 
 constexpr double kFar = 10;  // normalised, where training's values are about -1 to 1
 
-std::string short_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
-
 }  // namespace
 
 std::vector<double> normalize(std::span<const float> vector, const Normalization& normalization,
@@ -85,10 +80,10 @@ std::string far_outside(std::span<const float> vector, std::span<const double> n
   std::vector<std::string> far;
   for (std::size_t i = 0; i < known; ++i) {
     if (std::abs(normalised[i]) <= kFar) continue;
-    far.push_back("value " + std::to_string(i) + " is " + short_text(vector[i]) + " where " +
+    far.push_back("value " + std::to_string(i) + " is " + short_text(vector[i], 4) + " where " +
                   (deviation ? "the mean is " : "the range is ") +
-                  short_text(normalization.first[i]) + (deviation ? " and the std " : " to ") +
-                  short_text(normalization.second[i]));
+                  short_text(normalization.first[i], 4) + (deviation ? " and the std " : " to ") +
+                  short_text(normalization.second[i], 4));
   }
   return list_of(far, ", ", 4);
 }

@@ -18,13 +18,4 @@ CheckpointOverrides overrides_of(const CheckpointOptions& options) {
   return result;
 }
 
-DeviceRequest device_request(const DeviceOptions& options) {
-  return {.name = options.device,
-          .dtype = options.dtype,
-          .threads = options.threads,
-          .affinity = options.affinity,
-          .priority = options.priority,
-          .host_threads = options.host_threads};
-}
-
 }  // namespace pi0

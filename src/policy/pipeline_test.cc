@@ -30,8 +30,8 @@ TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
   const PreparedObservation prepared = pipeline.prepare(observation_of(pipeline.checkpoint(), 40));
   EXPECT_EQ(prepared.normalised_state.size(), 40u);
   EXPECT_TRUE(prepared.input.state.empty());
-  expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 32)); },
-               ErrorCode::kInvalidInput, {"state: 32 values, expected 40"});
+  expect_error(ErrorCode::kInvalidInput, {"state: 32 values, expected 40"},
+               [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 32)); });
 }
 
 CheckpointOptions with_tokenizer() {
@@ -42,8 +42,8 @@ CheckpointOptions with_tokenizer() {
 
 void expect_state_refused(const Pipeline& pipeline, std::size_t values,
                           const std::string& sentence) {
-  expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), values)); },
-               ErrorCode::kInvalidInput, {sentence});
+  expect_error(ErrorCode::kInvalidInput, {sentence},
+               [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), values)); });
 }
 
 // openpi's state is as long as its statistics, which may be padded up to the network's width; raw,
@@ -106,8 +106,8 @@ TEST(PipelineTest, APromptMayBeEmptyButNotAbsent) {
   observation.prompt = "";
   EXPECT_FALSE(pipeline.prepare(observation).input.tokens.empty());
   observation.prompt.reset();
-  expect_error([&] { pipeline.prepare(observation); }, ErrorCode::kInvalidInput,
-               {"no prompt", "--prompt \"\"", "Observation::prompt"});
+  expect_error(ErrorCode::kInvalidInput, {"no prompt", "--prompt \"\"", "Observation::prompt"},
+               [&] { pipeline.prepare(observation); });
 }
 
 // testdata/aloha.json: openpi's own AlohaInputs, Normalize, Unnormalize, AbsoluteActions and
@@ -144,8 +144,8 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
             << kind << ' ' << row << ' ' << i;
       }
     }
-    expect_error([&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 13)); },
-                 ErrorCode::kInvalidInput, {"state: 13 values, expected 14", "adapt_to_pi"});
+    expect_error(ErrorCode::kInvalidInput, {"state: 13 values, expected 14", "adapt_to_pi"},
+                 [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 13)); });
   }
   // A network that is not told the state need not be given it.
   EditableCheckpoint untold("openpi_pi05");

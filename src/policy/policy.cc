@@ -4,11 +4,11 @@
 #include <deque>
 #include <mutex>
 
-#include "model/stopwatch.h"
-#include "policy/held.h"
-#include "policy/network_impl.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "runtime/held.h"
+#include "runtime/network_impl.h"
+#include "runtime/stopwatch.h"
 
 namespace pi0 {
 namespace {

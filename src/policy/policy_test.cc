@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "base/test_support.h"
 #include "files/safetensors.h"
 
 namespace pi0 {
@@ -70,21 +71,6 @@ SampleOptions with_noise(std::vector<float> noise) {
   SampleOptions options;
   options.noise = std::move(noise);
   return options;
-}
-
-// A sentence that names `words`, all of them.
-template <typename Act>
-void expect_error(ErrorCode code, const std::vector<std::string>& words, Act&& act) {
-  try {
-    act();
-    FAIL() << "no error, expected one that says: " << words.front();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    for (const std::string& word : words) {
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
-          << "no \"" << word << "\" in: " << error.what();
-    }
-  }
 }
 
 class PolicyTest : public testing::Test {

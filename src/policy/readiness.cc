@@ -2,10 +2,10 @@
 
 #include "device/registry/registry.h"
 #include "pi0/error.h"
-#include "policy/memory.h"
-#include "policy/options.h"
 #include "policy/pipeline.h"
 #include "prompt/find_tokenizer.h"
+#include "runtime/device_request.h"
+#include "runtime/memory.h"
 
 namespace pi0 {
 

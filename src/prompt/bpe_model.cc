@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-#include "files/utf8.h"
+#include "base/utf8.h"
 
 namespace pi0 {
 namespace {

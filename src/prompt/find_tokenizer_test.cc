@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "files/test_support.h"
+#include "base/test_support.h"
 #include "prompt/test_support.h"
 
 namespace pi0 {

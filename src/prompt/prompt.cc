@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "files/utf8.h"
+#include "base/utf8.h"
 #include "pi0/error.h"
 #include "prompt/python_text.h"
 

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "files/utf8.h"
+#include "base/utf8.h"
 
 namespace pi0 {
 namespace {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_support.h"
 #include "files/safetensors.h"
 #include "pi0/error.h"
 
@@ -28,20 +29,6 @@ std::vector<T> values_of(const SafeTensors& file, const std::string& name) {
   std::vector<T> values(tensor->bytes.size() / sizeof(T));
   std::memcpy(values.data(), tensor->bytes.data(), values.size() * sizeof(T));
   return values;
-}
-
-// The sentence of the Error that `call` throws, which must have `code` and hold each of `parts`.
-inline void expect_error(ErrorCode code, const std::vector<std::string>& parts,
-                         const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    const std::string what = error.what();
-    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << what;
-    for (const std::string& part : parts) EXPECT_NE(what.find(part), std::string::npos) << what;
-    return;
-  }
-  ADD_FAILURE() << "no error, expected one about " << (parts.empty() ? "" : parts.front());
 }
 
 }  // namespace pi0

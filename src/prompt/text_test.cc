@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "files/utf8.h"
+#include "base/utf8.h"
 #include "prompt/python_text.h"
 
 namespace pi0 {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "files/file.h"
-#include "files/utf8.h"
 #include "pi0/error.h"
 #include "prompt/bpe_model.h"
 #include "prompt/sentencepiece_model.h"

@@ -5,8 +5,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/utf8.h"
 #include "files/json.h"
-#include "files/utf8.h"
 #include "pi0/error.h"
 
 namespace pi0 {

@@ -1,6 +1,6 @@
-"""From a recorded call of the shim (src/device/ttnn/shim.h) to the call of TTNN that it stands for.
+"""From a recorded call of the shim (src/device/ttnn/shim/shim.h) to the call of TTNN that it stands for.
 
-The same arguments as real_shim.cc gives, by TTNN's Python bindings.
+The same arguments as src/device/ttnn/real/ gives, by TTNN's Python bindings.
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ namespace pi0::cpu {
 namespace {
 
 // Keys of one head: a tile of them.
-void pack_keys(const Workshop& shop, const MultiplyKernel& kernel, const HeadRows& keys,
+void pack_keys(const ComputeContext& context, const MultiplyKernel& kernel, const HeadRows& keys,
                std::int64_t sequence, std::int64_t head, const RowTiles& tiles, std::int64_t t,
                std::byte* out) {
   const std::int64_t depth = round_up(keys.dim, kernel.activation_group);
   for (int i = 0; i < tiles.size(t); ++i) {
-    place_row(kernel, *shop.kernels, keys.at(sequence, head, tiles.begin(t) + i), keys.dim, i,
+    place_row(kernel, *context.kernels, keys.at(sequence, head, tiles.begin(t) + i), keys.dim, i,
               tiles.size(t), out + tiles.begin(t) * depth * size_of(kernel.activations));
   }
 }
@@ -53,8 +53,8 @@ void pack_values(const MultiplyKernel& kernel, const HeadRows& values, std::int6
 
 // What is the same for all panels of a call.
 struct Attention {
-  Attention(const Workshop& shop, const AttentionWork& work)
-      : rows(*shop.kernels), kernel(*work.kernel), work(work) {
+  Attention(const ComputeContext& context, const AttentionWork& work)
+      : rows(*context.kernels), kernel(*work.kernel), work(work) {
     for (const PackedHeads& run : work.runs) {
       padded_tokens += round_up(run.tokens, kernel.activation_group);
     }
@@ -219,7 +219,7 @@ PackedHeadsSize::PackedHeadsSize(const MultiplyKernel& kernel, std::int64_t toke
     : keys(tokens * round_up(dim, kernel.activation_group) * size_of(kernel.activations)),
       values(dim * round_up(tokens, kernel.activation_group) * size_of(kernel.activations)) {}
 
-PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadRows& keys,
+PackedHeads pack_heads(ComputeContext& context, const MultiplyKernel& kernel, const HeadRows& keys,
                        const HeadRows& values, std::byte* packed_keys, std::byte* packed_values) {
   const PackedHeadsSize size(kernel, keys.tokens, keys.dim);
   const RowTiles tiles(keys.tokens, kernel.rows);
@@ -229,8 +229,8 @@ PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadR
   }
   // All heads of a few tokens at a time: they lie side by side.
   const std::int64_t units = divide_up(keys.tokens, kernel.weight_group);
-  shop.pool->run(keys.sequences * tiles.count, [&](std::int64_t item, int thread) {
-    ThreadScratch& scratch = shop.scratch[static_cast<std::size_t>(thread)];
+  context.pool->run(keys.sequences * tiles.count, [&](std::int64_t item, int thread) {
+    ThreadScratch& scratch = context.scratch[static_cast<std::size_t>(thread)];
     scratch.start(static_cast<std::size_t>(keys.dim) * 4);
     auto* const unit_row = scratch.take<std::uint32_t>(keys.dim);
     const std::int64_t sequence = item / tiles.count, t = item % tiles.count;
@@ -238,7 +238,7 @@ PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadR
       return packed + (sequence * heads + head) * bytes;
     };
     for (std::int64_t head = 0; head < heads; ++head) {
-      pack_keys(shop, kernel, keys, sequence, head, tiles, t, out(packed_keys, head, size.keys));
+      pack_keys(context, kernel, keys, sequence, head, tiles, t, out(packed_keys, head, size.keys));
     }
     for (std::int64_t unit = t * units / tiles.count; unit < (t + 1) * units / tiles.count;
          ++unit) {
@@ -251,20 +251,20 @@ PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadR
   return {keys.tokens, packed_keys, packed_values};
 }
 
-void attend(Workshop& shop, const AttentionWork& work) {
+void attend(ComputeContext& context, const AttentionWork& work) {
   assert(work.queries.heads % work.kv_heads == 0);
-  const Attention attention(shop, work);
+  const Attention attention(context, work);
   const std::int64_t queries = attention.queries();
   const std::int64_t panels = divide_up(queries, work.kernel->columns);
-  shop.pool->run(work.queries.sequences * work.kv_heads * panels,
-                 [&](std::int64_t item, int thread) {
-                   const std::int64_t first = item % panels * work.kernel->columns;
-                   const std::int64_t end = std::min(first + work.kernel->columns, queries);
-                   const std::int64_t head = item / panels;
-                   Panel(attention, head / work.kv_heads, head % work.kv_heads, first, end,
-                         shop.scratch[static_cast<std::size_t>(thread)])
-                       .compute();
-                 });
+  context.pool->run(work.queries.sequences * work.kv_heads * panels,
+                    [&](std::int64_t item, int thread) {
+                      const std::int64_t first = item % panels * work.kernel->columns;
+                      const std::int64_t end = std::min(first + work.kernel->columns, queries);
+                      const std::int64_t head = item / panels;
+                      Panel(attention, head / work.kv_heads, head % work.kv_heads, first, end,
+                            context.scratch[static_cast<std::size_t>(thread)])
+                          .compute();
+                    });
 }
 
 }  // namespace pi0::cpu

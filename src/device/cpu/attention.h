@@ -36,7 +36,7 @@ struct PackedHeadsSize {
 };
 
 // keys, values of the kernel's type.
-PackedHeads pack_heads(Workshop& shop, const MultiplyKernel& kernel, const HeadRows& keys,
+PackedHeads pack_heads(ComputeContext& context, const MultiplyKernel& kernel, const HeadRows& keys,
                        const HeadRows& values, std::byte* packed_keys, std::byte* packed_values);
 
 struct AttentionWork {
@@ -46,6 +46,6 @@ struct AttentionWork {
   std::span<const PackedHeads> runs;  // of keys and values, one after another
   HeadRows out;                       // fp32
 };
-void attend(Workshop& shop, const AttentionWork& work);
+void attend(ComputeContext& context, const AttentionWork& work);
 
 }  // namespace pi0::cpu

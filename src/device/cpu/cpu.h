@@ -6,9 +6,9 @@
 
 #include "device/backend.h"
 #include "device/cpu/isa.h"
-#include "device/cpu/scheduling.h"
 #include "device/device.h"
 #include "device/prepared_memory.h"
+#include "host/scheduling.h"
 
 namespace pi0 {
 namespace cpu {

@@ -1,12 +1,12 @@
 #include <array>
 #include <set>
 
-#include "device/cpu/cores.h"
 #include "device/cpu/cpu.h"
-#include "device/cpu/host_threads.h"
 #include "device/cpu/peak.h"
-#include "device/cpu/thread_pool.h"
-#include "device/recording.h"
+#include "device/operation_log.h"
+#include "host/cores.h"
+#include "host/host_threads.h"
+#include "host/thread_pool.h"
 
 namespace pi0 {
 namespace {
@@ -122,7 +122,7 @@ class CpuBackend final : public Backend {
     CpuOptions options = options_of(request, name);
     if (request.memory) options.memory = request.memory(prepared_form(options.type, options.isa));
     const auto make = [&] { return make_cpu_device(options); };
-    OpenDevice opened{.device = recorded_as_asked(request, "cpu", make)};
+    OpenDevice opened{.device = logged_as_asked(request, "cpu", make)};
     opened.description = std::string("cpu (") + name_of(options.type) + " on " +
                          cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +
                          (options.threads == 1 ? " thread" : " threads") +

@@ -58,15 +58,15 @@ class CpuDevice final : public Device {
  public:
   CpuDevice(const CpuOptions& options, const KernelTable& table)
       : table_(table), memory_(options.memory ? options.memory : make_prepared_memory()) {
-    shop_.kernels = table_.rows;
-    shop_.pool = pool_of(options);
-    shop_.scratch.resize(static_cast<std::size_t>(shop_.pool->size()));
-    shop_.buffers = options.buffers ? options.buffers : std::make_shared<BufferPool>();
+    context_.kernels = table_.rows;
+    context_.pool = pool_of(options);
+    context_.scratch.resize(static_cast<std::size_t>(context_.pool->size()));
+    context_.buffers = options.buffers ? options.buffers : std::make_shared<BufferPool>();
   }
 
   std::string name() const override { return "cpu"; }
   MemoryUse memory() const override {
-    const auto bytes = static_cast<std::int64_t>(memory_.bytes() + shop_.buffers->held_bytes());
+    const auto bytes = static_cast<std::int64_t>(memory_.bytes() + context_.buffers->held_bytes());
     return {bytes, bytes};  // what an activation had is kept for the next
   }
 
@@ -91,9 +91,10 @@ class CpuDevice final : public Device {
   // ---- Weights ----
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
-                                                const HeadShape*, Precision precision) override {
+                                                const HeadShape*,
+                                                WeightPrecision precision) override {
     return linear_weights(weight, bias,
-                          precision == Precision::kFp32 ? *table_.exact : *table_.layers);
+                          precision == WeightPrecision::kWide ? *table_.exact : *table_.layers);
   }
   std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                     const HostTensor& bias) override {
@@ -144,7 +145,7 @@ class CpuDevice final : public Device {
       return {second ? &up : &gate, index};
     };
     mlp->gate_up = pack_weights(kernel, 2 * round_up(mlp->hidden, kernel.columns / 2),
-                                gate.shape[1], row, nullptr, memory_, *shop_.pool);
+                                gate.shape[1], row, nullptr, memory_, *context_.pool);
     mlp->down = pack(*table_.layers, down, nullptr);
     return mlp;
   }
@@ -156,11 +157,11 @@ class CpuDevice final : public Device {
     const std::int64_t cameras = images.dim(0), size = images.dim(1), patch = embedding.patch;
     const std::int64_t side = size / patch, patches = side * side;
     const std::int64_t width = embedding.matrix.columns;
-    const Values pixels(shop_.buffers, {cameras * patches, 3 * patch * patch}, true);
+    const Values pixels(context_.buffers, {cameras * patches, 3 * patch * patch}, true);
     Tensor result = make({cameras * patches, width});
     const Values& out = values_of(result);
     const float* const image = values_of(images).data();
-    shop_.pool->run(cameras * patches, [&](std::int64_t token, int) {
+    context_.pool->run(cameras * patches, [&](std::int64_t token, int) {
       const std::int64_t camera = token / patches, place = token % patches;
       const std::int64_t top = place / side * patch, left = place % side * patch;
       float* to = pixels.row(token);
@@ -172,27 +173,27 @@ class CpuDevice final : public Device {
       }
       std::copy_n(embedding.positions + place * width, width, out.row(token));
     });
-    multiply(shop_, pixels.view(), {{&embedding.matrix, adding_to(out, nullptr)}});
+    multiply(context_, pixels.view(), {{&embedding.matrix, adding_to(out, nullptr)}});
     return result;
   }
 
   Tensor layer_norm(const Tensor& x, const NormWeights& weights, float eps) override {
     const auto& norm = static_cast<const CpuNorm&>(weights);
     return by_row(x, [&](const float* in, float* out, std::int64_t width) {
-      shop_.kernels->layer_norm(in, norm.weight, norm.bias, eps, out, width);
+      context_.kernels->layer_norm(in, norm.weight, norm.bias, eps, out, width);
     });
   }
   Tensor rms_norm(const Tensor& x, const NormWeights& weights, float eps) override {
     const auto& norm = static_cast<const CpuNorm&>(weights);
     return by_row(x, [&](const float* in, float* out, std::int64_t width) {
-      shop_.kernels->rms_norm(in, norm.weight, nullptr, eps, out, width);
+      context_.kernels->rms_norm(in, norm.weight, nullptr, eps, out, width);
     });
   }
   Tensor rms_norm(const Tensor& x, const Modulation& modulation, float eps) override {
     const float* const scale = values_of(modulation.scale).data();
     const float* const shift = values_of(modulation.shift).data();
     return by_row(x, [&](const float* in, float* out, std::int64_t width) {
-      shop_.kernels->rms_norm(in, scale, shift, eps, out, width);
+      context_.kernels->rms_norm(in, scale, shift, eps, out, width);
     });
   }
 
@@ -203,13 +204,13 @@ class CpuDevice final : public Device {
     FinishWork finish = writing_to(values_of(result));
     finish.function = function_of(activation);
     finish.row = row == nullptr ? nullptr : values_of(*row).data();
-    multiply(shop_, values_of(x).view(), {{&matrix, finish}});
+    multiply(context_, values_of(x).view(), {{&matrix, finish}});
     return result;
   }
   Tensor linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,
                          const Tensor* gate) override {
     multiply(
-        shop_, values_of(x).view(),
+        context_, values_of(x).view(),
         {{&static_cast<const CpuLinear&>(weights).matrix, adding_to(values_of(residual), gate)}});
     return residual;
   }
@@ -219,15 +220,15 @@ class CpuDevice final : public Device {
     // In bf16 where the machine multiplies bf16: half as much to write and to read again.
     const Number type = table_.exact->activations;
     const std::int64_t rows = x.dim(0), stride = row_stride(mlp.hidden);
-    const Buffer hidden(shop_.buffers, static_cast<std::size_t>(rows * stride * size_of(type)));
+    const Buffer hidden(context_.buffers, static_cast<std::size_t>(rows * stride * size_of(type)));
     FinishWork finish;
     finish.finish = Finish::kGate;
     finish.out_type = type;
     finish.out = hidden.as<std::byte>();
     finish.stride = stride;
     finish.columns = mlp.hidden;
-    multiply(shop_, values_of(x).view(), {{&mlp.gate_up, finish}});
-    multiply(shop_, {hidden.as<std::byte>(), type, rows, mlp.hidden, stride},
+    multiply(context_, values_of(x).view(), {{&mlp.gate_up, finish}});
+    multiply(context_, {hidden.as<std::byte>(), type, rows, mlp.hidden, stride},
              {{&mlp.down, adding_to(values_of(residual), gate)}});
     return residual;
   }
@@ -249,7 +250,7 @@ class CpuDevice final : public Device {
     const HeadShape& heads = projections.heads;
     Qkv result{heads_for(x, split, heads.num_heads, heads.head_dim),
                keys_values_for(x, projections, split)};
-    multiply(shop_, values_of(x).view(),
+    multiply(context_, values_of(x).view(),
              {{&*projections.queries, into_heads(result.queries, split, heads.rotary)},
               {&projections.keys, into_heads(result.own.keys, split, heads.rotary)},
               {&projections.values, into_heads(result.own.values, split, false)}});
@@ -259,7 +260,7 @@ class CpuDevice final : public Device {
                          const HeadSplit& split) override {
     const auto& projections = static_cast<const CpuQkv&>(weights);
     KeysValues result = keys_values_for(x, projections, split);
-    multiply(shop_, values_of(x).view(),
+    multiply(context_, values_of(x).view(),
              {{&projections.keys, into_heads(result.keys, split, projections.heads.rotary)},
               {&projections.values, into_heads(result.values, split, false)}});
     return result;
@@ -276,11 +277,11 @@ class CpuDevice final : public Device {
     to.data = out.data();
     to.type = Number::kF32;
     to.stride = out.stride;
-    attend(shop_, {.kernel = table_.attention,
-                   .queries = from,
-                   .kv_heads = own.keys.dim(1),
-                   .runs = runs,
-                   .out = to});
+    attend(context_, {.kernel = table_.attention,
+                      .queries = from,
+                      .kv_heads = own.keys.dim(1),
+                      .runs = runs,
+                      .out = to});
     return result;
   }
 
@@ -311,14 +312,14 @@ class CpuDevice final : public Device {
 
  private:
   Tensor make(const Shape& shape, bool apart = true) const {
-    return Tensor(shape, std::make_unique<Values>(shop_.buffers, shape, apart));
+    return Tensor(shape, std::make_unique<Values>(context_.buffers, shape, apart));
   }
 
   PackedWeights pack(const MultiplyKernel& kernel, const HostTensor& weight,
                      const HostTensor* bias) {
     const auto row = [&](std::int64_t column) { return WeightRow{&weight, column}; };
     return pack_weights(kernel, weight.shape[0], weight.size() / weight.shape[0], row, bias,
-                        memory_, *shop_.pool);
+                        memory_, *context_.pool);
   }
   // As finishing rotates them: panels whose first half of the columns is of a head's first half,
   // and the second of its second.
@@ -332,7 +333,7 @@ class CpuDevice final : public Device {
       return {&weight, head * dim + (second ? half : 0) + within};
     };
     return pack_weights(kernel, weight.shape[0] / dim * 2 * filled, weight.shape[1], row, bias,
-                        memory_, *shop_.pool);
+                        memory_, *context_.pool);
   }
   // Of panels whose halves come of two sides: whether a column is of the second, and its place in
   // that side.
@@ -367,7 +368,7 @@ class CpuDevice final : public Device {
     constexpr std::int64_t kRows = 8;  // at a time: one is less work than it takes to hand it out
     Tensor result = make(x.shape());
     const Values &in = values_of(x), &out = values_of(result);
-    shop_.pool->run(divide_up(in.rows, kRows), [&](std::int64_t item, int) {
+    context_.pool->run(divide_up(in.rows, kRows), [&](std::int64_t item, int) {
       for (std::int64_t r = item * kRows; r < std::min((item + 1) * kRows, in.rows); ++r) {
         work(in.row(r), out.row(r), in.width);
       }
@@ -376,8 +377,8 @@ class CpuDevice final : public Device {
   }
 
   Tensor make_heads(const Shape& shape) const {
-    return Tensor(
-        shape, std::make_unique<HeadValues>(shop_.buffers, shape, table_.attention->activations));
+    return Tensor(shape, std::make_unique<HeadValues>(context_.buffers, shape,
+                                                      table_.attention->activations));
   }
   Tensor heads_for(const Tensor& x, const HeadSplit& split, std::int64_t heads,
                    std::int64_t dim) const {
@@ -416,9 +417,9 @@ class CpuDevice final : public Device {
     }
     const PackedHeadsSize size(*table_.attention, rows.tokens, rows.dim);
     const std::int64_t count = rows.sequences * rows.heads;
-    keys.packed = Buffer(shop_.buffers, static_cast<std::size_t>(count * size.keys));
-    values.packed = Buffer(shop_.buffers, static_cast<std::size_t>(count * size.values));
-    return pack_heads(shop_, *table_.attention, rows, values.rows, keys.packed.as<std::byte>(),
+    keys.packed = Buffer(context_.buffers, static_cast<std::size_t>(count * size.keys));
+    values.packed = Buffer(context_.buffers, static_cast<std::size_t>(count * size.values));
+    return pack_heads(context_, *table_.attention, rows, values.rows, keys.packed.as<std::byte>(),
                       values.packed.as<std::byte>());
   }
 
@@ -442,7 +443,7 @@ class CpuDevice final : public Device {
 
   KernelTable table_;
   CountedMemory memory_;
-  Workshop shop_;
+  ComputeContext context_;
   RotaryTable rotary_;
 };
 

@@ -204,8 +204,8 @@ TEST_P(CpuTest, LinearInItsPreciseForm) {
     const HostTensor weight = random.weight(out, in);
     const HostTensor bias = random.tensor({out}, 0.5f);
     const Both x = upload({rows, in});
-    const auto a = cpu->prepare_linear(weight, &bias, nullptr, Precision::kFp32);
-    const auto b = reference->prepare_linear(weight, &bias, nullptr, Precision::kFp32);
+    const auto a = cpu->prepare_linear(weight, &bias, nullptr, WeightPrecision::kWide);
+    const auto b = reference->prepare_linear(weight, &bias, nullptr, WeightPrecision::kWide);
     const Tensor actual = cpu->linear(x.cpu, *a, Activation::kNone, nullptr, Precision::kFp32);
     const Tensor expected =
         reference->linear(x.reference, *b, Activation::kNone, nullptr, Precision::kFp32);

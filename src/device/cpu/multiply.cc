@@ -40,15 +40,15 @@ void prefetch(std::span<const std::byte> bytes, std::int64_t index, std::int64_t
   }
 }
 
-PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& kernel,
+PackedRows pack_rows(ComputeContext& context, const RowView& rows, const MultiplyKernel& kernel,
                      std::byte* data, float* scales) {
   PackedRows packed{.tiles = RowTiles(rows.rows, kernel.rows),
                     .padded_depth = round_up(rows.width, kernel.activation_group),
                     .value_bytes = size_of(kernel.activations),
                     .data = data,
                     .scales = scales};
-  shop.pool->run(packed.tiles.count, [&](std::int64_t tile, int thread) {
-    ThreadScratch& scratch = shop.scratch[static_cast<std::size_t>(thread)];
+  context.pool->run(packed.tiles.count, [&](std::int64_t tile, int thread) {
+    ThreadScratch& scratch = context.scratch[static_cast<std::size_t>(thread)];
     const auto converted = static_cast<std::size_t>(rows.width * packed.value_bytes);
     scratch.start(ThreadScratch::rounded(static_cast<std::size_t>(rows.width) * 4) +
                   ThreadScratch::rounded(converted));
@@ -60,15 +60,16 @@ PackedRows pack_rows(Workshop& shop, const RowView& rows, const MultiplyKernel& 
     for (int i = 0; i < of; ++i) {
       const void* const source = rows.row(begin + i);
       if (rows.type == Number::kBf16 && kernel.activations == Number::kBf16) {
-        place_row(kernel, *shop.kernels, source, rows.width, i, of, out);
+        place_row(kernel, *context.kernels, source, rows.width, i, of, out);
         continue;
       }
       const auto* floats = static_cast<const float*>(source);
       if (rows.type == Number::kBf16) {
-        shop.kernels->from_bf16(static_cast<const std::uint16_t*>(source), widened, rows.width);
+        context.kernels->from_bf16(static_cast<const std::uint16_t*>(source), widened, rows.width);
         floats = widened;
       }
-      scales[begin + i] = pack_row(kernel, *shop.kernels, floats, rows.width, i, of, out, values);
+      scales[begin + i] =
+          pack_row(kernel, *context.kernels, floats, rows.width, i, of, out, values);
     }
   });
   return packed;
@@ -82,9 +83,13 @@ struct Block {
 
 class Multiplication {
  public:
-  Multiplication(Workshop& shop, const PackedRows& rows, const PackedWeights& weights,
+  Multiplication(ComputeContext& context, const PackedRows& rows, const PackedWeights& weights,
                  const FinishWork& finish)
-      : shop_(shop), rows_(rows), weights_(weights), kernel_(*weights.kernel), finish_(finish) {
+      : context_(context),
+        rows_(rows),
+        weights_(weights),
+        kernel_(*weights.kernel),
+        finish_(finish) {
     const std::int64_t tile_bytes = rows.tiles.full * rows.padded_depth * rows.value_bytes;
     const std::int64_t steps =
         tile_bytes <= kWholeTileBytes ? 1 : divide_up(tile_bytes, step_tile_bytes());
@@ -94,12 +99,12 @@ class Multiplication {
 
   void run() {
     const std::int64_t panels = weights_.panel_count(), tiles = rows_.tiles.count;
-    shop_.pool->run(across_ * down_, [&](std::int64_t item, int thread) {
+    context_.pool->run(across_ * down_, [&](std::int64_t item, int thread) {
       // Blocks of the same weights one after another: those are near by then.
       const std::int64_t x = item / down_, y = item % down_;
       compute({x * panels / across_, (x + 1) * panels / across_, y * tiles / down_,
                (y + 1) * tiles / down_},
-              shop_.scratch[static_cast<std::size_t>(thread)]);
+              context_.scratch[static_cast<std::size_t>(thread)]);
     });
   }
 
@@ -107,7 +112,7 @@ class Multiplication {
   // Blocks of about equal size, their number a multiple of the threads where there is enough to
   // share.
   void divide() {
-    const std::int64_t threads = shop_.pool->size(), panels = weights_.panel_count();
+    const std::int64_t threads = context_.pool->size(), panels = weights_.panel_count();
     across_ =
         std::min(panels, threads * divide_up(weights_.padded_columns(), threads * kColumnsOfBlock));
     down_ = divide_up(rows_.tiles.rows, kRowsOfBlock);
@@ -144,8 +149,8 @@ class Multiplication {
           prefetch(next, p, panels);
           kernel_.multiply(activations.data(), weights, tile_sums, depth_at(k), rows, k != 0);
           if (last) {
-            shop_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers,
-                                       rows_.tiles.begin(tile), panel * columns, finish_);
+            context_.kernels->finish_tile(tile_sums, rows, static_cast<int>(columns), integers,
+                                          rows_.tiles.begin(tile), panel * columns, finish_);
           }
         }
       }
@@ -163,7 +168,7 @@ class Multiplication {
     return {rows_.tile(tile) + k * bytes, static_cast<std::size_t>(depth_at(k) * bytes)};
   }
 
-  Workshop& shop_;
+  ComputeContext& context_;
   const PackedRows& rows_;
   const PackedWeights& weights_;
   const MultiplyKernel& kernel_;
@@ -174,20 +179,21 @@ class Multiplication {
 
 }  // namespace
 
-void multiply(Workshop& shop, const RowView& rows, std::initializer_list<Product> products) {
+void multiply(ComputeContext& context, const RowView& rows,
+              std::initializer_list<Product> products) {
   const MultiplyKernel& kernel = *products.begin()->weights->kernel;
   const std::int64_t bytes =
       rows.rows * round_up(rows.width, kernel.activation_group) * size_of(kernel.activations);
   const std::int64_t scales_at = round_up(bytes, 64);
-  const Buffer buffer(shop.buffers, static_cast<std::size_t>(scales_at + rows.rows * 4));
-  const PackedRows packed = pack_rows(shop, rows, kernel, buffer.as<std::byte>(),
+  const Buffer buffer(context.buffers, static_cast<std::size_t>(scales_at + rows.rows * 4));
+  const PackedRows packed = pack_rows(context, rows, kernel, buffer.as<std::byte>(),
                                       reinterpret_cast<float*>(buffer.as<std::byte>() + scales_at));
   for (Product product : products) {
     product.finish.bias = product.weights->bias;
     product.finish.row_scales = packed.scales;
     product.finish.column_scales = product.weights->scales;
     product.finish.column_offsets = product.weights->offsets;
-    Multiplication(shop, packed, *product.weights, product.finish).run();
+    Multiplication(context, packed, *product.weights, product.finish).run();
   }
 }
 

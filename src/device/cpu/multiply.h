@@ -9,7 +9,7 @@
 namespace pi0::cpu {
 
 // What the work of one device shares.
-struct Workshop {
+struct ComputeContext {
   const RowKernels* kernels = nullptr;
   std::shared_ptr<ThreadPool> pool;
   std::vector<ThreadScratch> scratch;  // a thread's
@@ -23,6 +23,7 @@ struct Product {
   FinishWork finish;
 };
 // rows [M, depth], packed once, times the weights of each product; those are of one kernel.
-void multiply(Workshop& shop, const RowView& rows, std::initializer_list<Product> products);
+void multiply(ComputeContext& context, const RowView& rows,
+              std::initializer_list<Product> products);
 
 }  // namespace pi0::cpu

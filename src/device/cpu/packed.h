@@ -9,9 +9,9 @@
 
 #include "device/cpu/kernels/kernels.h"
 #include "device/cpu/scratch.h"
-#include "device/cpu/thread_pool.h"
 #include "device/host_tensor.h"
 #include "device/prepared_memory.h"
+#include "host/thread_pool.h"
 
 namespace pi0::cpu {
 

@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "device/cpu/kernel_table.h"
-#include "device/cpu/thread_pool.h"
+#include "host/thread_pool.h"
 
 namespace pi0 {
 namespace {

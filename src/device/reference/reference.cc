@@ -211,7 +211,7 @@ class Reference final : public Device {
   std::vector<float> download(const Tensor& tensor) override { return tensor.as<Values>().data; }
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
-                                                const HeadShape*, Precision) override {
+                                                const HeadShape*, WeightPrecision) override {
     return make_linear(weight, bias);
   }
 

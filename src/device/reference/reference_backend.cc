@@ -1,4 +1,4 @@
-#include "device/recording.h"
+#include "device/operation_log.h"
 #include "device/reference/reference.h"
 
 namespace pi0 {
@@ -20,7 +20,7 @@ class ReferenceBackend final : public Backend {
 
   OpenDevice open(const DeviceRequest& request, const DeviceName&,
                   const std::string& reason) const override {
-    return {.device = recorded_as_asked(request, "reference", make_reference_device),
+    return {.device = logged_as_asked(request, "reference", make_reference_device),
             .description = "reference (" + reason + ")"};
   }
 

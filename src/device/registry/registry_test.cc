@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/test_support.h"
 #include "device/cpu/cpu.h"
-#include "device/cpu/host_threads.h"
 #include "device/reference/reference.h"
-#include "device/ttnn/emulated_shim.h"
+#include "device/ttnn/emulated/emulated_shim.h"
 #include "device/ttnn/ttnn.h"
-#include "files/test_support.h"
+#include "host/host_threads.h"
 
 namespace pi0 {
 namespace {
@@ -33,7 +33,7 @@ StandIn without_ttnn() { return StandIn(0, false); }
 void expect_refused(const std::string& name, const Backends& backends,
                     const std::vector<std::string>& words) {
   SCOPED_TRACE(name);
-  expect_error([&] { open_device({.name = name}, backends); }, ErrorCode::kUnsupported, words);
+  expect_error(ErrorCode::kUnsupported, words, [&] { open_device({.name = name}, backends); });
 }
 
 TEST(DevicesTest, AutoTakesTheFirstCardAndSaysSo) {
@@ -87,7 +87,7 @@ TEST(DevicesTest, RefusesWhatTheProcessorCannotDo) {
     request.name = name;
     request.dtype = dtype;
     request.threads = threads;
-    expect_error([&] { open_device(request, one.backends); }, ErrorCode::kUnsupported, words);
+    expect_error(ErrorCode::kUnsupported, words, [&] { open_device(request, one.backends); });
   };
   refused("cpu", "fp16", 0, {"fp16", "bf16, int8 or fp32"});
   refused("cpu:", "", 0, {"expected bf16, int8 or fp32"});
@@ -110,7 +110,7 @@ TEST(DevicesTest, TheProcessorsThreadsRunWhereTheyAreTold) {
   EXPECT_NE(chosen.description.find("1 thread on core 0;"), std::string::npos)
       << chosen.description;
   const auto refused = [&](const std::vector<std::string>& words) {
-    expect_error([&] { open_device(request, one.backends); }, ErrorCode::kUnsupported, words);
+    expect_error(ErrorCode::kUnsupported, words, [&] { open_device(request, one.backends); });
   };
   request.threads = 2;
   refused({"affinity has 1, "});
@@ -130,9 +130,9 @@ TEST(DevicesTest, TheProcessorTakesThreadsOfTheProgram) {
   EXPECT_EQ(chosen.peak->threads, 5);
   EXPECT_NE(chosen.description.find("5 threads of the program's"), std::string::npos);
   request.threads = 2;
-  expect_error([&] { open_device(request, one.backends); }, ErrorCode::kUnsupported,
-               {"one or the other"});
-  expect_error([] { HostThreads(0); }, ErrorCode::kInvalidInput, {"0 host threads", "1024"});
+  expect_error(ErrorCode::kUnsupported, {"one or the other"},
+               [&] { open_device(request, one.backends); });
+  expect_error(ErrorCode::kInvalidInput, {"0 host threads", "1024"}, [] { HostThreads(0); });
 }
 
 TEST(DevicesTest, ACardIsNamedByItsNumber) {
@@ -160,8 +160,8 @@ TEST(DevicesTest, NamesWhatIsNotThereAndTheWayOut) {
   expect_refused("reference,hidden=dram", two.backends, {"takes no settings"});
   for (const char* name : {"ttnn,hiden=dram", "auto,hiden=dram", "ttnn-emulated,", "ttnn,=dram"}) {
     SCOPED_TRACE(name);
-    expect_error([&] { open_device({.name = name}, one.backends); }, ErrorCode::kInvalidInput,
-                 {"policy"});
+    expect_error(ErrorCode::kInvalidInput, {"policy"},
+                 [&] { open_device({.name = name}, one.backends); });
   }
   EXPECT_EQ(one.opened + two.opened + none.opened, -3);
 }
@@ -199,8 +199,8 @@ TEST(DevicesTest, EachSaysWhatItIsAndWhyItIsNotHere) {
 
 // Its sort of device is asked for, and nothing that takes it is there.
 TEST(DevicesTest, AutoRefusesWhatNoDeviceTakes) {
-  expect_error([] { open_device({.dtype = "bf16"}, {make_reference_backend()}); },
-               ErrorCode::kUnsupported, {"auto", "dtype"});
+  expect_error(ErrorCode::kUnsupported, {"auto", "dtype"},
+               [] { open_device({.dtype = "bf16"}, {make_reference_backend()}); });
 }
 
 TEST(DevicesTest, EveryMachineThatIsNamedHasACost) {

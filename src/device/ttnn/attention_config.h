@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "device/ttnn/shim.h"
+#include "device/ttnn/shim/shim.h"
 
 namespace pi0 {
 

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::array<std::string_view, 10> kMatrixOperations = {
     "ttnn.linear", "ttnn.transformer.scaled_dot_product_attention",
-    // of device.h, as a recording device has them
+    // of device.h, as a logging device has them
     "patch_embedding", "linear", "linear_residual", "gated_mlp", "modulation", "qkv", "keys_values",
     "attention"};
 

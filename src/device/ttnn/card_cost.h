@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "device/backend.h"
-#include "device/ttnn/card.h"
+#include "device/ttnn/shim/card.h"
 
 namespace pi0 {
 

@@ -9,16 +9,16 @@ using shim::Placement;
 
 }  // namespace
 
-bool padded_inside(const std::vector<Run>& runs) {
+bool padded_inside(const std::vector<TokenRun>& runs) {
   for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
     if (runs[i].tokens != runs[i].rows) return true;
   }
   return false;
 }
 
-std::int64_t tokens_of(const std::vector<Run>& runs) {
+std::int64_t tokens_of(const std::vector<TokenRun>& runs) {
   std::int64_t tokens = 0;
-  for (const Run& run : runs) tokens += run.tokens;
+  for (const TokenRun& run : runs) tokens += run.tokens;
   return tokens;
 }
 
@@ -34,13 +34,13 @@ const RotaryPair& Constants::rotary(int first, std::int64_t tokens, const HeadLa
   });
 }
 
-const shim::Tensor& Constants::mask(std::int64_t queries, const std::vector<Run>& runs) {
+const shim::Tensor& Constants::mask(std::int64_t queries, const std::vector<TokenRun>& runs) {
   std::vector<std::int64_t> key{queries};
-  for (const Run& run : runs) key.insert(key.end(), {run.tokens, run.rows});
+  for (const TokenRun& run : runs) key.insert(key.end(), {run.tokens, run.rows});
   return masks_.get(key, [&] {
     before_new_();
     std::vector<float> row;
-    for (const Run& run : runs) {
+    for (const TokenRun& run : runs) {
       for (std::int64_t i = 0; i < run.rows; ++i) row.push_back(i < run.tokens ? 0.0f : kMasked);
     }
     std::vector<float> values;

@@ -9,18 +9,18 @@
 #include <vector>
 
 #include "device/ttnn/pack.h"
-#include "device/ttnn/shim.h"
+#include "device/ttnn/shim/shim.h"
 
 namespace pi0 {
 
 // Rows of keys, of which the first `tokens` are tokens and the others padding of their tiles.
-struct Run {
+struct TokenRun {
   std::int64_t tokens = 0;
   std::int64_t rows = 0;
 };
 // Whether a row of padding comes before a token.
-bool padded_inside(const std::vector<Run>& runs);
-std::int64_t tokens_of(const std::vector<Run>& runs);
+bool padded_inside(const std::vector<TokenRun>& runs);
+std::int64_t tokens_of(const std::vector<TokenRun>& runs);
 
 struct RotaryPair {
   shim::Tensor cos, sin;  // [1, 1, tokens, padded head_dim]
@@ -34,7 +34,7 @@ class Constants {
 
   const RotaryPair& rotary(int first, std::int64_t tokens, const HeadLayout& layout);
   // [1, 1, queries, rows of keys]: 0 for a token, kMasked for padding.
-  const shim::Tensor& mask(std::int64_t queries, const std::vector<Run>& runs);
+  const shim::Tensor& mask(std::int64_t queries, const std::vector<TokenRun>& runs);
 
  private:
   // Tables by the shape that they depend on. Those used longest ago go when there are kKept, far

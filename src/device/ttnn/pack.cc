@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "device/ttnn/shim.h"
+#include "device/ttnn/shim/shim.h"
 
 namespace pi0 {
 
@@ -14,38 +14,38 @@ HeadLayout head_layout(int head_dim, bool rotary) {
   return {head_dim, padded, rotary};
 }
 
-Places in_order(std::int64_t count) {
-  Places places{std::vector<std::int64_t>(static_cast<std::size_t>(count)), count};
-  std::iota(places.at.begin(), places.at.end(), 0);
-  return places;
+IndexMap in_order(std::int64_t count) {
+  IndexMap map{std::vector<std::int64_t>(static_cast<std::size_t>(count)), count};
+  std::iota(map.at.begin(), map.at.end(), 0);
+  return map;
 }
 
-Places in_heads(int heads, const HeadLayout& layout) {
-  Places places;
-  places.size = std::int64_t{heads} * layout.padded;
+IndexMap in_heads(int heads, const HeadLayout& layout) {
+  IndexMap map;
+  map.size = std::int64_t{heads} * layout.padded;
   for (std::int64_t head = 0; head < heads; ++head) {
     for (int i = 0; i < layout.dim; ++i) {
-      places.at.push_back(head * layout.padded + layout.at(i));
+      map.at.push_back(head * layout.padded + layout.at(i));
     }
   }
-  return places;
+  return map;
 }
 
-Places in_thirds(std::int64_t width) {
-  Places places;
+IndexMap in_thirds(std::int64_t width) {
+  IndexMap map;
   const std::int64_t padded = shim::round_to_tile(width);
-  places.size = 3 * padded;
+  map.size = 3 * padded;
   for (std::int64_t third = 0; third < 3; ++third) {
-    for (std::int64_t i = 0; i < width; ++i) places.at.push_back(third * padded + i);
+    for (std::int64_t i = 0; i < width; ++i) map.at.push_back(third * padded + i);
   }
-  return places;
+  return map;
 }
 
 void PackedMatrix::allocate() {
   if (values_.empty()) values_.assign(static_cast<std::size_t>(inputs_ * outputs_), 0.0f);
 }
 
-void PackedMatrix::place(const HostTensor& weight, const Places& in, const Places& out,
+void PackedMatrix::place(const HostTensor& weight, const IndexMap& in, const IndexMap& out,
                          std::int64_t first, float scale) {
   if (weight.data == nullptr) return;
   allocate();
@@ -78,7 +78,7 @@ void PackedMatrix::place_columns(const HostTensor& weight, std::int64_t first) {
   }
 }
 
-void PackedMatrix::place_row(const HostTensor& vector, const Places& out, std::int64_t first,
+void PackedMatrix::place_row(const HostTensor& vector, const IndexMap& out, std::int64_t first,
                              float scale) {
   if (vector.data == nullptr) return;
   allocate();

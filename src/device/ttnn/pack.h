@@ -23,14 +23,14 @@ struct HeadLayout {
 HeadLayout head_layout(int head_dim, bool rotary);
 
 // Where the logical indices of a dimension go: `at[i]` of `size` places, the others zero.
-struct Places {
+struct IndexMap {
   std::vector<std::int64_t> at;
   std::int64_t size = 0;
 };
-Places in_order(std::int64_t count);
-Places in_heads(int heads, const HeadLayout& layout);
+IndexMap in_order(std::int64_t count);
+IndexMap in_heads(int heads, const HeadLayout& layout);
 // Three runs of `width`, each begun at a multiple of 32.
-Places in_thirds(std::int64_t width);
+IndexMap in_thirds(std::int64_t width);
 
 // A matrix [inputs, outputs], filled in from weights [out, in]. Without data it stays empty: what
 // it is made from is a shape alone.
@@ -39,12 +39,12 @@ class PackedMatrix {
   PackedMatrix(std::int64_t inputs, std::int64_t outputs) : inputs_(inputs), outputs_(outputs) {}
 
   // weight [out, in] times `scale`, its outputs `first` places further.
-  void place(const HostTensor& weight, const Places& in, const Places& out, std::int64_t first = 0,
-             float scale = 1);
+  void place(const HostTensor& weight, const IndexMap& in, const IndexMap& out,
+             std::int64_t first = 0, float scale = 1);
   // Columns [first, first + inputs) of weight [outputs, in].
   void place_columns(const HostTensor& weight, std::int64_t first);
   // vector [out], the same way, for a matrix of one input.
-  void place_row(const HostTensor& vector, const Places& out, std::int64_t first = 0,
+  void place_row(const HostTensor& vector, const IndexMap& out, std::int64_t first = 0,
                  float scale = 1);
 
   std::int64_t inputs() const { return inputs_; }

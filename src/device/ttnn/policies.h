@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "device/backend.h"
-#include "device/ttnn/shim.h"
+#include "device/ttnn/shim/shim.h"
 
 namespace pi0 {
 

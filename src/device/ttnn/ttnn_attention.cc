@@ -83,9 +83,9 @@ Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysVa
   const shim::Tensor& q = operand(queries);
   shim::Tensor keys = operand(own.keys);
   shim::Tensor values = operand(own.values);
-  std::vector<Run> runs = own.keys.as<Stored>().runs;
+  std::vector<TokenRun> runs = own.keys.as<Stored>().runs;
   if (cache != nullptr) {
-    const std::vector<Run>& before = cache->keys.as<Stored>().runs;
+    const std::vector<TokenRun>& before = cache->keys.as<Stored>().runs;
     runs.insert(runs.begin(), before.begin(), before.end());
     const shim::Tensor key_parts[] = {operand(cache->keys), keys};
     const shim::Tensor value_parts[] = {operand(cache->values), values};

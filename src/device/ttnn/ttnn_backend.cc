@@ -1,9 +1,9 @@
 #include <charconv>
 
 #include "device/ttnn/card_cost.h"
-#include "device/ttnn/emulated_shim.h"
-#include "device/ttnn/real_shim.h"
-#include "device/ttnn/recording_shim.h"
+#include "device/ttnn/emulated/emulated_shim.h"
+#include "device/ttnn/logging/logging_shim.h"
+#include "device/ttnn/real/real_shim.h"
 #include "device/ttnn/ttnn.h"
 
 namespace pi0 {
@@ -52,7 +52,7 @@ OpenDevice on_card(std::unique_ptr<shim::Api> api, const std::string& kind,
   opened.holding = held_on(card, policies);
   opened.settings = {{"Where results live", placement_lines(policies)},
                      {"How exactly operations compute", precision_lines(policies)}};
-  if (request.log != nullptr) api = make_recording_shim(std::move(api), *request.log);
+  if (request.log != nullptr) api = make_logging_shim(std::move(api), *request.log);
   opened.device = make_ttnn_device(std::move(api), policies, kind, request.log);
   return opened;
 }

@@ -12,7 +12,7 @@
 #include "device/ttnn/constants.h"
 #include "device/ttnn/pack.h"
 #include "device/ttnn/policies.h"
-#include "device/ttnn/shim.h"
+#include "device/ttnn/shim/shim.h"
 
 namespace pi0::ttnn {
 
@@ -20,9 +20,9 @@ namespace pi0::ttnn {
 // [sequences, heads, tokens, head_dim] the same with its padding.
 struct Stored final : Tensor::Storage {
   shim::Tensor tensor;
-  HeadLayout heads;       // of the last dimension, where it has heads
-  std::vector<Run> runs;  // keys, values: which of the rows are tokens
-  int patch = 0;          // images: how they are laid out
+  HeadLayout heads;            // of the last dimension, where it has heads
+  std::vector<TokenRun> runs;  // keys, values: which of the rows are tokens
+  int patch = 0;               // images: how they are laid out
   // What is stored is the value * scale + offset.
   float scale = 1;
   float offset = 0;
@@ -68,7 +68,7 @@ struct Captured {
 
 // A call's work, captured the second time that it is done: the first compiles its kernels and
 // makes its constants, which cannot be done while capturing.
-struct TracedWork final : Recording {
+struct TracedWork final : Trace {
   using All = std::set<TracedWork*>;
   explicit TracedWork(std::shared_ptr<All> those) : all(std::move(those)) { all->insert(this); }
   ~TracedWork() override { all->erase(this); }
@@ -98,7 +98,7 @@ class TtnnDevice final : public Device {
 
   std::unique_ptr<LinearWeights> prepare_linear(const HostTensor& weight, const HostTensor* bias,
                                                 const HeadShape* joined,
-                                                Precision precision) override;
+                                                WeightPrecision precision) override;
   std::unique_ptr<LinearWeights> prepare_modulation(const HostTensor& weight,
                                                     const HostTensor& bias) override;
   std::unique_ptr<NormWeights> prepare_layer_norm(const HostTensor& weight,
@@ -130,8 +130,8 @@ class TtnnDevice final : public Device {
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override;
 
   int replayed_shapes() const override { return api_->can_trace() ? kReplayedShapes : 1; }
-  void run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
-  void mark(std::string_view component, int index) override {
+  void run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) override;
+  void mark(const Component& component, int index) override {
     if (log_ != nullptr) log_->mark(component, index);
   }
 
@@ -159,8 +159,8 @@ class TtnnDevice final : public Device {
   shim::Tensor put(std::span<const float> values, const shim::Shape4& shape, shim::DataType type);
   shim::Tensor put_row(const HostTensor& tensor, shim::DataType type);
   Linear put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole role);
-  Linear make_linear(const HostTensor& weight, const HostTensor* bias, const Places& in,
-                     const Places& out, MathRole role);
+  Linear make_linear(const HostTensor& weight, const HostTensor* bias, const IndexMap& in,
+                     const IndexMap& out, MathRole role);
   // How many equal parts a hidden layer is cut into, so that each stays within its L1 limit.
   std::int64_t hidden_parts(std::int64_t width) const;
 

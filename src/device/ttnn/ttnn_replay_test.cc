@@ -1,7 +1,7 @@
 // Traces of the TTNN device: what is replayed is what the same work would give.
 #include <algorithm>
 
-#include "device/ttnn/recording_shim.h"
+#include "device/ttnn/logging/logging_shim.h"
 #include "device/ttnn/ttnn_testing.h"
 #include "pi0/error.h"
 
@@ -20,20 +20,20 @@ QkvSource two_heads(Random& random) {
   return source;
 }
 
-// What a recording replays is what the same work would give: with new inputs, new results.
+// What a trace replays is what the same work would give: with new inputs, new results.
 TEST_P(TtnnReplayTest, ReplaysWithNewInputs) {
   const HostTensor weight = random.weight(40, 33);
   const auto weights = ttnn->prepare_linear(weight, nullptr);
   const auto expected_weights = reference->prepare_linear(weight, nullptr);
   Both x = upload({5, 33});
   Tensor y;
-  std::unique_ptr<Recording> recording;
+  std::unique_ptr<Trace> trace;
   int times = 0;
   for (int call = 0; call < 4; ++call) {
     const std::vector<float> values = random.values(5 * 33);
     ttnn->write(x.ttnn, values);
     reference->write(x.reference, values);
-    ttnn->run(recording, [&] {
+    ttnn->run(trace, [&] {
       ++times;
       y = ttnn->linear(x.ttnn, *weights, Activation::kSilu);
     });
@@ -49,7 +49,7 @@ TEST_P(TtnnReplayTest, FailedWorkLeavesNothingToReplay) {
   const Both x = upload({5, 33});
   const std::vector<float> expected = ttnn->download(ttnn->linear(x.ttnn, *weights));
   Tensor y;
-  std::unique_ptr<Recording> recording;
+  std::unique_ptr<Trace> trace;
   int times = 0;
   for (int call = 0; call < 6; ++call) {
     const bool fails = call == 0 || call == 2;  // the first run, and the first capture
@@ -59,9 +59,9 @@ TEST_P(TtnnReplayTest, FailedWorkLeavesNothingToReplay) {
       if (fails) throw Error(ErrorCode::kInvalidInput, "cancelled");
     };
     if (fails) {
-      EXPECT_THROW(ttnn->run(recording, work), Error) << call;
+      EXPECT_THROW(ttnn->run(trace, work), Error) << call;
     } else {
-      ttnn->run(recording, work);
+      ttnn->run(trace, work);
       EXPECT_EQ(ttnn->download(y), expected) << call;
     }
   }
@@ -75,10 +75,10 @@ TEST_P(TtnnReplayTest, TablesOfManyShapes) {
   const Both x = upload({5, 32});
   const auto attend = [&](int first) {
     Tensor y;
-    std::unique_ptr<Recording> recording;
+    std::unique_ptr<Trace> trace;
     std::vector<std::vector<float>> results;
     for (int call = 0; call < 3; ++call) {
-      ttnn->run(recording, [&] {
+      ttnn->run(trace, [&] {
         Qkv made = ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first});
         const Qkv later =
             ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first + 5});
@@ -104,8 +104,8 @@ TEST_P(TtnnReplayTest, WhatLastsIsNotWrittenOver) {
   const Both x = upload({5, 32});
   Tensor y;
   int times = 0;
-  std::unique_ptr<Recording> recording;
-  const auto attend = [&](int first, std::unique_ptr<Recording>& into) {
+  std::unique_ptr<Trace> trace;
+  const auto attend = [&](int first, std::unique_ptr<Trace>& into) {
     ttnn->run(into, [&, first] {
       ++times;
       Qkv made = ttnn->qkv(x.ttnn, *weights, {.sequences = 1, .first_position = first});
@@ -114,33 +114,33 @@ TEST_P(TtnnReplayTest, WhatLastsIsNotWrittenOver) {
     });
     return ttnn->download(y);
   };
-  const std::vector<float> expected = attend(0, recording);
-  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, recording), expected);
+  const std::vector<float> expected = attend(0, trace);
+  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, trace), expected);
   EXPECT_EQ(times, 2);
   // Where the replay's intermediates lay, as likely as not.
   std::vector<Tensor> kept;
   const std::vector<float> values = random.values(64 * 64);
   for (int i = 0; i < 8; ++i) kept.push_back(ttnn->upload({64, 64}, values, Precision::kFp32));
-  for (int call = 0; call < 2; ++call) EXPECT_EQ(attend(0, recording), expected);
+  for (int call = 0; call < 2; ++call) EXPECT_EQ(attend(0, trace), expected);
   EXPECT_EQ(times, 3);
   for (const Tensor& tensor : kept) EXPECT_EQ(ttnn->download(tensor), values);
   for (int first = 1; first < 80; ++first) {  // more tables than are kept
-    std::unique_ptr<Recording> other;
+    std::unique_ptr<Trace> other;
     attend(first, other);
   }
   times = 0;
-  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, recording), expected);
+  for (int call = 0; call < 3; ++call) EXPECT_EQ(attend(0, trace), expected);
   EXPECT_EQ(times, 3);  // in vain, to make the tables, and to capture
 }
 
-// Recorded calls are the calls that run: memory that somebody else has is not written to.
-TEST_P(TtnnReplayTest, ARecordedRunWritesWhereAnUnrecordedOneDoes) {
+// Logged calls are the calls that run: memory that somebody else has is not written to.
+TEST_P(TtnnReplayTest, ALoggedRunWritesWhereAnotherDoes) {
   struct Names final : OperationLog {
-    void mark(std::string_view, int) override {}
+    void mark(const Component&, int) override {}
     void record(OperationRecord operation) override { names.push_back(operation.name); }
     std::vector<std::string> names;
   } log;
-  const auto device = make_ttnn_device(make_recording_shim(make_emulated_shim(card), log),
+  const auto device = make_ttnn_device(make_logging_shim(make_emulated_shim(card), log),
                                        default_policies(card), "ttnn-emulated", &log);
   // Two cameras of 64 patches: joined, they are a view of the same memory.
   const auto patches = device->prepare_patch_embedding(

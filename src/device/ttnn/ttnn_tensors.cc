@@ -105,7 +105,7 @@ std::vector<float> TtnnDevice::download(const Tensor& tensor) {
     row_at = in_order(rows).at;
   } else {
     std::int64_t begin = 0;
-    for (const Run& run : stored.runs) {
+    for (const TokenRun& run : stored.runs) {
       for (std::int64_t i = 0; i < run.tokens; ++i) row_at.push_back(begin + i);
       begin += run.rows;
     }
@@ -176,17 +176,17 @@ Tensor TtnnDevice::concatenate_rows(std::span<const Tensor* const> parts) {
   return stored(shape, api_->view(joined, whole, joined.spec().padded));
 }
 
-void TtnnDevice::run(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+void TtnnDevice::run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) {
   if (!api_->can_trace()) {
     work();
     return;
   }
-  if (recording == nullptr) {
+  if (trace == nullptr) {
     work();
-    recording = std::make_unique<TracedWork>(traced_);  // only now has all of it run once
+    trace = std::make_unique<TracedWork>(traced_);  // only now has all of it run once
     return;
   }
-  Captured& traced = static_cast<TracedWork&>(*recording).captured;
+  Captured& traced = static_cast<TracedWork&>(*trace).captured;
   if (traced.trace == nullptr) {
     if (last_write_) api_->wait_for_event(0, *last_write_);
     Captured captured;

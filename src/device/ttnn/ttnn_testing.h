@@ -9,7 +9,7 @@
 
 #include "device/reference/reference.h"
 #include "device/test_support.h"
-#include "device/ttnn/emulated_shim.h"
+#include "device/ttnn/emulated/emulated_shim.h"
 #include "device/ttnn/ttnn.h"
 
 namespace pi0 {

@@ -19,13 +19,14 @@ std::vector<float> values_of(const HostTensor& tensor) {
 
 std::unique_ptr<LinearWeights> TtnnDevice::prepare_linear(const HostTensor& weight,
                                                           const HostTensor* bias,
-                                                          const HeadShape* joined, Precision) {
+                                                          const HeadShape* joined,
+                                                          WeightPrecision) {
   const std::int64_t outputs = weight.shape[0];
   const std::int64_t inputs = weight.shape[1];
   const bool large = joined != nullptr || outputs * inputs >= policies_.large_linear;
-  const Places in = joined == nullptr ? in_order(inputs)
-                                      : in_heads(joined->num_heads,
-                                                 head_layout(joined->head_dim, joined->rotary));
+  const IndexMap in = joined == nullptr ? in_order(inputs)
+                                        : in_heads(joined->num_heads,
+                                                   head_layout(joined->head_dim, joined->rotary));
   return std::make_unique<Linear>(make_linear(
       weight, bias, in, in_order(outputs), large ? MathRole::kProjection : MathRole::kSmallLinear));
 }
@@ -34,7 +35,7 @@ std::unique_ptr<LinearWeights> TtnnDevice::prepare_linear(const HostTensor& weig
 std::unique_ptr<LinearWeights> TtnnDevice::prepare_modulation(const HostTensor& weight,
                                                               const HostTensor& bias) {
   const std::int64_t width = weight.shape[0] / 3;
-  const Places thirds = in_thirds(width);
+  const IndexMap thirds = in_thirds(width);
   PackedMatrix matrix(weight.shape[1], thirds.size);
   matrix.place(weight, in_order(weight.shape[1]), thirds);
   PackedMatrix row(1, thirds.size);
@@ -82,9 +83,9 @@ std::unique_ptr<QkvWeights> TtnnDevice::prepare_qkv(const QkvSource& source) {
   weights->heads = heads;
   weights->layout = head_layout(heads.head_dim, heads.rotary);
   weights->has_queries = source.q.has_value();
-  const Places queries = in_heads(source.q ? heads.num_heads : 0, weights->layout);
-  const Places others = in_heads(heads.num_kv_heads, weights->layout);
-  const Places in = in_order(source.k.shape[1]);
+  const IndexMap queries = in_heads(source.q ? heads.num_heads : 0, weights->layout);
+  const IndexMap others = in_heads(heads.num_kv_heads, weights->layout);
+  const IndexMap in = in_order(source.k.shape[1]);
   const std::int64_t outputs = queries.size + 2 * others.size;
   PackedMatrix matrix(in.size, outputs);
   PackedMatrix row(1, outputs);
@@ -154,8 +155,8 @@ Linear TtnnDevice::put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole
   return linear;
 }
 
-Linear TtnnDevice::make_linear(const HostTensor& weight, const HostTensor* bias, const Places& in,
-                               const Places& out, MathRole role) {
+Linear TtnnDevice::make_linear(const HostTensor& weight, const HostTensor* bias, const IndexMap& in,
+                               const IndexMap& out, MathRole role) {
   PackedMatrix matrix(in.size, out.size);
   matrix.place(weight, in, out);
   if (bias == nullptr) return put_linear(matrix, nullptr, role);

@@ -1,0 +1,276 @@
+#include "device/ttnn/emulated/arithmetic.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+#include "device/ttnn/emulated/storage.h"
+
+// The inner loop for the wider registers where the machine has them. Not under the thread
+// sanitizer, which is not yet running when such a function is chosen.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
+#define PI0_FOR_WIDE_REGISTERS __attribute__((target_clones("avx2", "default")))
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef PI0_FOR_WIDE_REGISTERS
+#endif
+#endif
+#endif
+#ifndef PI0_FOR_WIDE_REGISTERS
+#define PI0_FOR_WIDE_REGISTERS
+#endif
+
+namespace pi0::emulated {
+namespace {
+
+using shim::ComputeKernelConfig;
+using shim::kTile;
+using shim::MathFidelity;
+
+// Bits of a float's mantissa that are kept, hidden one apart.
+float keep_mantissa(float value, int bits) {
+  const std::uint32_t mask = ~((std::uint32_t{1} << (23 - bits)) - 1);
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & mask);
+}
+
+std::vector<float> keep_mantissas(std::span<const float> values, int bits) {
+  std::vector<float> kept(values.size());
+  const std::uint32_t mask = ~((std::uint32_t{1} << (23 - bits)) - 1);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    kept[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(values[i]) & mask);
+  }
+  return kept;
+}
+
+// The multiplier takes 5 bits of SrcA and 7 of SrcB, leading one included, and a pass a fidelity
+// phase: LoFi the high bits of both; HiFi2 adds the rest of SrcA; HiFi3 the high bits of SrcA with
+// the rest of SrcB; HiFi4 the rest of both (tt-metal, tech_reports/matrix_engine). A matrix
+// multiplication unpacks in1 to SrcA and in0 to SrcB. Both registers hold 10 bits of mantissa at
+// most (tf32), and those of bfloat16, 7, where the destination is 16 bits wide. How the unit rounds
+// inside a sum is not modelled.
+constexpr int kHighBitsA = 4;
+constexpr int kHighBitsB = 6;
+int source_bits(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 10 : 7; }
+
+// Eight floats in a register, or two where registers are narrower; anywhere in memory.
+using Vector = float __attribute__((vector_size(32), aligned(4), may_alias));
+constexpr std::int64_t kLanes = 8;
+
+// c [rows, columns] += a [rows, 32] x b [32, columns]; rows are a multiple of 4, columns of 16.
+// Written out so that the eight sums stay in registers.
+PI0_FOR_WIDE_REGISTERS
+void multiply_tiles(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
+                    float* c, std::int64_t c_stride, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t r = 0; r < rows; r += 4) {
+    const float* a0 = a + r * a_stride;
+    const float* a1 = a0 + a_stride;
+    const float* a2 = a1 + a_stride;
+    const float* a3 = a2 + a_stride;
+    for (std::int64_t n = 0; n < columns; n += 2 * kLanes) {
+      Vector* c0 = reinterpret_cast<Vector*>(c + r * c_stride + n);
+      Vector* c1 = reinterpret_cast<Vector*>(c + (r + 1) * c_stride + n);
+      Vector* c2 = reinterpret_cast<Vector*>(c + (r + 2) * c_stride + n);
+      Vector* c3 = reinterpret_cast<Vector*>(c + (r + 3) * c_stride + n);
+      Vector s00 = c0[0], s01 = c0[1], s10 = c1[0], s11 = c1[1];
+      Vector s20 = c2[0], s21 = c2[1], s30 = c3[0], s31 = c3[1];
+      for (std::int64_t k = 0; k < kTile; ++k) {
+        const Vector* line = reinterpret_cast<const Vector*>(b + k * b_stride + n);
+        const Vector b0 = line[0];
+        const Vector b1 = line[1];
+        s00 += a0[k] * b0;
+        s01 += a0[k] * b1;
+        s10 += a1[k] * b0;
+        s11 += a1[k] * b1;
+        s20 += a2[k] * b0;
+        s21 += a2[k] * b1;
+        s30 += a3[k] * b0;
+        s31 += a3[k] * b1;
+      }
+      c0[0] = s00, c0[1] = s01, c1[0] = s10, c1[1] = s11;
+      c2[0] = s20, c2[1] = s21, c3[0] = s30, c3[1] = s31;
+    }
+  }
+}
+
+struct Pass {
+  std::vector<float> a, b;
+};
+
+std::vector<Pass> fidelity_passes(const Matrix& a, const Matrix& b,
+                                  const ComputeKernelConfig& compute) {
+  const int all = source_bits(compute);
+  std::vector<Pass> passes;
+  switch (compute.math_fidelity) {
+    case MathFidelity::kLoFi:
+      passes.push_back(
+          {keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, kHighBitsA)});
+      break;
+    case MathFidelity::kHiFi2:
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
+      break;
+    case MathFidelity::kHiFi3: {
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
+      Pass rest{keep_mantissas(a.values, all), keep_mantissas(b.values, kHighBitsA)};
+      for (std::size_t i = 0; i < rest.a.size(); ++i) rest.a[i] -= passes[0].a[i];
+      passes.push_back(std::move(rest));
+      break;
+    }
+    case MathFidelity::kHiFi4:
+      passes.push_back({keep_mantissas(a.values, all), keep_mantissas(b.values, all)});
+      break;
+  }
+  return passes;
+}
+
+}  // namespace
+
+float product(float a, float b, const ComputeKernelConfig& compute) {
+  const int all = source_bits(compute);
+  const float whole_a = keep_mantissa(a, all);
+  const float whole_b = keep_mantissa(b, all);
+  const float high_a = keep_mantissa(a, kHighBitsA);
+  const float high_b = keep_mantissa(b, kHighBitsB);
+  switch (compute.math_fidelity) {
+    case MathFidelity::kLoFi:
+      return high_a * high_b;
+    case MathFidelity::kHiFi2:
+      return whole_a * high_b;
+    case MathFidelity::kHiFi3:
+      return whole_a * high_b + high_a * (whole_b - high_b);
+    case MathFidelity::kHiFi4:
+      break;
+  }
+  return whole_a * whole_b;
+}
+
+Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute) {
+  assert(a.columns == b.rows);
+  Matrix c(a.rows, b.columns);
+  const std::vector<Pass> passes = fidelity_passes(a, b, compute);
+  // Blocks whose part of `b` (64 KiB) and of `c` stay in the cache.
+  constexpr std::int64_t kBlockRows = 128;
+  constexpr std::int64_t kBlockColumns = 512;
+  for (std::int64_t n = 0; n < b.columns; n += kBlockColumns) {
+    const std::int64_t columns = std::min(kBlockColumns, b.columns - n);
+    for (std::int64_t m = 0; m < a.rows; m += kBlockRows) {
+      const std::int64_t rows = std::min(kBlockRows, a.rows - m);
+      float* block = c.values.data() + m * c.columns + n;
+      for (std::int64_t k = 0; k < a.columns; k += kTile) {
+        for (const Pass& pass : passes) {
+          multiply_tiles(pass.a.data() + m * a.columns + k, a.columns,
+                         pass.b.data() + k * b.columns + n, b.columns, block, c.columns, rows,
+                         columns);
+        }
+        if (compute.fp32_dest_acc_en) continue;
+        for (std::int64_t r = 0; r < rows; ++r) {
+          for (std::int64_t j = 0; j < columns; ++j) {
+            block[r * c.columns + j] = round_to_bfloat16(block[r * c.columns + j]);
+          }
+        }
+      }
+    }
+  }
+  return c;
+}
+
+float apply(shim::Unary unary, float value) {
+  switch (unary) {
+    case shim::Unary::kNone:
+      return value;
+    case shim::Unary::kGelu:
+      return 0.5f * value * std::erfc(-value * 0.70710678f);
+    case shim::Unary::kSilu:
+      return value / (1 + std::exp(-value));
+  }
+  return value;
+}
+
+// As kernels/compute/layernorm.cpp: sums over the logical width (the last tile's scaler is zero
+// beyond it), the mean by 1/width in fp32, results between the steps in fp32, or bfloat16 without
+// fp32_dest_acc_en. Whatever is in the padding is normalised too, and stays there.
+void normalise(std::span<float> row, std::int64_t width, bool centred,
+               std::span<const float> weight, std::span<const float> bias, float epsilon,
+               const ComputeKernelConfig& compute) {
+  const auto keep = [&](float v) { return compute.fp32_dest_acc_en ? v : round_to_bfloat16(v); };
+  const auto logical = row.first(static_cast<std::size_t>(width));
+  const float share = 1.0f / static_cast<float>(width);
+  if (centred) {
+    float sum = 0;
+    for (float v : logical) sum += truncate_to_tf32(v);
+    const float mean = keep(sum * share);
+    for (float& v : row) v = keep(truncate_to_tf32(v) - truncate_to_tf32(mean));
+  }
+  float squares = 0;
+  for (float v : logical) squares += truncate_to_tf32(keep(product(v, v, compute)));
+  const float variance = keep(squares * share);
+  const float factor =
+      keep(1.0f / std::sqrt(truncate_to_tf32(variance) + round_to_bfloat16(epsilon)));
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    row[i] = keep(product(row[i], factor, compute));
+    row[i] = keep(product(row[i], weight[i], compute));
+    if (!bias.empty()) row[i] = truncate_to_tf32(row[i]) + bias[i];
+  }
+}
+
+// As sdpa's compute_common.hpp (sdpa_inner_loop): scores, their exponentials, running sums and
+// outputs are kept in bfloat16; scaling happens in the exponent, exp((score + mask - max) * scale),
+// and where a later chunk of keys has a larger maximum, earlier sums are multiplied by
+// exp((old - new) * scale), with the scale cut to bfloat16. Without a mask, keys beyond the logical
+// ones get minus infinity; with one, its own padding decides inside the last tile.
+Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v, const Attention& attention) {
+  const std::int64_t padded_keys = k.rows;
+  const float minus_infinity = -std::numeric_limits<float>::infinity();
+  const float cut_scale = keep_mantissa(attention.scale, 7);
+  Matrix out(q.rows, v.columns);
+  const auto rows = static_cast<std::size_t>(q.rows);
+  std::vector<float> maximum(rows, minus_infinity);
+  std::vector<float> sum(rows, 0.0f);
+  for (std::int64_t first = 0; first < padded_keys; first += attention.k_chunk) {
+    const std::int64_t count = std::min(attention.k_chunk, padded_keys - first);
+    Matrix keys(k.columns, count);
+    Matrix part(count, v.columns);
+    for (std::int64_t key = 0; key < count; ++key) {
+      const auto from = k.row(first + key);
+      for (std::int64_t d = 0; d < k.columns; ++d) keys.row(d)[key] = from[d];
+      std::copy_n(v.row(first + key).begin(), v.columns, part.row(key).begin());
+    }
+    Matrix scores = multiply(q, keys, attention.compute);
+    for (std::int64_t r = 0; r < q.rows; ++r) {
+      const auto score = scores.row(r);
+      float largest = maximum[r];
+      for (std::int64_t key = 0; key < count; ++key) {
+        float s = round_to_bfloat16(score[key]);
+        if (attention.mask != nullptr) {
+          s = round_to_bfloat16(s + attention.mask->row(r)[first + key]);
+        } else if (first + key >= attention.keys) {
+          s = minus_infinity;
+        }
+        score[key] = s;
+        largest = std::max(largest, s);
+      }
+      float total = 0;
+      for (std::int64_t key = 0; key < count; ++key) {
+        score[key] = round_to_bfloat16(std::exp((score[key] - largest) * attention.scale));
+        total += score[key];
+      }
+      const float correction =
+          first == 0 ? 0.0f : round_to_bfloat16(std::exp((maximum[r] - largest) * cut_scale));
+      sum[r] = round_to_bfloat16(round_to_bfloat16(sum[r] * correction) + round_to_bfloat16(total));
+      maximum[r] = largest;
+      for (float& o : out.row(r)) o = round_to_bfloat16(o * correction);
+    }
+    const Matrix weighted = multiply(scores, part, attention.compute);
+    for (std::size_t i = 0; i < out.values.size(); ++i) {
+      out.values[i] = round_to_bfloat16(out.values[i] + round_to_bfloat16(weighted.values[i]));
+    }
+  }
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    const float inverse = round_to_bfloat16(1.0f / sum[r]);
+    for (float& o : out.row(r)) o = o * inverse;
+  }
+  return out;
+}
+
+}  // namespace pi0::emulated

@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "base/test_support.h"
+#include "device/registry/registry.h"
+#include "pi0/policy.h"
+#include "runtime/runner.h"
+
+namespace pi0 {
+namespace {
+
+const std::filesystem::path kSource = PI0_SOURCE_DIR;
+const std::filesystem::path kGolden = kSource / "testdata/golden";
+
+class SessionsTest : public testing::TestWithParam<const char*> {
+ protected:
+  static DeviceOptions options() {
+    DeviceOptions options;
+    options.device = GetParam();
+    return options;
+  }
+  // The i-th of calls that differ in everything, with so many cameras and tokens.
+  NetworkCall call(std::size_t i, std::size_t cameras = 3, std::size_t tokens = 3) const {
+    const ModelConfig& config = checkpoint.model;
+    NetworkCall result;
+    result.input.images.resize(cameras * 3 * config.image_size * config.image_size);
+    for (std::size_t p = 0; p < result.input.images.size(); ++p) {
+      result.input.images[p] = static_cast<float>((p * (i + 3) + i) % 17) / 8 - 1;
+    }
+    result.input.tokens.assign(tokens, static_cast<std::int32_t>(i) + 7);
+    result.input.state.resize(static_cast<std::size_t>(config.state_dim), 0.1f * i);
+    result.options.seed = i;
+    result.options.steps = 2;
+    return result;
+  }
+  std::vector<float> alone(const NetworkCall& one) const {
+    Runner fresh(checkpoint, options());
+    return fresh.sample_actions(one.input, one.options, nullptr);
+  }
+
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+};
+
+// The next call's images go up while one computes: what was announced comes, or something else.
+TEST_P(SessionsTest, PrefetchedOrNotACallIsWhatItIsAlone) {
+  Runner runner(checkpoint, options());
+  for (std::size_t i = 0; i < 6; ++i) {  // beyond those that capture traces
+    runner.prefetch(call(i == 3 ? 9 : i + 1).input);
+    const NetworkCall one = call(i);
+    EXPECT_EQ(runner.sample_actions(one.input, one.options, nullptr), alone(one)) << i;
+  }
+  // A call that is refused in between leaves nothing behind.
+  NetworkCall bad = call(1);
+  bad.input.tokens = {-1};
+  runner.prefetch(call(1).input);
+  EXPECT_THROW(runner.sample_actions(bad.input, bad.options, nullptr), Error);
+  const NetworkCall after = call(4);
+  EXPECT_EQ(runner.sample_actions(after.input, after.options, nullptr), alone(after));
+}
+
+// Shapes that alternate, more than are kept, of two sessions that take turns: on a card each has
+// traces, which write where others' memory might be.
+TEST_P(SessionsTest, ShapesAlternateBetweenSessions) {
+  const auto network = std::make_shared<LoadedNetwork>(checkpoint, options());
+  Runner first(network), second(network);
+  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 9}, {1, 3}, {2, 16}, {1, 9}};
+  std::vector<std::vector<float>> expected;
+  for (std::size_t i = 0; i < std::size(shapes); ++i) {
+    expected.push_back(alone(call(i, shapes[i].first, shapes[i].second)));
+  }
+  const auto expect_same = [&](Runner& session, std::size_t i) {
+    const NetworkCall one = call(i, shapes[i].first, shapes[i].second);
+    EXPECT_EQ(session.sample_actions(one.input, one.options, nullptr), expected[i]) << i;
+  };
+  for (int round = 0; round < 4; ++round) {  // two shapes each, until all is replayed
+    for (const std::size_t i : {0, 1}) {
+      expect_same(first, i);
+      expect_same(second, i + 2);
+    }
+  }
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < std::size(shapes); ++i) expect_same(first, i);
+  }
+  for (int round = 0; round < 3; ++round) expect_same(second, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, SessionsTest,
+                         testing::Values("reference", "cpu", "ttnn-emulated"));
+
+// A card does the work of a shape twice, and when others came between, once more; then it replays
+// what it has of each.
+TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
+  struct Log final : OperationLog {
+    void mark(const Component&, int) override {}
+    void record(OperationRecord operation) override { ++counts[operation.name]; }
+    std::map<std::string, int> counts;
+  } log;
+  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  Runner runner(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
+  const ModelConfig& config = checkpoint.model;
+  const auto call = [&](std::size_t cameras, std::size_t tokens) {
+    NetworkInput input;
+    input.images.resize(cameras * 3 * config.image_size * config.image_size);
+    input.tokens.assign(tokens, 7);
+    input.state.resize(static_cast<std::size_t>(config.state_dim));
+    log.counts.clear();
+    runner.sample_actions(input, {.steps = 2}, nullptr);
+    return log.counts["ttnn.linear"];
+  };
+  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 9}, {1, 3}, {2, 16}};
+  for (int round = 0; round < 3; ++round) {
+    for (const auto& [cameras, tokens] : shapes) {
+      const int worked = call(cameras, tokens);
+      EXPECT_EQ(worked == 0, round == 2) << round << " " << cameras << " " << tokens;
+      EXPECT_EQ(log.counts["ttnn.execute_trace"] == 3, round > 0) << round;
+    }
+  }
+  EXPECT_GT(call(1, 16), 0);  // a fifth, which drives out the first
+  EXPECT_GT(call(3, 3), 0);
+}
+
+// Sessions on threads of their own; `make threads` runs this under the thread sanitizer.
+TEST(SessionsThreadsTest, TakeTurns) {
+  const Policy policy = Policy::load(kSource / "examples/policy", {.device = "cpu"});
+  Observation observation;
+  observation.images["base_0_rgb"] = load_image(kSource / "examples/frames/drawer_open_corner.png");
+  observation.state = {-0.0066f, 0.6386f, 0.2493f, 1.0f};
+  observation.prompt = "open the drawer";
+  const SampleOptions sample{.steps = 2, .seed = 7};
+  const std::vector<float> expected = policy.infer(observation, sample).actions;
+  std::vector<std::jthread> robots;
+  std::atomic<int> same = 0;
+  for (int robot = 0; robot < 4; ++robot) {
+    robots.emplace_back([&, robot] {
+      Session session = policy.session();
+      Observation own = observation;
+      if (robot % 2 == 1) own.prompt = "open";
+      for (int i = 0; i < 5; ++i) {
+        session.prefetch(own);
+        const std::vector<float> actions = session.infer(own, sample).actions;
+        same += (actions == expected) == (robot % 2 == 0) ? 1 : 0;
+      }
+    });
+  }
+  robots.clear();
+  EXPECT_EQ(same, 20);
+}
+
+// What was moved from says so, and a session keeps its network.
+TEST(SessionTest, OutlivesItsPolicy) {
+  std::optional<Policy> policy = Policy::load(kSource / "examples/policy", {.device = "cpu"});
+  Observation observation;
+  observation.images["base_0_rgb"] = load_image(kSource / "examples/frames/drawer_open_corner.png");
+  observation.state = {-0.0066f, 0.6386f, 0.2493f, 1.0f};
+  observation.prompt = "open the drawer";
+  const SampleOptions sample{.steps = 2, .seed = 7, .time_stages = false};
+  const ActionChunk expected = policy->infer(observation, sample);
+  EXPECT_EQ(expected.timing.vision_ms, 0);
+  EXPECT_GT(expected.timing.total_ms, 0);
+  Session session = policy->session();
+  NetworkSession of_network = policy->network().session();
+  policy.reset();
+  EXPECT_EQ(session.infer(observation, sample).actions, expected.actions);
+  Session moved = std::move(session);
+  EXPECT_EQ(moved.infer(observation, sample).actions, expected.actions);
+  expect_error(ErrorCode::kInvalidInput, {"this Session was moved from"},
+               [&] { session.infer(observation); });
+  observation.state.pop_back();
+  expect_error(ErrorCode::kInvalidInput, {"state"}, [&] { moved.prefetch(observation); });
+  const NetworkSession other = std::move(of_network);
+  expect_error(ErrorCode::kInvalidInput, {"this NetworkSession was moved from"},
+               [&] { of_network.sample_actions({}); });
+}
+
+}  // namespace
+}  // namespace pi0

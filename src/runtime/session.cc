@@ -1,0 +1,163 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pi0/error.h"
+#include "runtime/stopwatch.h"
+
+namespace pi0 {
+
+std::vector<float> Pi0Session::sample_actions(const Pi0Input& input, StageObserver* observer,
+                                              Pi0Timing* timing) {
+  try {
+    return run(input, observer, timing);
+  } catch (...) {
+    // Half done: what it has recorded may not be replayed, and what a card still does ends before
+    // its memory is another's.
+    try {
+      device_.synchronize();
+    } catch (const Error&) {  // what broke the call is what its caller is told
+    }
+    shapes_.clear();
+    upcoming_.clear();
+    throw;
+  }
+}
+
+// The shape's tensors, with this call's inputs in them.
+Pi0Session::Shape& Pi0Session::prepare(const Pi0Input& input) {
+  device_.mark(component::kInputs, 0);
+  const std::vector<float> language = model_.embed_tokens(input.tokens);
+  const auto known = std::find_if(shapes_.begin(), shapes_.end(), [&](const Shape& shape) {
+    return shape.vision->cameras == input.cameras && shape.tokens == input.tokens.size() &&
+           shape.steps == input.steps;
+  });
+  if (known == shapes_.end()) return make_shape(input, language);
+  shapes_.splice(shapes_.begin(), shapes_, known);
+  write_inputs(*known, input, language);
+  return *known;
+}
+
+// Unless they are there already.
+void Pi0Session::write_images(Vision& vision, const Pi0Input& input) {
+  const bool there = std::exchange(vision.prefetched, {}) == input.images;
+  if (vision.images && !there) device_.write(vision.images, input.images);
+}
+
+void Pi0Session::write_inputs(Shape& shape, const Pi0Input& input,
+                              const std::vector<float>& language) {
+  write_images(*shape.vision, input);
+  if (shape.language) device_.write(shape.language, language);
+  if (shape.state) device_.write(shape.state, input.state);
+  device_.write(shape.noise, input.noise);
+}
+
+// What of it other shapes have, it shares with them.
+Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
+                                          const std::vector<float>& language) {
+  const ModelConfig& config = model_.config();
+  Shape shape;
+  for (const Shape& other : shapes_) {
+    if (other.vision->cameras == input.cameras) shape.vision = other.vision;
+    if (other.steps == input.steps) shape.constants = other.constants;
+  }
+  // Those used longest ago go before this one takes memory.
+  const auto most = static_cast<std::size_t>(device_.replayed_shapes());
+  while (shapes_.size() >= most) shapes_.pop_back();
+  if (!shape.constants) {
+    shape.constants =
+        std::make_shared<const std::vector<StepConstants>>(model_.step_constants(input.steps));
+    device_.mark(component::kInputs, 0);
+  }
+  shape.tokens = input.tokens.size();
+  shape.steps = input.steps;
+  if (shape.vision) {
+    // All parts of a shape's first call run unrecorded: the kernels that they compile are to last,
+    // which nothing may that comes into being while a trace lives.
+    shape.vision->trace.reset();
+    write_images(*shape.vision, input);
+  } else {
+    shape.vision = std::make_shared<Vision>();
+    shape.vision->cameras = input.cameras;
+    if (input.cameras > 0) {
+      const std::int64_t size = config.image_size;
+      shape.vision->images = device_.upload_images({input.cameras, size, size, 3}, input.images,
+                                                   config.vision.patch_size);
+    }
+  }
+  const auto tokens = static_cast<std::int64_t>(input.tokens.size());
+  if (tokens > 0) shape.language = device_.upload({tokens, config.language.width}, language);
+  if (config.kind == ModelKind::kPi0) {
+    shape.state = device_.upload({1, config.state_dim}, input.state);
+  }
+  shape.noise =
+      device_.upload({config.action_horizon, config.action_dim}, input.noise, Precision::kFp32);
+  shapes_.push_front(std::move(shape));
+  return shapes_.front();
+}
+
+std::vector<float> Pi0Session::run(const Pi0Input& input, StageObserver* observer,
+                                   Pi0Timing* timing) {
+  Stopwatch watch;
+  Pi0Timing spent;
+  const Stages stages(device_, observer, input.progress);
+  Shape& shape = prepare(input);
+  Vision& vision = *shape.vision;
+  // An observer reads tensors in the middle of the work, which a trace cannot; and what the
+  // work then assigns anew, traces would replay into its old place, or read there.
+  if (stages.observed()) {
+    for (Shape& one : shapes_) {
+      for (auto* trace : {&one.vision->trace, &one.prefix, &one.denoise}) {
+        trace->reset();
+      }
+    }
+  }
+  // What is replayed tells nothing of its progress: its beginning is told for it.
+  const auto work_on = [&](std::string_view part, std::size_t total, std::unique_ptr<Trace>& trace,
+                           const std::function<void()>& work) {
+    stages.progress(part, 0, total);
+    if (stages.observed()) {
+      work();
+    } else {
+      device_.run(trace, work);
+    }
+  };
+  const auto lap = [&](double& ms) {
+    if (timing == nullptr) return;
+    device_.synchronize();
+    ms = watch.lap_ms();
+  };
+  const ModelConfig& config = model_.config();
+
+  work_on("vision", static_cast<std::size_t>(config.vision.depth), vision.trace, [&] {
+    if (vision.images) vision.embeddings = model_.embed_images(vision.images, stages);
+  });
+  lap(spent.vision);
+  const bool prefetch = vision.images && upcoming_.size() == input.images.size();
+  if (prefetch) device_.write(vision.images, upcoming_);  // while the prefix is computed
+
+  work_on("prefix", static_cast<std::size_t>(config.language.depth - 1), shape.prefix, [&] {
+    shape.cache = model_.prefix(vision.embeddings, shape.language, stages);
+    if (shape.state) {
+      shape.cache = model_.append_state(shape.state, std::move(shape.cache), stages);
+    }
+  });
+  lap(spent.prefix);
+
+  work_on("denoising", shape.constants->size(), shape.denoise, [&] {
+    shape.actions = model_.denoise(shape.noise, shape.cache, *shape.constants, stages);
+  });
+  device_.mark(component::kActions, 0);
+  std::vector<float> actions = device_.download(shape.actions);
+  // Last: a call that fails promises nothing.
+  if (prefetch) vision.prefetched = std::move(upcoming_);
+  upcoming_.clear();
+  if (timing != nullptr) {
+    spent.denoise = watch.lap_ms();
+    *timing = spent;
+  }
+  return actions;
+}
+
+}  // namespace pi0

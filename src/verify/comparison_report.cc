@@ -1,0 +1,158 @@
+#include "verify/comparison_report.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace pi0 {
+namespace {
+
+constexpr std::size_t kWorstOperations = 5;
+
+std::string scientific(double value) { return scientific_text(value, 2); }
+
+std::string pcc_text(double pcc) { return fixed_text(pcc, 6); }
+
+// What a table calls a part: "gemma_layer 3", "projector". An expert layer's index counts layers
+// and steps; its row is the layer's.
+class RowNames {
+ public:
+  RowNames(const Comparison& comparison, int expert_depth) : expert_depth_(expert_depth) {
+    for (const ComparedComponent& component : comparison.components()) {
+      if (component.last.index > 0) numbered_.insert(component.last.component.name);
+    }
+  }
+
+  std::string operator()(const ComparedOperation& operation) const {
+    const std::string name = operation.component.name;
+    switch (operation.component.index) {
+      case Component::Index::kLayerOfStep:
+        return name + " " + std::to_string(operation.index % expert_depth_);
+      case Component::Index::kLayer:
+        return numbered(operation) ? name + " " + std::to_string(operation.index) : name;
+      default:
+        return name;
+    }
+  }
+  std::string with_step(const ComparedOperation& operation) const {
+    const bool both = operation.component.index == Component::Index::kLayerOfStep;
+    const bool has_step = both || operation.component.index == Component::Index::kStep;
+    if (!has_step || !numbered(operation)) return (*this)(operation);
+    const int step = both ? operation.index / expert_depth_ : operation.index;
+    return (*this)(operation) + ", step " + std::to_string(step);
+  }
+
+ private:
+  bool numbered(const ComparedOperation& operation) const {
+    return numbered_.count(operation.component.name) > 0;
+  }
+
+  int expert_depth_;
+  std::set<std::string> numbered_;  // of which there is more than one
+};
+
+struct Row {
+  std::string name;
+  ComparedComponent component;
+  int steps = 0;  // over which it is the worst
+};
+
+std::vector<Row> rows_of(const Comparison& comparison, const RowNames& row_name) {
+  std::vector<Row> rows;
+  for (const ComparedComponent& component : comparison.components()) {
+    const std::string name = row_name(component.last);
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.name == name; });
+    if (row == rows.end()) {
+      rows.push_back({name, component, 1});
+      continue;
+    }
+    ++row->steps;
+    ComparedComponent& kept = row->component;
+    if (component.last.difference.correlation < kept.last.difference.correlation) {
+      kept.last = component.last;
+    }
+    if (component.worst.difference.correlation < kept.worst.difference.correlation) {
+      kept.worst = component.worst;
+    }
+  }
+  return rows;
+}
+
+ReportSection worst_operations(const Comparison& comparison, const RowNames& row_name) {
+  std::multimap<double, ComparedOperation> worst;  // by correlation; equal ones in the call's order
+  for (const ComparedComponent& component : comparison.components()) {
+    worst.emplace(component.worst.difference.correlation, component.worst);
+  }
+  ReportSection section{"Worst operations, the worst first", {}, {}};
+  section.table.columns = {"operation", "of", "shape", ">PCC", ">largest difference", ">magnitude"};
+  for (const auto& [correlation, one] : worst) {
+    if (section.table.rows.size() == kWorstOperations) break;
+    section.table.rows.push_back({one.operation, row_name.with_step(one), shape_text(one.shape),
+                                  pcc_text(correlation), scientific(one.difference.largest),
+                                  scientific(one.difference.magnitude)});
+  }
+  return section;
+}
+
+}  // namespace
+
+Report comparison_report(const ComparisonSubject& subject, const ModelConfig& config,
+                         const Comparison& comparison) {
+  Report report;
+  report.title = "Comparison of " + subject.network;
+  report.lines = {subject.devices.device, "against " + subject.devices.against};
+  const RowNames row_name(comparison, config.expert.depth);
+  report.sections.push_back(worst_operations(comparison, row_name));
+
+  ReportSection parts{"Parts of the network, by their last operation", {}, {}};
+  parts.table.columns = {"part",     ">PCC", ">largest difference", ">magnitude", "worst inside",
+                         ">its PCC", ""};
+  for (const Row& row : rows_of(comparison, row_name)) {
+    const ComparedOperation& last = row.component.last;
+    const ComparedOperation& worst = row.component.worst;
+    const std::string name =
+        row.steps > 1 ? row.name + ", worst of " + std::to_string(row.steps) + " steps" : row.name;
+    const bool passed = last.difference.correlation >= subject.pcc;
+    parts.table.rows.push_back({name, pcc_text(last.difference.correlation),
+                                scientific(last.difference.largest),
+                                scientific(last.difference.magnitude), worst.operation,
+                                pcc_text(worst.difference.correlation), passed ? "" : "DIFFERS"});
+  }
+  const bool passed = comparison.actions_pcc() >= subject.pcc;
+  parts.table.rows.push_back({"actions - noise", pcc_text(comparison.actions_pcc()),
+                              scientific(comparison.actions().largest),
+                              scientific(comparison.actions().magnitude), "", "",
+                              passed ? "" : "DIFFERS"});
+  report.sections.push_back(std::move(parts));
+  return report;
+}
+
+Json comparison_json(const ComparisonSubject& subject, const Comparison& comparison) {
+  Json components = Json::array();
+  for (const ComparedComponent& component : comparison.components()) {
+    const ComparedOperation& last = component.last;
+    const ComparedOperation& worst = component.worst;
+    components.push_back({{"component", last.component.name},
+                          {"index", last.index},
+                          {"operation", last.operation},
+                          {"shape", last.shape},
+                          {"pcc", last.difference.correlation},
+                          {"largest_difference", last.difference.largest},
+                          {"magnitude", last.difference.magnitude},
+                          {"worst_operation", worst.operation},
+                          {"worst_operation_pcc", worst.difference.correlation}});
+  }
+  return {{"network", subject.network},
+          {"device", subject.devices.device},
+          {"against", subject.devices.against},
+          {"pcc", subject.pcc},
+          {"passed", comparison.passed(subject.pcc)},
+          {"worst_pcc", comparison.worst_pcc()},
+          {"actions_pcc", comparison.actions_pcc()},
+          {"actions_largest_difference", comparison.actions().largest},
+          {"components", std::move(components)}};
+}
+
+}  // namespace pi0
