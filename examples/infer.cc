@@ -27,6 +27,9 @@ int main(int argc, char** argv) {
   try {
     pi0::Observation observation;
     observation.images[argv[2]] = pi0::load_image(argv[3]);
+    // Or a frame where it lies, until infer() returns: of a cv::Mat in RGB order, say,
+    //   observation.views[argv[2]] = {.data = frame.data, .height = frame.rows,
+    //                                 .width = frame.cols, .row_stride = frame.step};
     observation.prompt = argv[4];
     for (int i = 5; i < argc; ++i) observation.state.push_back(number(argv[i]));
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "pi0/export.h"
+#include "pi0/pixels.h"
 #include "pi0/threads.h"
 
 namespace pi0 {
@@ -93,8 +94,10 @@ struct PI0_API NetworkInfo {
 };
 
 struct PI0_API NetworkInput {
-  // [cameras, 3, image_size, image_size] in [-1, 1]; at most num_cameras.
+  // [cameras, 3, image_size, image_size] in [-1, 1] (kHwc: [cameras, image_size, image_size, 3]);
+  // at most num_cameras.
   std::vector<float> images = {};
+  PixelLayout layout = PixelLayout::kChw;  // kHwc is what devices take, and is not turned
   // A flag a camera, 0 where it is masked; empty: all are valid.
   std::vector<std::uint8_t> image_masks = {};
   // Token ids, BOS included; at most max_tokens.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pi0/export.h"
+#include "pi0/pixels.h"
 
 namespace pi0 {
 
@@ -31,15 +32,33 @@ PI0_API Image load_image(const std::filesystem::path& file);
 // The same from memory; `name` is what an error calls it.
 PI0_API Image decode_image(std::span<const std::byte> bytes, std::string_view name);
 
+// An RGB image whose pixels somebody else keeps: a camera's buffer, a tensor. They are read during
+// the call that is given the view, and not after it; `data` need not be aligned.
+//
+// Floats give what the same pixels give in 8 bits. Where a checkpoint's images are resized as
+// openpi does, in 8 bits, they are rounded to the nearest 8-bit value first; as lerobot does, they
+// are used as they are.
+struct PI0_API ImageView {
+  const void* data = nullptr;  // of the first row (kChw: of the red plane)
+  int height = 0;              // pixels, as the width
+  int width = 0;
+  PixelLayout layout = PixelLayout::kHwc;
+  PixelType type = PixelType::kUint8;
+  std::size_t row_stride = 0;    // bytes from one row to the next; 0: those of a row's pixels
+  std::size_t plane_stride = 0;  // kChw: bytes from one plane to the next; 0: those of its rows
+};
+
 // One moment. Camera names are the checkpoint's (`Policy::info().cameras`): the full feature name
-// ("observation.images.top") or what follows "observation.images." in it ("top").
+// ("observation.images.top") or what follows "observation.images." in it ("top"). A camera is in
+// `images` or in `views`. Refused (Error, kInvalidInput) are a view without data or with sides that
+// are not positive, a stride smaller than a row or a plane, and floats that are not finite or
+// more than 0.001 outside their type's range.
 struct PI0_API Observation {
   std::map<std::string, Image> images = {};
+  std::map<std::string, ImageView> views = {};
   std::vector<float> state = {};  // the robot's own dimensions and units, not normalised
   // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.
   std::optional<std::string> prompt = {};
-
-  bool operator==(const Observation&) const = default;
 };
 
 }  // namespace pi0

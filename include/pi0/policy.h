@@ -5,6 +5,8 @@
 //   pi0::Policy policy = pi0::Policy::load("checkpoint/", {.device = "cpu", .dtype = "int8"});
 //   pi0::Observation observation;
 //   observation.images["base_0_rgb"] = pi0::load_image("front.png");
+//   observation.views["left_wrist_0_rgb"] = {  // a camera's own buffer, each row in 2048 bytes
+//       .data = frame.data, .height = 480, .width = 640, .row_stride = 2048};
 //   observation.state = {0.1f, 0.2f, …};
 //   observation.prompt = "open the drawer";
 //   pi0::ActionChunk chunk = policy.infer(observation);
@@ -68,7 +70,8 @@ class PI0_API Session {
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {});
 
   // Before a call: what will be given to the call after it. It is prepared at once, and its images
-  // go to a card while that call computes. Throws Error (kInvalidInput) where it does not fit.
+  // go to a card while that call computes; pixels of views are copied, and where others lie there
+  // at the call, those are used. Throws Error (kInvalidInput) where it does not fit.
   void prefetch(const Observation& next);
 
  private:

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "image/view.h"
+
 namespace pi0 {
 namespace {
 
@@ -71,25 +73,26 @@ Image blank(int width, int height) {
   return {height, width, std::vector<std::uint8_t>(std::size_t{3} * width * height)};
 }
 
-Image resize_rows(const Image& image, int width) {
+Image resize_rows(const ImageView& image, int width) {
   const std::vector<Window> windows = make_windows(image.width, width);
   Image result = blank(width, image.height);
+  const auto* row = static_cast<const std::uint8_t*>(image.data);
   std::uint8_t* out = result.rgb.data();
-  for (int y = 0; y < image.height; ++y) {
-    const std::uint8_t* row = image.rgb.data() + std::size_t{3} * image.width * y;
+  for (int y = 0; y < image.height; ++y, row += strides_of(image).row) {
     for (int x = 0; x < width; ++x, out += 3) apply(windows[x], row, 3, out);
   }
   return result;
 }
 
-Image resize_columns(const Image& image, int height) {
+Image resize_columns(const ImageView& image, int height) {
   const std::vector<Window> windows = make_windows(image.height, height);
   Image result = blank(image.width, height);
-  const std::size_t row_bytes = std::size_t{3} * image.width;
+  const auto* first_row = static_cast<const std::uint8_t*>(image.data);
+  const std::size_t stride = strides_of(image).row;
   std::uint8_t* out = result.rgb.data();
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < image.width; ++x, out += 3) {
-      apply(windows[y], image.rgb.data() + std::size_t{3} * x, row_bytes, out);
+      apply(windows[y], first_row + std::size_t{3} * x, stride, out);
     }
   }
   return result;
@@ -97,10 +100,10 @@ Image resize_columns(const Image& image, int height) {
 
 }  // namespace
 
-Image resize_bilinear_pil(const Image& image, int width, int height) {
+Image resize_bilinear_pil(const ImageView& image, int width, int height) {
   const bool rows = image.width != width;
   const bool columns = image.height != height;
-  if (!rows && !columns) return image;
+  if (!rows && !columns) return to_8bit(image);
   if (!rows) return resize_columns(image, height);
   if (!columns) return resize_rows(image, width);
   // Pillow begins with the columns where that removes more than twice as many rows as the other
@@ -108,9 +111,9 @@ Image resize_bilinear_pil(const Image& image, int width, int height) {
   const std::int64_t rows_removed = image.height - height;
   const std::int64_t columns_removed = image.width - width;
   if (rows_removed > 0 && rows_removed > 2 * columns_removed) {
-    return resize_rows(resize_columns(image, height), width);
+    return resize_rows(view_of(resize_columns(image, height)), width);
   }
-  return resize_columns(resize_rows(image, width), height);
+  return resize_columns(view_of(resize_rows(image, width)), height);
 }
 
 }  // namespace pi0

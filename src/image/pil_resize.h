@@ -7,9 +7,9 @@
 
 namespace pi0 {
 
-// `image` scaled to width x height, all at least 1. Bilinear with antialias: where it shrinks, the
-// filter widens with the scale. After Pillow's libImaging/Resample.c: one pass along each side
-// whose length changes, fixed-point weights, 8 bits between the passes.
-Image resize_bilinear_pil(const Image& image, int width, int height);
+// `image`, of 8 bits and kHwc, scaled to width x height, all at least 1. Bilinear with antialias:
+// where it shrinks, the filter widens with the scale. After Pillow's libImaging/Resample.c: one
+// pass along each side whose length changes, fixed-point weights, 8 bits between the passes.
+Image resize_bilinear_pil(const ImageView& image, int width, int height);
 
 }  // namespace pi0

@@ -1,27 +1,18 @@
 #include "image/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "image/pil_resize.h"
+#include "image/view.h"
 #include "pi0/error.h"
 
 namespace pi0 {
 namespace {
-
-void require_image(const Image& image, std::string_view name) {
-  const bool sides = image.width > 0 && image.height > 0;
-  if (sides && image.rgb.size() / 3 / image.width == static_cast<std::size_t>(image.height) &&
-      image.rgb.size() % (std::size_t{3} * image.width) == 0) {
-    return;
-  }
-  throw Error(ErrorCode::kInvalidInput,
-              std::string(name) + ": an image of " + std::to_string(image.width) + " x " +
-                  std::to_string(image.height) + " pixels in " + std::to_string(image.rgb.size()) +
-                  " bytes, expected positive sides and 3 bytes a pixel");
-}
 
 // Where the scaled image lies in the square.
 struct Fit {
@@ -32,7 +23,7 @@ struct Fit {
 };
 
 // Both families compute it alike, in doubles that truncate; an odd remainder goes right and below.
-Fit fit_into(const Image& image, std::string_view name, int size) {
+Fit fit_into(const ImageView& image, std::string_view name, int size) {
   const double ratio =
       std::max(static_cast<double>(image.width) / size, static_cast<double>(image.height) / size);
   Fit fit;
@@ -70,58 +61,73 @@ std::vector<Between> make_between(int in, int out) {
   return result;
 }
 
-float to_signed(float unit) { return unit * 2.0f - 1.0f; }
-
-// Scales and pads planes of [3, size, size] that hold the padding already.
-void resize_lerobot(const Image& image, const Fit& fit, int size, const PixelTable& pixels,
-                    std::vector<float>& planes) {
-  const std::vector<Between> columns = make_between(image.width, fit.width);
-  const std::vector<Between> rows = make_between(image.height, fit.height);
-  for (int c = 0; c < 3; ++c) {
-    const auto pixel = [&](int y, int x) {
-      return pixels[c][image.rgb[(std::size_t{1} * y * image.width + x) * 3 + c]];
-    };
-    for (int y = 0; y < fit.height; ++y) {
-      const auto [top, bottom, down] = rows[y];
-      float* out = &planes[(std::size_t{1} * c * size + fit.top + y) * size + fit.left];
-      for (int x = 0; x < fit.width; ++x) {
-        const auto [left, right, across] = columns[x];
-        const float above = (1 - across) * pixel(top, left) + across * pixel(top, right);
-        const float below = (1 - across) * pixel(bottom, left) + across * pixel(bottom, right);
-        out[x] = to_signed(std::clamp((1 - down) * above + down * below, 0.0f, 1.0f));
+// Pixels as PixelNormalisation has them; 8-bit ones are looked up.
+class Normalised {
+ public:
+  explicit Normalised(const PixelNormalisation& normalise) : normalise_(normalise) {
+    for (int channel = 0; channel < 3; ++channel) {
+      for (int value = 0; value < 256; ++value) {
+        table_[channel][value] = (*this)(channel, static_cast<float>(value) / 255.0f);
       }
     }
   }
-}
+  float operator()(int channel, std::uint8_t value) const { return table_[channel][value]; }
+  float operator()(int channel, float unit) const {
+    return normalise_ ? normalise_(channel, unit) : unit;
+  }
+
+ private:
+  const PixelNormalisation& normalise_;
+  std::array<std::array<float, 256>, 3> table_;
+};
+
+float to_signed(float unit) { return unit * 2.0f - 1.0f; }
 
 // An image of size x size, without the resize.
-std::vector<float> to_planes(const Image& image, const PixelTable& pixels) {
-  const std::size_t area = std::size_t{1} * image.width * image.height;
-  std::vector<float> planes(3 * area);
-  for (std::size_t i = 0; i < area; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      planes[c * area + i] = to_signed(pixels[c][image.rgb[3 * i + c]]);
+void copy_pixels(const ImageView& image, const Normalised& normalised, float* square) {
+  with_pixels(image, [&](auto pixel) {
+    for (int y = 0; y < image.height; ++y) {
+      for (int x = 0; x < image.width; ++x) {
+        for (int c = 0; c < 3; ++c) *square++ = to_signed(normalised(c, pixel(y, x, c)));
+      }
     }
-  }
-  return planes;
+  });
+}
+
+// Scales into [size, size, 3] that holds the padding already.
+void resize_lerobot(const ImageView& image, const Normalised& normalised, const Fit& fit, int size,
+                    float* square) {
+  const std::vector<Between> columns = make_between(image.width, fit.width);
+  const std::vector<Between> rows = make_between(image.height, fit.height);
+  with_pixels(image, [&](auto pixel) {
+    const auto value = [&](int y, int x, int c) { return normalised(c, pixel(y, x, c)); };
+    for (int y = 0; y < fit.height; ++y) {
+      const auto [top, bottom, down] = rows[y];
+      float* out = square + (std::size_t{1} * (fit.top + y) * size + fit.left) * 3;
+      for (int x = 0; x < fit.width; ++x) {
+        const auto [left, right, across] = columns[x];
+        for (int c = 0; c < 3; ++c) {
+          const float above = (1 - across) * value(top, left, c) + across * value(top, right, c);
+          const float below =
+              (1 - across) * value(bottom, left, c) + across * value(bottom, right, c);
+          *out++ = to_signed(std::clamp((1 - down) * above + down * below, 0.0f, 1.0f));
+        }
+      }
+    }
+  });
 }
 
 }  // namespace
 
-PixelTable unit_pixels() {
-  PixelTable table;
-  for (auto& channel : table) {
-    for (int value = 0; value < 256; ++value) channel[value] = static_cast<float>(value) / 255.0f;
-  }
-  return table;
-}
-
-Image resize_with_pad_openpi(const Image& image, std::string_view name, int size) {
+Image resize_with_pad_openpi(const ImageView& image, std::string_view name, int size) {
   assert(size > 0);
-  require_image(image, name);
-  if (image.width == size && image.height == size) return image;
+  require_view(image, name);
+  require_values(image, name);
   const Fit fit = fit_into(image, name, size);
-  const Image scaled = resize_bilinear_pil(image, fit.width, fit.height);
+  const bool as_it_is = image.layout == PixelLayout::kHwc && image.type == PixelType::kUint8;
+  const Image turned = as_it_is ? Image() : to_8bit(image);
+  Image scaled = resize_bilinear_pil(as_it_is ? image : view_of(turned), fit.width, fit.height);
+  if (fit.width == size && fit.height == size) return scaled;
   Image padded = {size, size, std::vector<std::uint8_t>(std::size_t{3} * size * size)};
   for (int y = 0; y < fit.height; ++y) {
     std::copy_n(&scaled.rgb[std::size_t{3} * fit.width * y], std::size_t{3} * fit.width,
@@ -130,17 +136,24 @@ Image resize_with_pad_openpi(const Image& image, std::string_view name, int size
   return padded;
 }
 
-std::vector<float> to_network_input(const Image& image, std::string_view name, int size,
-                                    ResizeMethod method, const PixelTable& pixels) {
-  if (method == ResizeMethod::kOpenpi) {
-    return to_planes(resize_with_pad_openpi(image, name, size), pixels);
-  }
+std::vector<float> to_network_input(const ImageView& image, std::string_view name, int size,
+                                    ResizeMethod method, const PixelNormalisation& normalise) {
   assert(size > 0);
-  require_image(image, name);
-  if (image.width == size && image.height == size) return to_planes(image, pixels);
-  std::vector<float> planes(std::size_t{3} * size * size, -1.0f);
-  resize_lerobot(image, fit_into(image, name, size), size, pixels, planes);
-  return planes;
+  const Normalised normalised(normalise);
+  std::vector<float> square(std::size_t{3} * size * size, -1.0f);
+  if (method == ResizeMethod::kOpenpi) {
+    const Image resized = resize_with_pad_openpi(image, name, size);
+    copy_pixels(view_of(resized), normalised, square.data());
+    return square;
+  }
+  require_view(image, name);
+  require_values(image, name);
+  if (image.width == size && image.height == size) {
+    copy_pixels(image, normalised, square.data());
+  } else {
+    resize_lerobot(image, normalised, fit_into(image, name, size), size, square.data());
+  }
+  return square;
 }
 
 }  // namespace pi0

@@ -15,6 +15,10 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_EQ(DeviceInfo{.description = "any"}.name, "");
   EXPECT_EQ(Image{.height = 2}.width, 0);
   EXPECT_TRUE(Image{.width = 2}.rgb.empty());
+  EXPECT_EQ((ImageView{.height = 2, .width = 3}.data), nullptr);
+  EXPECT_EQ(ImageView{.row_stride = 2048}.type, PixelType::kUint8);
+  EXPECT_EQ(ImageView{.plane_stride = 4096}.layout, PixelLayout::kHwc);
+  EXPECT_TRUE(Observation{.state = {1.0f}}.views.empty());
   EXPECT_EQ(Observation{.prompt = "open the drawer"}.images.size(), 0u);
   EXPECT_FALSE(Observation{.state = {1.0f}}.prompt);
   EXPECT_EQ(Progress{.stage = "prefix"}.total, 0u);
@@ -30,6 +34,7 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_TRUE(NetworkInfo{.num_steps = 10}.warnings.empty());
   EXPECT_TRUE(NetworkInput{.tokens = {2}}.images.empty());
   EXPECT_TRUE(NetworkInput{.images = {0.5f}}.state.empty());
+  EXPECT_EQ(NetworkInput{.images = {0.5f}}.layout, PixelLayout::kChw);
   EXPECT_EQ(Timing{.total_ms = 1}.vision_ms, 0);
   EXPECT_EQ(CameraInfo{.name = "top"}.feature, "");
   EXPECT_TRUE(PolicyInfo{.kind = "pi0"}.action_names.empty());

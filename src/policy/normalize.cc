@@ -46,14 +46,25 @@ struct Lerobot {
   }
 };
 
-template <typename Rules>
+template <typename Number>
+using Rule = Number (*)(Number, const Normalization&, std::size_t);
+
+template <typename Number>
+double apply(float value, std::size_t dimension, const Normalization& normalization,
+             Rule<Number> rule) {
+  const bool known =
+      normalization.mode != NormalizationMode::kIdentity && dimension < normalization.first.size();
+  return known ? rule(value, normalization, dimension) : value;
+}
+
+template <typename Number>
 std::vector<double> apply(std::span<const float> vector, const Normalization& normalization,
-                          typename Rules::Number (*rule)(typename Rules::Number,
-                                                         const Normalization&, std::size_t)) {
-  std::vector<double> result(vector.begin(), vector.end());
-  if (normalization.mode == NormalizationMode::kIdentity) return result;
-  const std::size_t known = std::min(result.size(), normalization.first.size());
-  for (std::size_t i = 0; i < known; ++i) result[i] = rule(vector[i], normalization, i);
+                          Rule<Number> rule) {
+  std::vector<double> result;
+  result.reserve(vector.size());
+  for (std::size_t i = 0; i < vector.size(); ++i) {
+    result.push_back(apply(vector[i], i, normalization, rule));
+  }
   return result;
 }
 
@@ -61,16 +72,22 @@ constexpr double kFar = 10;  // normalised, where training's values are about -1
 
 }  // namespace
 
+double normalize(float value, std::size_t dimension, const Normalization& normalization,
+                 Family family) {
+  return family == Family::kOpenpi ? apply(value, dimension, normalization, Openpi::in)
+                                   : apply(value, dimension, normalization, Lerobot::in);
+}
+
 std::vector<double> normalize(std::span<const float> vector, const Normalization& normalization,
                               Family family) {
-  return family == Family::kOpenpi ? apply<Openpi>(vector, normalization, Openpi::in)
-                                   : apply<Lerobot>(vector, normalization, Lerobot::in);
+  return family == Family::kOpenpi ? apply(vector, normalization, Openpi::in)
+                                   : apply(vector, normalization, Lerobot::in);
 }
 
 std::vector<double> unnormalize(std::span<const float> vector, const Normalization& normalization,
                                 Family family) {
-  return family == Family::kOpenpi ? apply<Openpi>(vector, normalization, Openpi::out)
-                                   : apply<Lerobot>(vector, normalization, Lerobot::out);
+  return family == Family::kOpenpi ? apply(vector, normalization, Openpi::out)
+                                   : apply(vector, normalization, Lerobot::out);
 }
 
 std::string far_outside(std::span<const float> vector, std::span<const double> normalised,

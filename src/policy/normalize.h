@@ -3,6 +3,7 @@
 // operations. Nothing is clamped.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ std::vector<double> normalize(std::span<const float> vector, const Normalization
                               Family family);
 std::vector<double> unnormalize(std::span<const float> vector, const Normalization& normalization,
                                 Family family);
+// One value, of that dimension of such a vector.
+double normalize(float value, std::size_t dimension, const Normalization& normalization,
+                 Family family);
 
 // A sentence's part on the values of `vector` that lie far outside their statistics, more than ten
 // times their range (ten deviations) from the middle, as other units or another order of joints

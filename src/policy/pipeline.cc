@@ -1,10 +1,10 @@
 #include "policy/pipeline.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
+#include "image/view.h"
 #include "pi0/error.h"
 #include "policy/aloha.h"
 #include "policy/normalize.h"
@@ -37,21 +37,18 @@ std::string renamed(const std::string& given, const CheckpointData& checkpoint) 
   return given;
 }
 
-// What each value of a channel is before images are resized: lerobot can normalise pixels too.
-PixelTable pixel_table(const Camera& camera, Family family) {
-  PixelTable table = unit_pixels();
-  if (camera.normalization.mode == NormalizationMode::kIdentity) return table;
-  for (std::size_t value = 0; value < 256; ++value) {
-    const std::array<float, 3> pixel{table[0][value], table[1][value], table[2][value]};
-    const std::vector<double> normalised = normalize(pixel, camera.normalization, family);
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      table[channel][value] = static_cast<float>(normalised[channel]);
-    }
-  }
-  return table;
+// lerobot can normalise pixels too; empty where this checkpoint does not.
+PixelNormalisation pixel_normalisation(const Camera& camera, Family family) {
+  if (camera.normalization.mode == NormalizationMode::kIdentity) return {};
+  return [&camera, family](int channel, float unit) {
+    const auto dimension = static_cast<std::size_t>(channel);
+    return static_cast<float>(normalize(unit, dimension, camera.normalization, family));
+  };
 }
 
 }  // namespace
+
+std::string image_name(const std::string& camera) { return "image for camera " + camera; }
 
 ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   const std::string& name = options.resize;
@@ -80,35 +77,31 @@ Pipeline::Pipeline(CheckpointData checkpoint, const CheckpointOptions& options)
   require_statistics(checkpoint_, options);
 }
 
-std::vector<const Image*> Pipeline::match_cameras(const Observation& observation,
-                                                  std::vector<std::string>& warnings) const {
+std::vector<std::optional<ImageView>> Pipeline::match_cameras(
+    const Observation& observation, std::vector<std::string>& warnings) const {
   const std::vector<Camera>& cameras = checkpoint_.cameras;
-  std::vector<const Image*> matched(cameras.size(), nullptr);
-  for (const auto& [given, image] : observation.images) {
+  std::vector<std::optional<ImageView>> matched(cameras.size());
+  const auto match = [&](const std::string& given, const ImageView& view) {
     const std::string name = renamed(given, checkpoint_);
     const auto found = std::find_if(cameras.begin(), cameras.end(), [&](const Camera& camera) {
       return camera.feature == name || camera.name == name;
     });
     if (found == cameras.end()) {
-      refuse("image for camera " + given + ": the checkpoint has no such camera, but " +
-             names_of(cameras));
+      refuse(image_name(given) + ": the checkpoint has no such camera, but " + names_of(cameras));
     }
-    const Image*& slot = matched[static_cast<std::size_t>(found - cameras.begin())];
-    if (slot != nullptr) refuse("image for camera " + given + ": a second one for " + found->name);
-    const auto expected = static_cast<std::size_t>(std::max(image.height, 0)) *
-                          static_cast<std::size_t>(std::max(image.width, 0)) * 3;
-    if (expected == 0 || image.rgb.size() != expected) {
-      refuse("image for camera " + given + ": " + std::to_string(image.rgb.size()) + " bytes for " +
-             std::to_string(image.height) + " x " + std::to_string(image.width) +
-             " pixels, expected height x width x 3, not zero");
-    }
-    slot = &image;
+    std::optional<ImageView>& slot = matched[static_cast<std::size_t>(found - cameras.begin())];
+    if (slot) refuse(image_name(given) + ": a second one for " + found->name);
+    slot = view;
+  };
+  for (const auto& [given, image] : observation.images) {
+    match(given, view_of(image, image_name(given)));
   }
-  if (std::all_of(matched.begin(), matched.end(), [](const Image* image) { return !image; })) {
+  for (const auto& [given, view] : observation.views) match(given, view);
+  if (std::none_of(matched.begin(), matched.end(), [](const auto& view) { return bool(view); })) {
     refuse("no image, expected at least one of the checkpoint's cameras: " + names_of(cameras));
   }
   for (std::size_t i = 0; i < cameras.size(); ++i) {
-    if (matched[i] == nullptr && !cameras[i].empty) {
+    if (!matched[i] && !cameras[i].empty) {
       warnings.push_back("no image for camera " + cameras[i].name + ": it is masked");
     }
   }
@@ -182,7 +175,8 @@ std::vector<float> Pipeline::adapted(std::span<const float> state) const {
 PreparedObservation Pipeline::prepare(const Observation& observation) const {
   PreparedObservation prepared;
   const ModelConfig& model = checkpoint_.model;
-  const std::vector<const Image*> images = match_cameras(observation, prepared.warnings);
+  const std::vector<std::optional<ImageView>> images =
+      match_cameras(observation, prepared.warnings);
   const std::vector<double> state = normalise_state(observation.state, prepared.warnings);
   prepared.normalised_state.assign(state.begin(), state.end());
   if (!observation.prompt) {
@@ -191,12 +185,13 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
         "(--prompt \"\", or Observation::prompt = \"\")");
   }
 
+  prepared.input.layout = PixelLayout::kHwc;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    if (images[i] == nullptr) continue;
+    if (!images[i]) continue;
     const Camera& camera = checkpoint_.cameras[i];
-    const std::vector<float> pixels =
-        to_network_input(*images[i], "image for camera " + camera.name, model.image_size, resize_,
-                         raw_ ? unit_pixels() : pixel_table(camera, checkpoint_.family));
+    const std::vector<float> pixels = to_network_input(
+        *images[i], image_name(camera.name), model.image_size, resize_,
+        raw_ ? PixelNormalisation() : pixel_normalisation(camera, checkpoint_.family));
     prepared.input.images.insert(prepared.input.images.end(), pixels.begin(), pixels.end());
   }
 

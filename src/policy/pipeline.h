@@ -17,10 +17,13 @@ namespace pi0 {
 
 // An observation, ready for the network.
 struct PreparedObservation {
-  NetworkInput input;  // cameras that are there, tokens without padding, the padded state
+  NetworkInput input;  // cameras that are there, kHwc; tokens without padding; the padded state
   std::vector<float> normalised_state;  // not padded
   std::vector<std::string> warnings;
 };
+
+// What an error calls a camera's image.
+std::string image_name(const std::string& camera);
 
 // What else than the tokenizer a Pipeline may be refused for. Throw Error: when an option has no
 // such value; when the checkpoint has no statistics and `options.raw` does not allow that.
@@ -46,8 +49,9 @@ class Pipeline {
   std::vector<ActionRange> ranges(std::span<const float> state) const;
 
  private:
-  std::vector<const Image*> match_cameras(const Observation& observation,
-                                          std::vector<std::string>& warnings) const;
+  // Each camera's image, where it has one.
+  std::vector<std::optional<ImageView>> match_cameras(const Observation& observation,
+                                                      std::vector<std::string>& warnings) const;
   std::vector<double> normalise_state(const std::vector<float>& state,
                                       std::vector<std::string>& warnings) const;
   // Throws Error (kInvalidInput) when a state may not have so many values.

@@ -46,6 +46,44 @@ void expect_state_refused(const Pipeline& pipeline, std::size_t values,
                [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), values)); });
 }
 
+// A camera whose statistics normalise its pixels takes them in any form.
+TEST(PipelineTest, PixelsAreNormalisedWhateverTheyAre) {
+  CheckpointData checkpoint = EditableCheckpoint("pi0_tiny").open();
+  Observation eight_bits =
+      observation_of(checkpoint, static_cast<std::size_t>(checkpoint.state_dims));
+  Image& image = eight_bits.images.begin()->second;
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) {
+    image.rgb[i] = static_cast<std::uint8_t>(5 * i);
+  }
+  std::vector<float> planes;
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = c; i < image.rgb.size(); i += 3) {
+      planes.push_back(static_cast<float>(image.rgb[i]) / 255.0f);
+    }
+  }
+  Observation floats = eight_bits;
+  floats.images.clear();
+  floats.views[checkpoint.cameras[0].name] = {.data = planes.data(),
+                                              .height = 4,
+                                              .width = 4,
+                                              .layout = PixelLayout::kChw,
+                                              .type = PixelType::kFloatUnit};
+  const std::vector<float> plain =
+      Pipeline(checkpoint, with_tokenizer()).prepare(eight_bits).input.images;
+  checkpoint.cameras[0].normalization = {
+      NormalizationMode::kMeanStd, 1e-8, {0.1, 0.2, 0.3}, {0.5, 0.6, 0.7}};
+  const Pipeline pipeline(checkpoint, with_tokenizer());
+  const NetworkInput expected = pipeline.prepare(eight_bits).input;
+  EXPECT_EQ(pipeline.prepare(floats).input.images, expected.images);
+  EXPECT_EQ(expected.layout, PixelLayout::kHwc);
+  // Of the first pixel, a corner, which the resize leaves alone: 0, 5 and 10.
+  const float unit = 10.0f / 255.0f;
+  EXPECT_FLOAT_EQ(plain[2], unit * 2 - 1);
+  EXPECT_EQ(expected.images[2], -1) << "(unit - 0.3) / 0.7, clamped to 0";
+  // And of the last: 225, 230, 235.
+  EXPECT_FLOAT_EQ(expected.images.back(), (235.0f / 255.0f - 0.3f) / 0.7f * 2 - 1);
+}
+
 // openpi's state is as long as its statistics, which may be padded up to the network's width; raw,
 // what the network has a place for.
 TEST(PipelineTest, AStateIsAsLongAsOpenpisStatistics) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <mutex>
 
+#include "policy/kept_observation.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
 #include "runtime/held.h"
@@ -76,23 +77,26 @@ struct Session::Impl {
       : core(std::move(policy)), runner(core->loaded) {}
 
   struct Prepared {
-    Observation observation;
     PreparedObservation input;
     double ms = 0;
   };
+  struct Prefetched {
+    KeptObservation observation;
+    Prepared prepared;
+  };
   Prepared prepare(const Observation& observation) const {
     const Stopwatch watch;
-    Prepared prepared{observation, core->pipeline->prepare(observation), 0};
+    Prepared prepared{core->pipeline->prepare(observation), 0};
     prepared.ms = watch.elapsed_ms();
     return prepared;
   }
   // As it was prefetched, or anew.
   Prepared take(const Observation& observation) {
-    const auto found =
-        std::find_if(prefetched.begin(), prefetched.end(),
-                     [&](const Prepared& prepared) { return prepared.observation == observation; });
+    const auto found = std::find_if(
+        prefetched.begin(), prefetched.end(),
+        [&](const Prefetched& earlier) { return earlier.observation.says(observation); });
     if (found == prefetched.end()) return prepare(observation);
-    Prepared prepared = std::move(*found);
+    Prepared prepared = std::move(found->prepared);
     prefetched.erase(found);
     return prepared;
   }
@@ -100,8 +104,9 @@ struct Session::Impl {
   void prefetch(const Observation& observation) {
     // More than the present call's and the next one's are nobody's any more.
     while (prefetched.size() > 1) prefetched.pop_front();
-    prefetched.push_back(prepare(observation));
-    runner.prefetch(prefetched.back().input.input);
+    Prepared prepared = prepare(observation);
+    prefetched.push_back({KeptObservation(observation), std::move(prepared)});
+    runner.prefetch(prefetched.back().prepared.input.input);
   }
 
   ActionChunk infer(const Observation& observation, const SampleOptions& options) {
@@ -123,7 +128,7 @@ struct Session::Impl {
 
   std::shared_ptr<const PolicyCore> core;
   Runner runner;
-  std::deque<Prepared> prefetched;
+  std::deque<Prefetched> prefetched;
 };
 
 struct Policy::Impl {

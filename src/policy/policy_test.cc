@@ -10,6 +10,7 @@
 #include <memory>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "base/test_support.h"
 #include "files/safetensors.h"
@@ -152,6 +153,46 @@ TEST_F(PolicyTest, FeatureNamesAreTakenToo) {
             policy->infer(observation(), with_noise(noise)).actions);
 }
 
+// As a camera's driver keeps it, each row in a place of 4096 bytes.
+TEST_F(PolicyTest, AViewOfAnImageGivesWhatTheImageGives) {
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  Observation seen = observation();
+  const Image image = seen.images.at("base_0_rgb");
+  const std::size_t stride = 4096;
+  const std::size_t row = std::size_t{3} * image.width;
+  std::vector<std::uint8_t> frame(stride * image.height, 77);
+  for (int y = 0; y < image.height; ++y) {
+    std::copy_n(&image.rgb[row * y], row, &frame[stride * y]);
+  }
+  seen.images.clear();
+  seen.views["base_0_rgb"] = {
+      .data = frame.data(), .height = image.height, .width = image.width, .row_stride = stride};
+  EXPECT_EQ(policy->infer(seen, sample).actions, policy->infer(observation(), sample).actions);
+}
+
+// What the camera has written since is what is seen.
+TEST_F(PolicyTest, APrefetchedViewIsKnownByItsPixels) {
+  const SampleOptions sample = with_noise(recorded.values("drawer_open.noise"));
+  Observation seen = observation();
+  Image image = std::exchange(seen.images, {}).at("base_0_rgb");
+  seen.views["base_0_rgb"] = {
+      .data = image.rgb.data(), .height = image.height, .width = image.width};
+  const std::vector<float> before = policy->infer(seen, sample).actions;
+  Session session = policy->session();
+  session.prefetch(seen);
+  for (std::uint8_t& value : image.rgb) value = 255 - value;
+  const std::vector<float> after = session.infer(seen, sample).actions;
+  EXPECT_EQ(after, policy->infer(seen, sample).actions);
+  EXPECT_NE(after, before);
+  for (std::uint8_t& value : image.rgb) value = 255 - value;
+  EXPECT_EQ(session.infer(seen, sample).actions, before) << "as it was prefetched";
+  // A buffer that is gone is refused, not compared.
+  session.prefetch(seen);
+  seen.views["base_0_rgb"].data = nullptr;
+  expect_error(ErrorCode::kInvalidInput, {"camera base_0_rgb", "null pointer"},
+               [&] { session.infer(seen, sample); });
+}
+
 // Every input matters, and none of an earlier call is left.
 TEST_F(PolicyTest, EachInputChangesTheActions) {
   SampleOptions sample;
@@ -208,8 +249,27 @@ TEST_F(PolicyTest, NamesWhatInAnObservationDoesNotFit) {
   expect({"base_0_rgb", "second"}, [](Observation& o) {
     o.images["observation.images.base_0_rgb"] = o.images["base_0_rgb"];
   });
-  expect({"base_0_rgb", "0 x 480"}, [](Observation& o) { o.images["base_0_rgb"] = {0, 480, {}}; });
+  expect({"base_0_rgb", "480 x 0"}, [](Observation& o) { o.images["base_0_rgb"] = {0, 480, {}}; });
   expect({"base_0_rgb", "bytes"}, [](Observation& o) { o.images["base_0_rgb"].rgb.pop_back(); });
+  const std::vector<float> loud(12, 200);
+  const ImageView view = {
+      .data = loud.data(), .height = 2, .width = 2, .type = PixelType::kFloatUnit};
+  for (const char* const name : {"base_0_rgb", "observation.images.base_0_rgb"}) {
+    expect({"base_0_rgb", "second"}, [&](Observation& o) { o.views[name] = view; });
+  }
+  expect({"base_0_rgb", "second"}, [&](Observation& o) {
+    o.images.clear();
+    o.views = {{"base_0_rgb", view}, {"observation.images.base_0_rgb", view}};
+  });
+  expect({"camera wrist", "base_0_rgb"}, [&](Observation& o) { o.views["wrist"] = view; });
+  expect({"camera base_0_rgb", "200", "0 to 255"}, [&](Observation& o) {
+    o.images.clear();
+    o.views["base_0_rgb"] = view;
+  });
+  expect({"camera base_0_rgb", "null pointer"}, [&](Observation& o) {
+    o.images.clear();
+    o.views["base_0_rgb"] = {.height = 480, .width = 640};
+  });
   expect({"state", "3 values", "expected 4"}, [](Observation& o) { o.state.pop_back(); });
   expect({"state", "5 values", "expected 4"}, [](Observation& o) { o.state.push_back(0); });
   expect({"state", "value 2", "nan"}, [](Observation& o) { o.state[2] = NAN; });

@@ -61,6 +61,31 @@ TEST_P(SessionsTest, PrefetchedOrNotACallIsWhatItIsAlone) {
   EXPECT_EQ(runner.sample_actions(after.input, after.options, nullptr), alone(after));
 }
 
+// Pixels in either order are the same call, with a camera masked too.
+TEST_P(SessionsTest, ChannelsMayComeLast) {
+  Runner runner(checkpoint, options());
+  NetworkCall planar = call(1);
+  NetworkCall last = planar;
+  last.input.layout = PixelLayout::kHwc;
+  const auto size = static_cast<std::size_t>(checkpoint.model.image_size);
+  for (std::size_t i = 0; i < planar.input.images.size(); ++i) {
+    const std::size_t camera = i / (3 * size * size), channel = i / (size * size) % 3;
+    last.input.images[(camera * size * size + i % (size * size)) * 3 + channel] =
+        planar.input.images[i];
+  }
+  ASSERT_NE(last.input.images, planar.input.images);
+  for (const std::vector<std::uint8_t>& masks :
+       {std::vector<std::uint8_t>{}, std::vector<std::uint8_t>{1, 0, 1}}) {
+    planar.input.image_masks = last.input.image_masks = masks;
+    EXPECT_EQ(runner.sample_actions(last.input, last.options, nullptr),
+              runner.sample_actions(planar.input, planar.options, nullptr));
+  }
+  last.input.images.pop_back();
+  const std::string side = std::to_string(size);
+  expect_error(ErrorCode::kInvalidInput, {"[cameras, " + side + ", " + side + ", 3]"},
+               [&] { runner.sample_actions(last.input, last.options, nullptr); });
+}
+
 // Shapes that alternate, more than are kept, of two sessions that take turns: on a card each has
 // traces, which write where others' memory might be.
 TEST_P(SessionsTest, ShapesAlternateBetweenSessions) {

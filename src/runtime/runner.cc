@@ -1,6 +1,7 @@
 #include "runtime/runner.h"
 
 #include <cmath>
+#include <span>
 
 #include "device/registry/registry.h"
 #include "pi0/error.h"
@@ -38,10 +39,11 @@ bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
 void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& packed) {
   const std::size_t pixels = static_cast<std::size_t>(info.image_size) * info.image_size;
   const std::size_t cameras = input.images.size() / (3 * pixels);
+  const std::string sides = count(info.image_size) + ", " + count(info.image_size);
   require(input.images.size() == cameras * 3 * pixels,
-          "images: " + count(input.images.size()) + " values, expected [cameras, 3, " +
-              count(info.image_size) + ", " + count(info.image_size) + "], a multiple of " +
-              count(3 * pixels));
+          "images: " + count(input.images.size()) + " values, expected [cameras, " +
+              (input.layout == PixelLayout::kHwc ? sides + ", 3" : "3, " + sides) +
+              "], a multiple of " + count(3 * pixels));
   require(cameras <= static_cast<std::size_t>(info.num_cameras),
           "images: " + count(cameras) + " cameras, expected at most " + count(info.num_cameras));
   require(input.image_masks.empty() || input.image_masks.size() == cameras,
@@ -51,10 +53,14 @@ void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& p
   packed.images.reserve(input.images.size());
   for (std::size_t camera = 0; camera < cameras; ++camera) {
     if (!valid(input.image_masks, camera)) continue;
-    const float* planes = input.images.data() + camera * 3 * pixels;
-    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {  // planar -> channel-last
-      for (std::size_t channel = 0; channel < 3; ++channel) {
-        packed.images.push_back(planes[channel * pixels + pixel]);
+    const auto values = std::span(input.images).subspan(camera * 3 * pixels, 3 * pixels);
+    if (input.layout == PixelLayout::kHwc) {
+      packed.images.insert(packed.images.end(), values.begin(), values.end());
+    } else {
+      for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
+        for (std::size_t channel = 0; channel < 3; ++channel) {
+          packed.images.push_back(values[channel * pixels + pixel]);
+        }
       }
     }
     ++packed.cameras;
