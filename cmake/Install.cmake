@@ -11,7 +11,7 @@ write_basic_package_version_file(pi0ConfigVersion.cmake COMPATIBILITY SameMinorV
 set(PI0_REQUIRES "")
 set(PI0_LIBS "")
 if(NOT BUILD_SHARED_LIBS)
-  set(PI0_REQUIRES "libpng libjpeg libxxhash")
+  set(PI0_REQUIRES "fmt libpng libjpeg libxxhash")
   if(TARGET absl::status)  # libsentencepiece's header uses it
     string(APPEND PI0_REQUIRES " absl_status")
   endif()

@@ -8,8 +8,8 @@
 #   tools/install_dependencies.sh lint     to format and lint as well
 set -euo pipefail
 
-packages=(g++ make cmake pkg-config nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev
-          libsentencepiece-dev libxxhash-dev)
+packages=(g++ make cmake pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libpng-dev
+          libjpeg-dev libsentencepiece-dev libxxhash-dev)
 case "${1:-}" in
   "") ;;
   check) packages+=(libgtest-dev clang dpkg-dev file python3 python3-venv) ;;

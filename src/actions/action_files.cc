@@ -1,5 +1,7 @@
 #include "actions/action_files.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cassert>
 #include <charconv>
@@ -36,14 +38,12 @@ std::string joined_row(std::span<const float> row, const char* separator) {
 // By hand rather than by the JSON library, which prints a float as the double that it is: 0.1 as
 // 0.10000000149011612.
 std::string as_json(const ActionChunk& chunk) {
-  std::string text = "{\n  \"names\": " + json_text(Json(chunk.names));
-  text += ",\n  \"horizon\": " + std::to_string(chunk.horizon);
-  text += ",\n  \"dims\": " + std::to_string(chunk.dims);
-  text += ",\n  \"n_action_steps\": " + std::to_string(chunk.n_action_steps);
-  text += ",\n  \"actions\": [";
+  std::string text = fmt::format(
+      "{{\n  \"names\": {},\n  \"horizon\": {},\n  \"dims\": {},\n  \"n_action_steps\": {},\n"
+      "  \"actions\": [",
+      json_text(Json(chunk.names)), chunk.horizon, chunk.dims, chunk.n_action_steps);
   for (int step = 0; step < chunk.horizon; ++step) {
-    text += step > 0 ? ",\n    [" : "\n    [";
-    text += joined_row(chunk.row(step), ", ") + "]";
+    text += fmt::format("{}\n    [{}]", step > 0 ? "," : "", joined_row(chunk.row(step), ", "));
   }
   Json timing;
   timing["preprocess_ms"] = chunk.timing.preprocess_ms;
@@ -51,9 +51,8 @@ std::string as_json(const ActionChunk& chunk) {
   timing["prefix_ms"] = chunk.timing.prefix_ms;
   timing["denoise_ms"] = chunk.timing.denoise_ms;
   timing["total_ms"] = chunk.timing.total_ms;
-  text += "\n  ],\n  \"timing\": " + json_text(timing);
-  text += ",\n  \"warnings\": " + json_text(Json(chunk.warnings)) + "\n}\n";
-  return text;
+  return text + fmt::format("\n  ],\n  \"timing\": {},\n  \"warnings\": {}\n}}\n",
+                            json_text(timing), json_text(Json(chunk.warnings)));
 }
 
 std::string as_csv(const ActionChunk& chunk) {
@@ -64,7 +63,7 @@ std::string as_csv(const ActionChunk& chunk) {
   }
   text += "\n";
   for (int step = 0; step < chunk.horizon; ++step) {
-    text += std::to_string(step) + "," + joined_row(chunk.row(step), ",") + "\n";
+    text += fmt::format("{},{}\n", step, joined_row(chunk.row(step), ","));
   }
   return text;
 }
@@ -97,10 +96,10 @@ void require_finite(const ActionChunk& chunk) {
     for (int dim = 0; dim < chunk.dims; ++dim) {
       const float value = chunk.row(step)[dim];
       if (!std::isfinite(value)) {
-        throw Error(ErrorCode::kInvalidInput, "the action at step " + std::to_string(step) +
-                                                  ", dimension " + std::to_string(dim) + " (" +
-                                                  chunk.names[dim] + "), is " + exact_text(value) +
-                                                  ", expected a finite number");
+        throw Error(
+            ErrorCode::kInvalidInput,
+            fmt::format("the action at step {}, dimension {} ({}), is {}, expected a finite number",
+                        step, dim, chunk.names[dim], exact_text(value)));
       }
     }
   }

@@ -1,5 +1,7 @@
 #include "actions/action_plot.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -146,9 +148,9 @@ class Plot {
       y += 6;
       const std::string uri = png_data_uri(small);
       // Both spellings: `href` is SVG 2's, xlink:href what older programs know.
-      body_ += "<image x=\"" + coordinate(kMargin) + "\" y=\"" + coordinate(y) + "\" width=\"" +
-               coordinate(width) + "\" height=\"" + coordinate(height) + "\" xlink:href=\"" + uri +
-               "\"/>\n";
+      body_ += fmt::format(
+          "<image x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" xlink:href=\"{}\"/>\n",
+          coordinate(kMargin), coordinate(y), coordinate(width), coordinate(height), uri);
       y += height + 18;
     }
     return options_.images.empty() ? y : y - 18;
@@ -179,8 +181,8 @@ class Plot {
       std::string meaning = options_.other_name;
       if (options_.other->rows != chunk_.horizon) {
         meaning += options_.other->rows > chunk_.horizon ? " (first " : " (";
-        meaning += std::to_string(other_steps()) + " of " +
-                   std::to_string(std::max(options_.other->rows, chunk_.horizon)) + " steps)";
+        meaning += fmt::format("{} of {} steps)", other_steps(),
+                               std::max(options_.other->rows, chunk_.horizon));
       }
       draw_key(at, meaning, [&](double from, double to, double middle) {
         const std::vector<Point> points = {{from, middle}, {to, middle}};
@@ -188,12 +190,11 @@ class Plot {
       });
     }
     if (executed() > 0) {
-      std::string part =
-          executed() == chunk_.horizon
-              ? "all steps"
-              : std::to_string(executed()) + " of " + std::to_string(chunk_.horizon) + " steps";
-      if (options_.hz > 0) part += ", " + short_text(executed() / options_.hz, 3) + " s";
-      const std::string meaning = "executed before it looks again (" + part + ")";
+      std::string part = executed() == chunk_.horizon
+                             ? "all steps"
+                             : fmt::format("{} of {} steps", executed(), chunk_.horizon);
+      if (options_.hz > 0) part += fmt::format(", {} s", short_text(executed() / options_.hz, 3));
+      const std::string meaning = fmt::format("executed before it looks again ({})", part);
       draw_key(at, meaning, [&](double from, double to, double middle) {
         body_ += svg_rectangle({from, middle - 7}, to - from, 14, "class=\"band\"");
       });
@@ -221,7 +222,7 @@ class Plot {
     }
     const int rows = (count + grid_.columns - 1) / grid_.columns;
     y += rows * cell_height - kPanelGap / 2 + kAxisNameHeight + 22;
-    std::string note = "Each dimension on its own scale, in " + options_.units + ".";
+    std::string note = fmt::format("Each dimension on its own scale, in {}.", options_.units);
     if (!chunk_.ranges.empty()) {
       note += " Training: where most of its actions lay, by the checkpoint's statistics.";
     }
@@ -234,8 +235,8 @@ class Plot {
 
   // The dimension's name, and at the right training's range, where there is room for it.
   void draw_name(const Panel& panel, Point corner) {
-    const std::string range =
-        "training " + short_text(panel.range.low, 3) + " … " + short_text(panel.range.high, 3);
+    const std::string range = fmt::format("training {} … {}", short_text(panel.range.low, 3),
+                                          short_text(panel.range.high, 3));
     const double room = grid_.width - text_width(range, kTickFont) - 10;
     const bool has_range = panel.range.known() && room >= text_width(panel.name, kNameFont);
     body_ += svg_text({corner.x, corner.y - 8}, fit_middle(panel.name, grid_.width, kNameFont),
@@ -323,10 +324,10 @@ std::string plot_svg(const ActionChunk& chunk, const PlotOptions& options) {
   assert(chunk.ranges.empty() || chunk.ranges.size() == chunk.names.size());
   require_finite(chunk);
   if (options.other && options.other->dims != chunk.dims) {
-    throw Error(ErrorCode::kInvalidInput,
-                "the motion to draw beside the prediction (" + options.other_name + ") has " +
-                    std::to_string(options.other->dims) + " dimensions, expected " +
-                    std::to_string(chunk.dims));
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("the motion to draw beside the prediction ({}) has {} dimensions, expected {}",
+                    options.other_name, options.other->dims, chunk.dims));
   }
   return Plot(chunk, options).draw();
 }

@@ -1,5 +1,7 @@
 #include "actions/action_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -72,8 +74,9 @@ std::string seconds_text(int step, double hz) { return fixed_text(step / hz, 3);
 
 std::string rule(int executed, double hz, int width) {
   const std::string text =
-      " the robot executes " + (executed == 1 ? "this step" : "these " + std::to_string(executed)) +
-      (hz > 0 ? " (" + short_text(executed / hz, 3) + " s)" : "") + ", then looks again ";
+      fmt::format(" the robot executes {}{}, then looks again ",
+                  executed == 1 ? "this step" : fmt::format("these {}", executed),
+                  hz > 0 ? fmt::format(" ({} s)", short_text(executed / hz, 3)) : "");
   const int dashes = std::max(4, width - display_width(text));
   std::string line;
   for (int i = 0; i < dashes; ++i) line += (i == 2 ? text : "") + "─";

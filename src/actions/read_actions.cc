@@ -1,4 +1,6 @@
 // The reading half of cli/action_files.h.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -20,7 +22,7 @@ namespace {
 }
 
 std::string at(std::size_t row, std::size_t column) {
-  return "row " + std::to_string(row) + ", column " + std::to_string(column);
+  return fmt::format("row {}, column {}", row, column);
 }
 
 // Rows and columns of a file, which must be some and fit an int.
@@ -28,8 +30,9 @@ void set_size(RecordedActions& actions, std::uint64_t rows, std::uint64_t dims,
               const std::string& where) {
   constexpr std::uint64_t kMax = std::numeric_limits<int>::max();
   if (rows == 0 || dims == 0 || rows > kMax || dims > kMax) {
-    fail(where, "the actions are of shape [" + std::to_string(rows) + ", " + std::to_string(dims) +
-                    "], expected at least one step and one dimension");
+    fail(where, fmt::format("the actions are of shape [{}, {}], expected at least one step and one "
+                            "dimension",
+                            rows, dims));
   }
   actions.rows = static_cast<int>(rows);
   actions.dims = static_cast<int>(dims);
@@ -38,8 +41,7 @@ void set_size(RecordedActions& actions, std::uint64_t rows, std::uint64_t dims,
 void require_same_length(std::size_t row, std::size_t found, std::size_t expected,
                          const std::string& where) {
   if (found != expected) {
-    fail(where, "row " + std::to_string(row) + " has " + std::to_string(found) +
-                    " values, but row 0 has " + std::to_string(expected));
+    fail(where, fmt::format("row {} has {} values, but row 0 has {}", row, found, expected));
   }
 }
 
@@ -65,7 +67,7 @@ RecordedActions from_json(const std::filesystem::path& path) {
   RecordedActions actions;
   set_size(actions, rows.size(), rows[0].size(), where);
   for (std::size_t r = 0; r < rows.size(); ++r) {
-    if (!rows[r].is_array()) fail(where, "row " + std::to_string(r) + " is no list of numbers");
+    if (!rows[r].is_array()) fail(where, fmt::format("row {} is no list of numbers", r));
     require_same_length(r, rows[r].size(), rows[0].size(), where);
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       if (!rows[r][c].is_number()) fail(where, at(r, c) + " is no number");
@@ -106,8 +108,8 @@ RecordedActions from_csv(const std::filesystem::path& path) {
     }
   }
   if (!actions.names.empty() && actions.names.size() != static_cast<std::size_t>(actions.dims)) {
-    fail(where, "the header names " + std::to_string(actions.names.size()) +
-                    " dimensions, but the rows have " + std::to_string(actions.dims));
+    fail(where, fmt::format("the header names {} dimensions, but the rows have {}",
+                            actions.names.size(), actions.dims));
   }
   return actions;
 }
@@ -115,8 +117,8 @@ RecordedActions from_csv(const std::filesystem::path& path) {
 RecordedActions from_npy(const std::filesystem::path& path) {
   NpyArray array = read_npy(path);
   if (array.shape.size() != 2) {
-    fail(path.string(), "the array has " + std::to_string(array.shape.size()) +
-                            " dimensions, expected [steps, dims]");
+    fail(path.string(),
+         fmt::format("the array has {} dimensions, expected [steps, dims]", array.shape.size()));
   }
   RecordedActions actions;
   set_size(actions, array.shape[0], array.shape[1], path.string());
@@ -133,8 +135,8 @@ RecordedActions from_safetensors(const std::filesystem::path& path) {
     fail(where, "the tensor \"actions\" is of type " + tensor->dtype + ", expected F32 or F64");
   }
   if (tensor->shape.size() != 2) {
-    fail(where, "the tensor \"actions\" has " + std::to_string(tensor->shape.size()) +
-                    " dimensions, expected [steps, dims]");
+    fail(where, fmt::format("the tensor \"actions\" has {} dimensions, expected [steps, dims]",
+                            tensor->shape.size()));
   }
   RecordedActions actions;
   set_size(actions, tensor->shape[0], tensor->shape[1], where);

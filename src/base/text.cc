@@ -1,7 +1,8 @@
 #include "base/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -49,14 +50,10 @@ std::string shorten(std::string_view text, int width, int at_end) {
   return to_utf8(whole.substr(0, begin) + kEllipsis + whole.substr(whole.size() - end));
 }
 
-std::string formatted(double value, std::chars_format format, int decimals) {
-  std::array<char, 400> buffer;  // 1e308 has 309 digits
-  const auto result =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format, decimals);
-  const std::string_view text(buffer.data(), result.ptr - buffer.data());
-  const std::string_view digits = text.substr(0, text.find('e'));
-  const bool minus_zero = text[0] == '-' && digits.find_first_not_of("-0.") == digits.npos;
-  return std::string(text.substr(minus_zero ? 1 : 0));
+std::string without_minus_zero(std::string text) {
+  const std::string_view digits = std::string_view(text).substr(0, text.find('e'));
+  if (text[0] == '-' && digits.find_first_not_of("-0.") == digits.npos) text.erase(0, 1);
+  return text;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -122,15 +119,15 @@ std::string shorten_middle(std::string_view text, int width) {
 }
 
 std::string fixed_text(double value, int decimals) {
-  return formatted(value, std::chars_format::fixed, decimals);
+  return without_minus_zero(fmt::format("{:.{}f}", value, decimals));
 }
 
 std::string scientific_text(double value, int decimals) {
-  return formatted(value, std::chars_format::scientific, decimals);
+  return without_minus_zero(fmt::format("{:.{}e}", value, decimals));
 }
 
 std::string short_text(double value, int digits) {
-  return formatted(value, std::chars_format::general, digits);
+  return without_minus_zero(fmt::format("{:.{}g}", value, digits));
 }
 
 std::optional<float> parse_number(std::string_view text) {

@@ -1,6 +1,6 @@
 #include "base/unit_text.h"
 
-#include <cstdio>
+#include <fmt/format.h>
 
 namespace pi0 {
 
@@ -11,10 +11,8 @@ std::string with_unit(double value, const std::array<const char*, 5>& units) {
     value /= 1000;
     ++unit;
   }
-  char text[32];
   const int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  std::snprintf(text, sizeof text, "%.*f %s", decimals, value, units[unit]);
-  return text;
+  return fmt::format("{:.{}f} {}", value, decimals, units[unit]);
 }
 
 std::string bytes_text(std::uint64_t bytes) {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <optional>
 #include <utility>
 
@@ -89,8 +91,8 @@ class Normalizer {
                                      warnings_, absent);
     }
     if (absent) {
-      warnings_.push_back(where_ + ": no statistics of " + feature.name +
-                          ", which so passes as it is");
+      warnings_.push_back(
+          fmt::format("{}: no statistics of {}, which so passes as it is", where_, feature.name));
       if (!statistics_) complete = false;
     }
     return result;
@@ -118,16 +120,16 @@ void read_relative_actions(const LerobotConfig& config, const Processors& proces
          "relative_actions_processor to go with it");
   }
   if (enabled != relative.enabled) {
-    checkpoint.warnings.push_back(processors.post_where + ": absolute_actions_processor is " +
-                                  (enabled ? "" : "not ") +
-                                  "enabled, unlike relative_actions_processor of the " +
-                                  "preprocessor; the former is followed");
+    checkpoint.warnings.push_back(
+        fmt::format("{}: absolute_actions_processor is {}enabled, unlike "
+                    "relative_actions_processor of the preprocessor; the former is followed",
+                    processors.post_where, enabled ? "" : "not "));
   }
   if (!enabled) return;
   if (checkpoint.state_dims < checkpoint.action_dims) {
-    fail(processors.post_where, "the " + std::to_string(checkpoint.action_dims) +
-                                    " actions are relative to the state, which has only " +
-                                    std::to_string(checkpoint.state_dims) + " dimensions");
+    fail(processors.post_where,
+         fmt::format("the {} actions are relative to the state, which has only {} dimensions",
+                     checkpoint.action_dims, checkpoint.state_dims));
   }
   checkpoint.relative_actions = relative_mask(relative, checkpoint.action_dims);
 }

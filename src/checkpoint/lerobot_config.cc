@@ -1,5 +1,7 @@
 #include "checkpoint/lerobot_config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -33,7 +35,7 @@ void refuse_unsupported(const Json& config, const std::string& where) {
   };
   for (const auto& [key, reason] : refused) {
     if (get_bool(config, key, where, false)) {
-      fail(where, std::string("\"") + key + "\" is true; " + reason, ErrorCode::kUnsupported);
+      fail(where, fmt::format("\"{}\" is true; {}", key, reason), ErrorCode::kUnsupported);
     }
   }
 }
@@ -42,8 +44,8 @@ int read_image_size(const Json& config, const std::string& where) {
   const auto resolution = find_ints(config, "image_resolution", where, 1, kMaxImageSize);
   if (!resolution) return ModelConfig().image_size;
   if (resolution->size() != 2 || (*resolution)[0] != (*resolution)[1]) {
-    fail(where, "\"image_resolution\" is " + find_key(config, "image_resolution")->dump() +
-                    ", expected two equal numbers");
+    fail(where, fmt::format("\"image_resolution\" is {}, expected two equal numbers",
+                            find_key(config, "image_resolution")->dump()));
   }
   return resolution->front();
 }
@@ -83,7 +85,7 @@ std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const s
   }
   const int empty = get_int(config, "empty_cameras", where, 0, 0, kMaxCameras);
   for (int i = 0; i < empty; ++i) {
-    const std::string feature = std::string(kImages) + "empty_camera_" + std::to_string(i);
+    const std::string feature = fmt::format("{}empty_camera_{}", kImages, i);
     auto slot = std::find_if(cameras.begin(), cameras.end(),
                              [&](const Camera& camera) { return camera.feature == feature; });
     if (slot == cameras.end()) slot = cameras.insert(slot, make_camera(feature));
@@ -91,8 +93,8 @@ std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const s
   }
   if (cameras.empty()) fail(where, "\"input_features\" has no camera (a feature of type VISUAL)");
   if (cameras.size() > kMaxCameras) {
-    fail(where, "there are " + std::to_string(cameras.size()) + " cameras, expected at most " +
-                    std::to_string(kMaxCameras));
+    fail(where,
+         fmt::format("there are {} cameras, expected at most {}", cameras.size(), kMaxCameras));
   }
   return cameras;
 }
@@ -100,8 +102,7 @@ std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const s
 void require_at_most(int dims, const std::string& feature, int padded, const char* key,
                      const std::string& where) {
   if (dims > padded) {
-    fail(where, feature + " has " + std::to_string(dims) + " dimensions, but \"" + key + "\" is " +
-                    std::to_string(padded));
+    fail(where, fmt::format("{} has {} dimensions, but \"{}\" is {}", feature, dims, key, padded));
   }
 }
 
@@ -139,8 +140,8 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   result.n_action_steps =
       get_int(config, "n_action_steps", where, std::min(50, model.action_horizon), 1, kMaxSize);
   if (result.n_action_steps > model.action_horizon) {
-    fail(where, "\"n_action_steps\" is " + std::to_string(result.n_action_steps) +
-                    ", more than the \"chunk_size\" of " + std::to_string(model.action_horizon));
+    fail(where, fmt::format("\"n_action_steps\" is {}, more than the \"chunk_size\" of {}",
+                            result.n_action_steps, model.action_horizon));
   }
 
   const Json* inputs = find_object(config, "input_features", where);

@@ -1,5 +1,7 @@
 #include "checkpoint/lerobot_processors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <set>
@@ -30,12 +32,12 @@ void for_each_step(const Json& pipeline, const std::string& where, const ReadSte
   std::set<std::string> seen;
   int index = 0;
   for (const Json& step : *steps) {
-    const std::string numbered = where + ": step " + std::to_string(index++);
+    const std::string numbered = fmt::format("{}: step {}", where, index++);
     require_object(step, numbered);
     // A step that is in no registry has its Python class instead.
     std::string name = get_string(step, "registry_name", numbered, "");
     if (name.empty()) name = get_string(step, "class", numbered, std::nullopt);
-    const std::string at = numbered + " (" + name + ")";
+    const std::string at = fmt::format("{} ({})", numbered, name);
     const Json* found = find_object(step, "config", at);
     const Json empty = Json::object();
     const bool known = read(name, found ? *found : empty, step, at);

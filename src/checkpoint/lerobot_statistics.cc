@@ -1,6 +1,8 @@
 // lerobot_normalization: the statistics of a step's state file, as lerobot's
 // processor/normalize_processor.py looks them up and broadcasts them.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "checkpoint/lerobot_processors.h"
@@ -20,7 +22,7 @@ std::vector<double> read_values(const SafeTensor& tensor, const std::string& nam
   if (tensor.dtype == "F64") return converted<double, double>(bytes, narrowed);
   if (tensor.dtype == "F16") return converted<std::uint16_t, double>(bytes, f16_to_float);
   if (tensor.dtype == "BF16") return converted<std::uint16_t, double>(bytes, bf16_to_float);
-  fail(where, name + " is of type " + tensor.dtype + ", expected F32, F64, F16 or BF16");
+  fail(where, fmt::format("{} is of type {}, expected F32, F64, F16 or BF16", name, tensor.dtype));
 }
 
 // Whether a tensor of this shape broadcasts to [..., dims], or, for a camera, to [..., dims, H, W]
@@ -40,12 +42,12 @@ std::vector<double> read_statistic(const SafeTensors& file, const Feature& featu
   const std::string name = feature.name + "." + statistic;
   const SafeTensor* tensor = file.find(name);
   if (!tensor) {
-    fail(where, name + " is missing, which the mode " + name_of(mode) + " needs");
+    fail(where, fmt::format("{} is missing, which the mode {} needs", name, name_of(mode)));
   }
   if (!broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) {
-    fail(where, name + " has shape " + shape_text(tensor->shape) + ", but " + feature.name +
-                    " has " + std::to_string(feature.dims) +
-                    (feature.type == "VISUAL" ? " channels" : " dimensions"));
+    fail(where, fmt::format("{} has shape {}, but {} has {}{}", name, shape_text(tensor->shape),
+                            feature.name, feature.dims,
+                            feature.type == "VISUAL" ? " channels" : " dimensions"));
   }
   std::vector<double> values = read_values(*tensor, name, where);
   if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());

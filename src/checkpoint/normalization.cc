@@ -1,5 +1,7 @@
 #include "checkpoint/normalization.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "checkpoint/sentence.h"
@@ -12,8 +14,7 @@ void require_finite(const std::vector<double>& values, const std::string& key,
                     const std::string& where) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
-      fail(where, key + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
-                      ", expected a finite number");
+      fail(where, fmt::format("{}[{}] is {}, expected a finite number", key, i, values[i]));
     }
   }
 }
@@ -75,12 +76,13 @@ Normalization make_normalization(NormalizationMode mode, double eps, std::vector
     if (second[i] == (deviation ? 0.0 : first[i])) flat.push_back(std::to_string(i));
   }
   if (!flat.empty()) {
-    warnings.push_back(where + ": " + key +
-                       (deviation ? " has a std of 0"
-                                  : std::string(" has an empty range (") + first_name + " is " +
-                                        second_name + ")") +
-                       " in dimension " + list_of(flat) +
-                       "; a value that differs from training's becomes very large there");
+    const std::string what =
+        deviation ? "a std of 0"
+                  : fmt::format("an empty range ({} is {})", first_name, second_name);
+    warnings.push_back(
+        fmt::format("{}: {} has {} in dimension {}; a value that differs from "
+                    "training's becomes very large there",
+                    where, key, what, list_of(flat)));
   }
   return {mode, eps, std::move(first), std::move(second)};
 }

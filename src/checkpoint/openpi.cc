@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -34,10 +36,10 @@ ModelKind read_kind(const WeightFiles& files) {
   const bool pi05 = files.find("time_mlp_in.weight") != nullptr;
   if (pi0 == pi05) {
     fail(files.where(),
-         std::string("holds ") + (pi0 ? "both" : "neither") + " state_proj.weight (of pi0) " +
-             (pi0 ? "and" : "nor") +
-             " time_mlp_in.weight (of pi05), so it does not say which of the two it is" +
-             (pi0 ? "" : "; a checkpoint of lerobot has a \"type\" in its config.json"));
+         fmt::format("holds {} state_proj.weight (of pi0) {} time_mlp_in.weight (of pi05), so it "
+                     "does not say which of the two it is{}",
+                     pi0 ? "both" : "neither", pi0 ? "and" : "nor",
+                     pi0 ? "" : "; a checkpoint of lerobot has a \"type\" in its config.json"));
   }
   return pi0 ? ModelKind::kPi0 : ModelKind::kPi05;
 }
@@ -50,8 +52,9 @@ void read_image_size(const WeightFiles& files, ModelConfig& model) {
   if (!patches) return;
   const int side = static_cast<int>(std::lround(std::sqrt(*patches)));
   if (side * side != *patches) {
-    fail(files.where(), std::string(kEmbeddings) + "position_embedding.weight has " +
-                            std::to_string(*patches) + " rows, expected a square number");
+    fail(files.where(),
+         fmt::format("{}position_embedding.weight has {} rows, expected a square number",
+                     kEmbeddings, *patches));
   }
   const std::int64_t size = std::int64_t{side} * model.vision.patch_size;
   model.image_size = static_cast<int>(std::min<std::int64_t>(size, kMaxSize + 1));
@@ -148,8 +151,9 @@ void read_action_dims(const std::optional<int>& asked, const Source& source,
   }
   if (*asked < 1 || *asked > model.action_dim) {
     fail(source.where,
-         "the number of action dims is " + std::to_string(*asked) + ", expected 1 to " +
-             std::to_string(model.action_dim) + ", the width of the network's actions",
+         fmt::format("the number of action dims is {}, expected 1 to {}, the width of the "
+                     "network's actions",
+                     *asked, model.action_dim),
          source.code);
   }
   checkpoint.action_dims = *asked;
@@ -162,8 +166,8 @@ void read_delta_mask(const std::optional<std::string>& asked, const Source& sour
   const auto width = static_cast<std::size_t>(checkpoint.model.action_dim);
   if (mask.size() > width) {
     fail(source.where,
-         "the delta mask " + *asked + " has " + std::to_string(mask.size()) +
-             " dimensions, but actions have " + std::to_string(width),
+         fmt::format("the delta mask {} has {} dimensions, but actions have {}", *asked,
+                     mask.size(), width),
          source.code);
   }
   // openpi makes the padded actions absolute, and cuts them after.
@@ -184,15 +188,14 @@ void read_config(const fs::path& directory, const std::optional<int>& horizon, c
   if (horizon) {
     if (*horizon < 1 || *horizon > kMaxSize) {
       fail(source.where,
-           "the action horizon is " + std::to_string(*horizon) + ", expected 1 to " +
-               std::to_string(kMaxSize),
+           fmt::format("the action horizon is {}, expected 1 to {}", *horizon, kMaxSize),
            source.code);
     }
     model.action_horizon = *horizon;
   } else if (!config.contains("action_horizon")) {
-    warnings.push_back(name + (there ? " has no \"action_horizon\"" : " is absent") + ": " +
-                       std::to_string(model.action_horizon) +
-                       " steps are assumed; --action-horizon or pi0.json can say it");
+    warnings.push_back(
+        fmt::format("{}{}: {} steps are assumed; --action-horizon or pi0.json can say it", name,
+                    there ? " has no \"action_horizon\"" : " is absent", model.action_horizon));
   }
 }
 
@@ -202,8 +205,8 @@ void require_aloha(const Source& source, const CheckpointData& checkpoint) {
                                              : checkpoint.action_dims;
   if (dims != kAlohaDims) {
     fail(source.where,
-         "adapt_to_pi is of ALOHA's " + std::to_string(kAlohaDims) +
-             " dimensions, but actions have " + std::to_string(dims),
+         fmt::format("adapt_to_pi is of ALOHA's {} dimensions, but actions have {}", kAlohaDims,
+                     dims),
          source.code);
   }
 }

@@ -1,5 +1,7 @@
 #include "checkpoint/openpi_config.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -19,24 +21,24 @@ constexpr int kMaxMaskDims = 4096;  // far above any robot, so that a mask stays
 Normalization read_statistics(const Json& all, const std::string& key, bool quantiles,
                               const std::string& where, std::vector<std::string>& warnings) {
   const Json* statistics = find_object(all, key, where);
-  if (!statistics) fail(where, "\"" + key + "\" is missing");
+  if (!statistics) fail(where, fmt::format("\"{}\" is missing", key));
   const auto mode = quantiles ? NormalizationMode::kQuantiles : NormalizationMode::kMeanStd;
   const auto names = statistics_of(mode);
   const std::string at = where + "." + key;
   const auto read = [&](const std::string& name) {
     auto values = find_numbers(*statistics, name, at);
     if (!values) {
-      fail(at, "\"" + name + "\" is missing, which " +
-                   (quantiles ? "a pi05 policy needs (quantiles)" : "a pi0 policy needs"));
+      fail(at, fmt::format("\"{}\" is missing, which {}", name,
+                           quantiles ? "a pi05 policy needs (quantiles)" : "a pi0 policy needs"));
     }
-    if (values->empty()) fail(at, "\"" + name + "\" is empty");
+    if (values->empty()) fail(at, fmt::format("\"{}\" is empty", name));
     return *std::move(values);
   };
   std::vector<double> first = read(names.first);
   std::vector<double> second = read(names.second);
   if (first.size() != second.size()) {
-    fail(at, std::string("\"") + names.first + "\" has " + std::to_string(first.size()) +
-                 " numbers but \"" + names.second + "\" has " + std::to_string(second.size()));
+    fail(at, fmt::format("\"{}\" has {} numbers but \"{}\" has {}", names.first, first.size(),
+                         names.second, second.size()));
   }
   return make_normalization(mode, kEps, std::move(first), std::move(second), key, where, warnings);
 }
@@ -91,9 +93,9 @@ CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where) {
     } else if (key == "adapt_to_pi") {
       options.adapt_to_pi = get_bool(json, key, where, std::nullopt);
     } else {
-      fail(where, "unknown key " + describe(key) +
-                      ", expected \"prompt_format\", \"delta_mask\", \"asset\", \"action_dims\", "
-                      "\"action_horizon\" or \"adapt_to_pi\"");
+      fail(where, fmt::format("unknown key {}, expected \"prompt_format\", \"delta_mask\", "
+                              "\"asset\", \"action_dims\", \"action_horizon\" or \"adapt_to_pi\"",
+                              describe(key)));
     }
   }
   if (options.delta_mask) {

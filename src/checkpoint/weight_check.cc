@@ -1,5 +1,7 @@
 #include "checkpoint/weight_check.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <set>
 
@@ -25,7 +27,7 @@ class MappedWeights : public WeightSource {
 
   HostTensor tensor(const std::string& name) const override {
     const WeightFiles::Located* found = locate(*files_, name);
-    if (!found) fail(files_->where(), "the tensor " + name + " is missing");
+    if (!found) fail(files_->where(), fmt::format("the tensor {} is missing", name));
     const std::optional<DType> dtype = weight_type(found->tensor->dtype);
     const std::string full_name = found->name + " in " + found->file->where();
     if (!dtype) fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
@@ -54,12 +56,12 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
     const SafeTensor& tensor = *found->tensor;
     report.parameters += element_count(tensor.shape);
     if (tensor.shape != spec.shape) {
-      report.wrong.push_back(found->name + " has shape " + shape_text(tensor.shape) +
-                             ", expected " + shape_text(spec.shape));
+      report.wrong.push_back(fmt::format("{} has shape {}, expected {}", found->name,
+                                         shape_text(tensor.shape), shape_text(spec.shape)));
     }
     if (!weight_type(tensor.dtype)) {
-      report.wrong.push_back(found->name + " is of type " + tensor.dtype +
-                             ", expected F32, F16 or BF16");
+      report.wrong.push_back(
+          fmt::format("{} is of type {}, expected F32, F16 or BF16", found->name, tensor.dtype));
     }
   }
   for (const auto& [name, located] : files.tensors()) {
@@ -75,10 +77,10 @@ void require_complete(const TensorReport& report, const std::string& where) {
   for (const std::string& name : report.missing) sentences.push_back(name + " is missing");
   sentences.insert(sentences.end(), report.wrong.begin(), report.wrong.end());
   if (sentences.empty()) return;
-  fail(where,
-       (sentences.size() == 1 ? "a tensor of the network is"
-                              : std::to_string(sentences.size()) + " tensors of the network are") +
-           std::string(" missing or wrong: ") + list_of(sentences, "; "));
+  const std::string subject = sentences.size() == 1
+                                  ? "a tensor of the network is"
+                                  : fmt::format("{} tensors of the network are", sentences.size());
+  fail(where, fmt::format("{} missing or wrong: {}", subject, list_of(sentences, "; ")));
 }
 
 std::string weight_types(const WeightFiles& files, const ModelConfig& config) {

@@ -1,5 +1,7 @@
 #include "checkpoint/weight_files.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "checkpoint/sentence.h"
@@ -35,7 +37,7 @@ fs::path checkpoint_within(const fs::path& directory) {
 }
 
 [[noreturn]] void fail_without_weights(const fs::path& directory) {
-  std::string sentence = std::string("holds neither ") + kWhole + " nor " + kIndex;
+  std::string sentence = fmt::format("holds neither {} nor {}", kWhole, kIndex);
   std::error_code ignored;
   if (fs::is_directory(directory / "params", ignored)) {
     sentence +=
@@ -80,9 +82,9 @@ void WeightFiles::add(const SafeTensors& file, const std::string& name) {
   const auto [place, is_new] =
       tensors_.emplace(plain_name(name), Located{&file, name, file.find(name)});
   if (!is_new) {
-    fail(where_, "the tensor " + std::string(plain_name(name)) + " is there twice: as " +
-                     place->second.name + " in " + place->second.file->where() + " and as " + name +
-                     " in " + file.where());
+    fail(where_,
+         fmt::format("the tensor {} is there twice: as {} in {} and as {} in {}", plain_name(name),
+                     place->second.name, place->second.file->where(), name, file.where()));
   }
 }
 
@@ -119,7 +121,7 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
   for (const auto& [name, shard] : weight_map) {
     if (!by_name[shard]->find(name)) {
       fail(result->where_,
-           "says that " + shard + " holds the tensor " + name + ", but it does not");
+           fmt::format("says that {} holds the tensor {}, but it does not", shard, name));
     }
   }
   // Also those that an index leaves out.

@@ -1,6 +1,8 @@
 // The command `pi0`: its verbs, and what becomes of an error.
 #include "cli/command.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -20,11 +22,11 @@ namespace {
 std::string devices() {
   std::string text = "Devices, the best first:\n";
   for (const pi0::DeviceInfo& device : pi0::available_devices()) {
-    text += "  " + device.name + "  " + device.description;
-    if (!device.absent.empty()) text += " (not here: " + device.absent + ")";
+    text += fmt::format("  {}  {}", device.name, device.description);
+    if (!device.absent.empty()) text += fmt::format(" (not here: {})", device.absent);
     text += "\n";
     for (const pi0::DeviceNameForm& form : device.forms) {
-      text += "      " + device.name + form.form + "  " + form.meaning + "\n";
+      text += fmt::format("      {}{}  {}\n", device.name, form.form, form.meaning);
     }
   }
   return text;

@@ -1,4 +1,6 @@
 // pi0 compare: do two devices come to the same?
+#include <fmt/format.h>
+
 #include <iostream>
 #include <memory>
 
@@ -102,9 +104,9 @@ int run_compare_verb(const CompareArguments& arguments) {
   Comparison comparison;
   ComparisonSubject subject;
   subject.pcc = arguments.pcc;
-  subject.network =
-      network_name(checkpoint.model) + ", " + describe(checkpoint.model, calls.front()) +
-      (calls.size() > 1 ? ", worst of " + std::to_string(calls.size()) + " calls" : "");
+  subject.network = fmt::format(
+      "{}, {}{}", network_name(checkpoint.model), describe(checkpoint.model, calls.front()),
+      calls.size() > 1 ? fmt::format(", worst of {} calls", calls.size()) : "");
   subject.devices =
       compare_devices(checkpoint, device_request(arguments.policy.device),
                       {.name = arguments.against}, calls, line.callback(), comparison);

@@ -1,10 +1,11 @@
 // pi0 info: what a checkpoint is, and whether `pi0 run` would run it.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "base/text.h"
@@ -32,23 +33,15 @@ void print_line(const std::string& name, const std::string& value) {
 }
 
 std::string human_count(std::int64_t count) {
-  char text[32];
   const double value = static_cast<double>(count);
-  if (value >= 1e9) {
-    std::snprintf(text, sizeof text, "%.2f billion", value / 1e9);
-  } else if (value >= 1e6) {
-    std::snprintf(text, sizeof text, "%.2f million", value / 1e6);
-  } else {
-    std::snprintf(text, sizeof text, "%lld", static_cast<long long>(count));
-  }
-  return text;
+  if (value >= 1e9) return fixed_text(value / 1e9, 2) + " billion";
+  if (value >= 1e6) return fixed_text(value / 1e6, 2) + " million";
+  return std::to_string(count);
 }
 
 std::string gemma_text(const GemmaConfig& gemma) {
-  std::ostringstream text;
-  text << "width " << gemma.width << ", depth " << gemma.depth << ", MLP " << gemma.mlp_dim << ", "
-       << gemma.num_heads << " heads (" << gemma.num_kv_heads << " kv) of " << gemma.head_dim;
-  return text.str();
+  return fmt::format("width {}, depth {}, MLP {}, {} heads ({} kv) of {}", gemma.width, gemma.depth,
+                     gemma.mlp_dim, gemma.num_heads, gemma.num_kv_heads, gemma.head_dim);
 }
 
 const char* mode_name(NormalizationMode mode) {
@@ -68,12 +61,10 @@ const char* mode_name(NormalizationMode mode) {
 }
 
 std::string statistics_text(const Normalization& normalization) {
-  std::ostringstream text;
-  text << mode_name(normalization.mode);
-  if (normalization.mode != NormalizationMode::kIdentity) {
-    text << ", " << normalization.first.size() << " dimensions, eps " << normalization.eps;
-  }
-  return text.str();
+  const char* const mode = mode_name(normalization.mode);
+  if (normalization.mode == NormalizationMode::kIdentity) return mode;
+  return fmt::format("{}, {} dimensions, eps {:g}", mode, normalization.first.size(),
+                     normalization.eps);
 }
 
 std::string relative_text(const CheckpointData& checkpoint) {
@@ -82,7 +73,7 @@ std::string relative_text(const CheckpointData& checkpoint) {
     const auto index = static_cast<std::size_t>(i);
     if (index >= checkpoint.relative_actions.size() || !checkpoint.relative_actions[index])
       continue;
-    text += (text.empty() ? "" : ", ") + std::to_string(i);
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", i);
     if (index < checkpoint.action_names.size()) text += " " + checkpoint.action_names[index];
   }
   return text.empty() ? "none" : text;
@@ -96,26 +87,25 @@ void print_list(const std::string& name, const std::vector<std::string>& values)
 void print_network(const CheckpointData& checkpoint) {
   const ModelConfig& model = checkpoint.model;
   const VisionConfig& vision = model.vision;
-  std::ostringstream images, siglip, actions;
-  images << model.image_size << " x " << model.image_size << ", patches of " << vision.patch_size
-         << ", " << model.patches() << " tokens a camera";
-  siglip << "width " << vision.width << ", depth " << vision.depth << ", MLP " << vision.mlp_dim
-         << ", " << vision.num_heads << " heads of " << vision.head_dim();
-  actions << model.action_horizon << " steps of " << checkpoint.action_dims << " (padded to "
-          << model.action_dim << "), " << checkpoint.n_action_steps << " executed, "
-          << model.num_steps << " denoising steps";
-  print_line("images", images.str());
-  print_line("SigLIP", siglip.str());
+  print_line("images", fmt::format("{0} x {0}, patches of {1}, {2} tokens a camera",
+                                   model.image_size, vision.patch_size, model.patches()));
+  print_line("SigLIP",
+             fmt::format("width {}, depth {}, MLP {}, {} heads of {}", vision.width, vision.depth,
+                         vision.mlp_dim, vision.num_heads, vision.head_dim()));
   print_line("Gemma",
-             gemma_text(model.language) + ", vocabulary " + std::to_string(model.vocab_size));
+             fmt::format("{}, vocabulary {}", gemma_text(model.language), model.vocab_size));
   print_line("expert", gemma_text(model.expert));
-  print_line("prompt", "at most " + std::to_string(model.max_tokens) + " tokens, format " +
-                           (checkpoint.prompt_format == PromptFormat::kPi0 ? "pi0" : "pi05"));
-  print_line("state",
-             (checkpoint.state_dims == 0 ? std::string("not said how many values")
-                                         : std::to_string(checkpoint.state_dims) + " values") +
-                 " (padded to " + std::to_string(model.state_dim) + ")");
-  print_line("actions", actions.str());
+  print_line("prompt",
+             fmt::format("at most {} tokens, format {}", model.max_tokens,
+                         checkpoint.prompt_format == PromptFormat::kPi0 ? "pi0" : "pi05"));
+  const std::string values = checkpoint.state_dims == 0
+                                 ? "not said how many values"
+                                 : fmt::format("{} values", checkpoint.state_dims);
+  print_line("state", fmt::format("{} (padded to {})", values, model.state_dim));
+  print_line("actions",
+             fmt::format("{} steps of {} (padded to {}), {} executed, {} denoising steps",
+                         model.action_horizon, checkpoint.action_dims, model.action_dim,
+                         checkpoint.n_action_steps, model.num_steps));
 }
 
 void print_surroundings(const Inspection& inspection) {
@@ -156,10 +146,10 @@ void print_memory(const CheckpointData& checkpoint, const std::optional<DeviceRe
                                 ? backend->holding(*asked, choice->name)
                                 : backend->holding({.name = name}, DeviceName(name));
     const MemoryNeed need = memory_need(checkpoint, holding);
-    print_line(std::exchange(heading, ""), name + ", " + need.dtype + ": " +
-                                               bytes_text(need.total()) + " (weights " +
-                                               bytes_text(need.weight_bytes) + ", activations " +
-                                               bytes_text(need.activation_bytes) + ")");
+    print_line(std::exchange(heading, ""),
+               fmt::format("{}, {}: {} (weights {}, activations {})", name, need.dtype,
+                           bytes_text(need.total()), bytes_text(need.weight_bytes),
+                           bytes_text(need.activation_bytes)));
   }
 }
 
@@ -179,16 +169,16 @@ int run_info(const InfoArguments& arguments) {
   const CheckpointData& checkpoint = inspection.checkpoint;
   const TensorReport& tensors = inspection.tensors;
   print_line("checkpoint", checkpoint.directory.string());
-  print_line("kind", std::string(checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05") + ", " +
-                         (checkpoint.family == Family::kLerobot ? "lerobot" : "openpi"));
+  print_line("kind",
+             fmt::format("{}, {}", checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05",
+                         checkpoint.family == Family::kLerobot ? "lerobot" : "openpi"));
   print_line("parameters", human_count(tensors.parameters));
   std::string types;
   for (const auto& [type, count] : tensors.types) {
-    types += (types.empty() ? "" : ", ") + std::to_string(count) + " " + type;
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count, type);
   }
-  print_line("tensors", types + ", " + bytes_text(tensors.bytes) + " in " +
-                            std::to_string(tensors.files.size()) + " file" +
-                            (tensors.files.size() == 1 ? "" : "s"));
+  print_line("tensors", fmt::format("{}, {} in {} file{}", types, bytes_text(tensors.bytes),
+                                    tensors.files.size(), tensors.files.size() == 1 ? "" : "s"));
   print_network(checkpoint);
   print_surroundings(inspection);
   const Readiness readiness =

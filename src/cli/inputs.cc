@@ -1,5 +1,7 @@
 #include "cli/inputs.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/text.h"
@@ -17,8 +19,7 @@ namespace {
 void require_finite(const std::vector<float>& values, const std::string& where) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
-      fail(where + ": value " + std::to_string(i) + " is " + std::to_string(values[i]) +
-           ", expected a finite number");
+      fail(fmt::format("{}: value {} is {}, expected a finite number", where, i, values[i]));
     }
   }
 }
@@ -32,8 +33,10 @@ std::vector<float> state_of_list(const std::string& text) {
         begin, end == std::string::npos ? std::string::npos : end - begin);
     const std::optional<float> number = parse_number(item);
     if (!number) {
-      fail("--state: value " + std::to_string(state.size()) + " is \"" + std::string(item) +
-           "\", expected numbers with commas between them (0.1,0.2) or a .json or .npy file");
+      fail(
+          fmt::format("--state: value {} is \"{}\", expected numbers with commas between them "
+                      "(0.1,0.2) or a .json or .npy file",
+                      state.size(), item));
     }
     state.push_back(*number);
     if (end == std::string::npos) return state;
@@ -52,9 +55,8 @@ std::vector<float> state_of_json(const std::string& path) {
   std::vector<float> state;
   for (const Json& value : list) {
     if (!value.is_number()) {
-      fail(where + ": value " + std::to_string(state.size()) + " is " +
-           value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40) +
-           ", expected a number");
+      fail(fmt::format("{}: value {} is {}, expected a number", where, state.size(),
+                       value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
     }
     state.push_back(static_cast<float>(value.get<double>()));
   }
@@ -66,8 +68,8 @@ std::vector<float> state_of_npy(const std::string& path) {
   const bool vector = array.shape.size() == 1;
   const bool one_row = array.shape.size() == 2 && array.shape[0] == 1;
   if (!vector && !one_row) {
-    fail("--state " + path + " has " + std::to_string(array.shape.size()) +
-         " dimensions, expected one state: [dims] or [1, dims]");
+    fail(fmt::format("--state {} has {} dimensions, expected one state: [dims] or [1, dims]", path,
+                     array.shape.size()));
   }
   return std::move(array.values);
 }

@@ -1,13 +1,14 @@
 // pi0 run: an observation in, a chunk of actions out.
+#include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <iostream>
 #include <memory>
 
 #include "actions/action_files.h"
 #include "actions/action_plot.h"
 #include "actions/action_table.h"
+#include "base/text.h"
 #include "cli/observation_arguments.h"
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
@@ -28,19 +29,15 @@ struct RunArguments {
   SampleOptions sample;
 };
 
-std::string milliseconds(double ms) {
-  char text[32];
-  std::snprintf(text, sizeof text, ms < 100 ? "%.1f ms" : "%.0f ms", ms);
-  return text;
-}
+std::string milliseconds(double ms) { return fixed_text(ms, ms < 100 ? 1 : 0) + " ms"; }
 
 std::string summary(const Policy& policy, const ActionChunk& chunk) {
   const Timing& timing = chunk.timing;
-  return policy.info().kind + " (" + policy.info().family + ") on " + policy.network().device() +
-         ": " + milliseconds(timing.total_ms) + " (preprocess " +
-         milliseconds(timing.preprocess_ms) + ", vision " + milliseconds(timing.vision_ms) +
-         ", prefix " + milliseconds(timing.prefix_ms) + ", denoising " +
-         milliseconds(timing.denoise_ms) + ")";
+  return fmt::format("{} ({}) on {}: {} (preprocess {}, vision {}, prefix {}, denoising {})",
+                     policy.info().kind, policy.info().family, policy.network().device(),
+                     milliseconds(timing.total_ms), milliseconds(timing.preprocess_ms),
+                     milliseconds(timing.vision_ms), milliseconds(timing.prefix_ms),
+                     milliseconds(timing.denoise_ms));
 }
 
 // What actions are in, as far as that is known.
@@ -53,8 +50,8 @@ std::string units_of(const Checkpoint& checkpoint, bool raw) {
 void write_run_plot(const RunArguments& arguments, const Policy& policy, const ActionChunk& chunk,
                     const Observation& observation, PlotOptions plot) {
   plot.title = observation.prompt.value_or("");
-  plot.subtitle = policy.info().kind + " on " + policy.network().device() + ", " +
-                  milliseconds(chunk.timing.total_ms);
+  plot.subtitle = fmt::format("{} on {}, {}", policy.info().kind, policy.network().device(),
+                              milliseconds(chunk.timing.total_ms));
   plot.hz = arguments.hz;
   plot.other_name = arguments.plot_with.stem().string();
   for (const auto& [camera, image] : observation.images) plot.images.emplace_back(camera, image);
@@ -72,8 +69,8 @@ void require_fitting(RunArguments& arguments, const Checkpoint& checkpoint,
   const int dims = checkpoint.info().action_dims;
   if (other && other->dims != dims) {
     throw Error(ErrorCode::kInvalidInput,
-                arguments.plot_with.string() + ": " + std::to_string(other->dims) +
-                    " dimensions, the policy's actions have " + std::to_string(dims));
+                fmt::format("{}: {} dimensions, the policy's actions have {}",
+                            arguments.plot_with.string(), other->dims, dims));
   }
   checkpoint.check(observation);
 }

@@ -1,5 +1,7 @@
 #include "cli/usage_error.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -33,7 +35,7 @@ std::string nearest(const std::string& given, const std::vector<std::string>& kn
       });
   if (least == known.end()) return "";
   const std::size_t slips = std::max<std::size_t>(1, given.size() / 3);
-  return distance(given, *least) > slips ? "" : " (did you mean '" + *least + "'?)";
+  return distance(given, *least) > slips ? "" : fmt::format(" (did you mean '{}'?)", *least);
 }
 
 std::vector<std::string> verbs_of(const CLI::App& command) {
@@ -69,7 +71,7 @@ std::string unexpected_sentence(const CLI::App& verb, const std::vector<std::str
     for (const std::string& name : one->get_lnames()) known.push_back("--" + name);
   }
   const std::string name = option->substr(0, option->find('='));
-  return "unknown option '" + name + "'" + nearest(name, known);
+  return fmt::format("unknown option '{}'{}", name, nearest(name, known));
 }
 
 // The parser's own words, but for those that say it badly. Versions of it write them differently:
@@ -97,9 +99,9 @@ std::string usage_sentence(const CLI::App& command, const CLI::ParseError& error
   const CLI::App& verb = *chosen.front();
   const std::vector<std::string> extras = verb.remaining();
   const std::string name = verb.get_name();
-  return name + ": " +
-         (extras.empty() ? parser_sentence(error) : unexpected_sentence(verb, extras)) + "; `pi0 " +
-         name + " --help` lists what it takes";
+  return fmt::format("{}: {}; `pi0 {} --help` lists what it takes", name,
+                     extras.empty() ? parser_sentence(error) : unexpected_sentence(verb, extras),
+                     name);
 }
 
 }  // namespace pi0

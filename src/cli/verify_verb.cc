@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/text.h"
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
 #include "files/safetensors.h"
@@ -32,12 +33,12 @@ void print_stages(const std::vector<StageResult>& stages) {
   std::printf("  %-*s  %-18s  %10s  %10s  %11s\n", static_cast<int>(width), "stage", "shape",
               "largest", "allowed", "correlation");
   for (const StageResult& stage : stages) {
-    char allowed[32];
-    std::snprintf(allowed, sizeof allowed, stage.least_correlation > 0 ? "%.3f corr" : "%.2e",
-                  stage.least_correlation > 0 ? stage.least_correlation : stage.tolerance);
+    const std::string allowed = stage.least_correlation > 0
+                                    ? fixed_text(stage.least_correlation, 3) + " corr"
+                                    : scientific_text(stage.tolerance, 2);
     std::printf("  %-*s  %-18s  %10.2e  %10s  %11.8f  %s\n", static_cast<int>(width),
                 stage.stage.c_str(), shape_text(stage.shape).c_str(), stage.largest_difference,
-                allowed, stage.correlation, stage.passed() ? "ok" : "DIFFERS");
+                allowed.c_str(), stage.correlation, stage.passed() ? "ok" : "DIFFERS");
   }
 }
 

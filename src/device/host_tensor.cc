@@ -1,5 +1,7 @@
 #include "device/host_tensor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -52,9 +54,8 @@ void require_finite(const HostTensor& tensor) {
     for (std::size_t i = 0; i < count; ++i) {
       if (!std::isfinite(values[i])) {
         throw Error(ErrorCode::kInvalidCheckpoint,
-                    "tensor " + tensor.name + ": element " +
-                        std::to_string(begin + static_cast<std::int64_t>(i)) + " is " +
-                        std::to_string(values[i]) + ", expected a finite number");
+                    fmt::format("tensor {}: element {} is {}, expected a finite number",
+                                tensor.name, begin + static_cast<std::int64_t>(i), values[i]));
       }
     }
   }

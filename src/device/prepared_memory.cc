@@ -1,5 +1,6 @@
 #include "device/prepared_memory.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <string>
@@ -40,7 +41,7 @@ class AnonymousMemory final : public PreparedMemory {
         mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) {
       throw Error(ErrorCode::kOutOfMemory,
-                  "no memory for " + std::to_string(rounded) + " bytes of prepared weights");
+                  fmt::format("no memory for {} bytes of prepared weights", rounded));
     }
     madvise(data, rounded, MADV_HUGEPAGE);  // only a wish
     regions_.push_back({static_cast<std::byte*>(data), rounded});

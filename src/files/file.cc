@@ -1,6 +1,7 @@
 #include "files/file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, const std::string& what, int error) {
-  throw Error(ErrorCode::kIo,
-              path.string() + " " + what + ": " + std::generic_category().message(error));
+  throw Error(ErrorCode::kIo, fmt::format("{} {}: {}", path.string(), what,
+                                          std::generic_category().message(error)));
 }
 
 // The size of an open file. Throws when it was not opened, or is no regular file.
@@ -58,7 +59,7 @@ class TemporaryFile {
     std::random_device random;
     for (int attempt = 0; attempt < 100; ++attempt) {
       path_ = target;
-      path_ += ".tmp" + std::to_string(random());
+      path_ += fmt::format(".tmp{}", random());
       // O_EXCL and 0666 rather than mkstemp, whose 0600 would not follow the user's umask.
       file_.emplace(path_, O_WRONLY | O_CREAT | O_EXCL, mode);
       if (file_->get() >= 0) return;
@@ -95,8 +96,8 @@ std::string read_file(const fs::path& path, std::size_t limit) {
   const std::size_t size = regular_size(file, path);
   const auto require_within_limit = [&](std::size_t bytes) {
     if (bytes > limit) {
-      throw Error(ErrorCode::kIo, path.string() + " has " + std::to_string(bytes) +
-                                      " bytes, expected at most " + std::to_string(limit));
+      throw Error(ErrorCode::kIo,
+                  fmt::format("{} has {} bytes, expected at most {}", path.string(), bytes, limit));
     }
   };
   require_within_limit(size);

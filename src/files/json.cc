@@ -1,5 +1,7 @@
 #include "files/json.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <unordered_set>
 #include <utility>
@@ -54,8 +56,8 @@ class Builder {
         reason.erase(0, colon + 2);
       }
     }
-    throw Error(ErrorCode::kInvalidCheckpoint, where_ + ": byte " + std::to_string(position) +
-                                                   " makes it no JSON: " + ascii_only(reason));
+    throw Error(ErrorCode::kInvalidCheckpoint, fmt::format("{}: byte {} makes it no JSON: {}",
+                                                           where_, position, ascii_only(reason)));
   }
 
  private:
@@ -86,7 +88,7 @@ class Builder {
   bool open(Json value) {
     if (open_.size() == kMaxDepth) {
       throw Error(ErrorCode::kInvalidCheckpoint,
-                  where_ + ": nested deeper than " + std::to_string(kMaxDepth) + " levels");
+                  fmt::format("{}: nested deeper than {} levels", where_, kMaxDepth));
     }
     open_.push_back({place(std::move(value)), {}});
     return true;
@@ -105,11 +107,11 @@ class Builder {
 [[noreturn]] void fail(const std::string& where, const std::string& key, const std::string& found,
                        const std::string& expected) {
   throw Error(ErrorCode::kInvalidCheckpoint,
-              where + ": \"" + key + "\" is " + found + ", expected " + expected);
+              fmt::format("{}: \"{}\" is {}, expected {}", where, key, found, expected));
 }
 
 [[noreturn]] void fail_absent(const std::string& where, const std::string& key) {
-  throw Error(ErrorCode::kInvalidCheckpoint, where + ": \"" + key + "\" is missing");
+  throw Error(ErrorCode::kInvalidCheckpoint, fmt::format("{}: \"{}\" is missing", where, key));
 }
 
 // What the functions below need to know of a type: is a value of it, and what to call it.
@@ -134,7 +136,7 @@ std::optional<std::vector<T>> find_all(const Json& object, const std::string& ke
   if (!array) return std::nullopt;
   std::vector<T> values;
   for (const Json& element : *array) {
-    values.push_back(convert(element, key + "[" + std::to_string(values.size()) + "]"));
+    values.push_back(convert(element, fmt::format("{}[{}]", key, values.size())));
   }
   return values;
 }
@@ -147,8 +149,7 @@ int to_int(const Json& value, const std::string& key, const std::string& where, 
     const auto number = value.get<std::int64_t>();
     if (number >= min && number <= max) return static_cast<int>(number);
   }
-  fail(where, key, describe(value),
-       "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+  fail(where, key, describe(value), fmt::format("an integer from {} to {}", min, max));
 }
 
 }  // namespace
@@ -157,7 +158,7 @@ Json parse_json(std::string_view text, const std::string& where) {
   // nlohmann's parser takes a zero byte for the end, and whatever follows would go unread.
   if (const auto zero = text.find('\0'); zero != std::string_view::npos) {
     throw Error(ErrorCode::kInvalidCheckpoint,
-                where + ": byte " + std::to_string(zero + 1) + " makes it no JSON: it is zero");
+                fmt::format("{}: byte {} makes it no JSON: it is zero", where, zero + 1));
   }
   Json root;
   Builder builder(root, where);
@@ -193,7 +194,7 @@ std::string describe(const Json& value) {
 void require_object(const Json& value, const std::string& where) {
   if (!value.is_object()) {
     throw Error(ErrorCode::kInvalidCheckpoint,
-                where + " is " + describe(value) + ", expected an object");
+                fmt::format("{} is {}, expected an object", where, describe(value)));
   }
 }
 

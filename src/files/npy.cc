@@ -1,5 +1,7 @@
 #include "files/npy.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -97,8 +99,8 @@ class HeaderParser {
 
  private:
   [[noreturn]] void broken(const std::string& expected) const {
-    fail(where_, "the npy header is damaged at its byte " + std::to_string(position_) +
-                     ", expected " + expected);
+    fail(where_,
+         fmt::format("the npy header is damaged at its byte {}, expected {}", position_, expected));
   }
   void skip_space() {
     while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\n')) {
@@ -146,7 +148,7 @@ class HeaderParser {
     const std::string_view descr = string();
     const std::optional<ElementType> type = parse_type(descr);
     if (!type) {
-      fail(where_, "the npy array has type \"" + printable(descr) + "\"" + kExpected);
+      fail(where_, fmt::format("the npy array has type \"{}\"{}", printable(descr), kExpected));
     }
     return *type;
   }
@@ -157,8 +159,7 @@ class HeaderParser {
     while (!accept(')')) {
       if (!comma) broken("',' or ')'");
       if (sizes.size() == kMaxDimensions) {
-        fail(where_,
-             "the npy array has more than " + std::to_string(kMaxDimensions) + " dimensions");
+        fail(where_, fmt::format("the npy array has more than {} dimensions", kMaxDimensions));
       }
       sizes.push_back(integer());
       comma = accept(',');
@@ -250,9 +251,10 @@ std::size_t checked_count(const Header& header, std::size_t available, const std
   }
   const std::size_t needed = count * header.type.size;
   if (!fits || needed != available) {
-    fail(where, "the npy array has " + std::to_string(available) + " bytes of data, but shape " +
-                    shape_text(header.shape) + " of " + std::to_string(header.type.size) +
-                    "-byte elements takes " + (fits ? std::to_string(needed) : "more"));
+    fail(where, fmt::format("the npy array has {} bytes of data, but shape {} of {}-byte elements "
+                            "takes {}",
+                            available, shape_text(header.shape), header.type.size,
+                            fits ? std::to_string(needed) : "more"));
   }
   return count;
 }
@@ -288,8 +290,8 @@ NpyArray parse_npy(std::span<const std::byte> bytes, const std::string& where) {
   const int major = std::to_integer<int>(bytes[6]);
   const int minor = std::to_integer<int>(bytes[7]);
   if (major < 1 || major > 3 || minor != 0) {
-    fail(where, "the npy file has version " + std::to_string(major) + "." + std::to_string(minor) +
-                    ", expected 1.0, 2.0 or 3.0");
+    fail(where,
+         fmt::format("the npy file has version {}.{}, expected 1.0, 2.0 or 3.0", major, minor));
   }
   bytes = bytes.subspan(8);
 
@@ -332,9 +334,9 @@ void write_npy(const std::filesystem::path& path, const std::vector<std::int64_t
     count *= static_cast<std::uint64_t>(shape[i]);
   }
   if (count != values.size()) {
-    throw Error(ErrorCode::kInvalidInput, path.string() + ": shape " + shape_text(shape) +
-                                              " does not hold " + std::to_string(values.size()) +
-                                              " values");
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: shape {} does not hold {} values", path.string(),
+                            shape_text(shape), values.size()));
   }
   header += "), }";
   // Data begins at a multiple of 64 bytes, so that it can be mapped; the newline ends the padding.

@@ -1,5 +1,7 @@
 #include "files/safetensors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -59,15 +61,15 @@ struct Entry {
 
 // [begin, end) of the data.
 std::string range_text(const Entry& entry) {
-  return "[" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + ")";
+  return fmt::format("[{}, {})", entry.begin, entry.end);
 }
 
 std::vector<std::int64_t> read_shape(const Json& json, const std::string& where) {
   const Json* shape = find_array(json, "shape", where);
   if (!shape) refuse(where, "\"shape\" is missing");
   if (shape->size() > kMaxDims) {
-    refuse(where, "\"shape\" has " + std::to_string(shape->size()) +
-                      " dimensions, expected at most " + std::to_string(kMaxDims));
+    refuse(where, fmt::format("\"shape\" has {} dimensions, expected at most {}", shape->size(),
+                              kMaxDims));
   }
   std::vector<std::int64_t> dims;
   for (const Json& dim : *shape) {
@@ -86,8 +88,8 @@ std::pair<std::uint64_t, std::uint64_t> read_offsets(const Json& json, const std
   if (!offsets) refuse(where, "\"data_offsets\" is missing");
   if (offsets->size() != 2 || !(*offsets)[0].is_number_unsigned() ||
       !(*offsets)[1].is_number_unsigned()) {
-    refuse(where, "\"data_offsets\" is " + offsets->dump().substr(0, 60) +
-                      ", expected two integers of at least 0");
+    refuse(where, fmt::format("\"data_offsets\" is {}, expected two integers of at least 0",
+                              offsets->dump().substr(0, 60)));
   }
   return {(*offsets)[0].get<std::uint64_t>(), (*offsets)[1].get<std::uint64_t>()};
 }
@@ -105,21 +107,24 @@ Entry read_entry(const std::string& name, const Json& json, std::uint64_t data_b
   entry.tensor.shape = read_shape(json, where);
   std::tie(entry.begin, entry.end) = read_offsets(json, where);
   if (entry.begin > entry.end) {
-    refuse(where, "ends before it begins, at " + range_text(entry) + " of the data");
+    refuse(where, fmt::format("ends before it begins, at {} of the data", range_text(entry)));
   }
   if (entry.end > data_size) {
-    refuse(where, "lies at " + range_text(entry) + " of the data, but the file has only " +
-                      std::to_string(data_size) + " bytes of data: it is truncated");
+    refuse(where, fmt::format("lies at {} of the data, but the file has only {} bytes of data: it "
+                              "is truncated",
+                              range_text(entry), data_size));
   }
   const auto bytes = byte_size(entry.tensor.shape, entry.element);
   if (!bytes || *bytes != entry.end - entry.begin) {
-    refuse(where, "has " + std::to_string(entry.end - entry.begin) + " bytes, but its shape " +
-                      shape_text(entry.tensor.shape) + " of " + entry.tensor.dtype + " takes " +
-                      (bytes ? std::to_string(*bytes) : "more than 64 bits can say"));
+    refuse(where,
+           fmt::format("has {} bytes, but its shape {} of {} takes {}", entry.end - entry.begin,
+                       shape_text(entry.tensor.shape), entry.tensor.dtype,
+                       bytes ? std::to_string(*bytes) : "more than 64 bits can say"));
   }
   if ((data_begin + entry.begin) % entry.element != 0) {
-    refuse(where, "is misaligned: it begins at byte " + std::to_string(data_begin + entry.begin) +
-                      " of the file, expected a multiple of " + std::to_string(entry.element));
+    refuse(where, fmt::format("is misaligned: it begins at byte {} of the file, expected a "
+                              "multiple of {}",
+                              data_begin + entry.begin, entry.element));
   }
   return entry;
 }
@@ -133,20 +138,20 @@ void require_dense(std::vector<Entry>& entries, std::uint64_t data_size, const s
   const Entry* previous = nullptr;
   for (const Entry& entry : entries) {
     if (entry.begin < filled) {
-      refuse(where, "tensor " + entry.name + " at " + range_text(entry) + " of the data overlaps " +
-                        previous->name + " at " + range_text(*previous));
+      refuse(where, fmt::format("tensor {} at {} of the data overlaps {} at {}", entry.name,
+                                range_text(entry), previous->name, range_text(*previous)));
     }
     if (entry.begin > filled) {
-      refuse(where, "bytes [" + std::to_string(filled) + ", " + std::to_string(entry.begin) +
-                        ") of the data, before tensor " + entry.name + ", belong to no tensor");
+      refuse(where, fmt::format("bytes [{}, {}) of the data, before tensor {}, belong to no tensor",
+                                filled, entry.begin, entry.name));
     }
     filled = entry.end;
     previous = &entry;
   }
   if (filled != data_size) {
-    refuse(where, "is oversized: its tensors end at byte " + std::to_string(filled) +
-                      " of the data, but the file has " + std::to_string(data_size) +
-                      " bytes of data");
+    refuse(where, fmt::format("is oversized: its tensors end at byte {} of the data, but the file "
+                              "has {} bytes of data",
+                              filled, data_size));
   }
 }
 
@@ -155,7 +160,7 @@ std::map<std::string, std::string> read_metadata(const Json& json, const std::st
   std::map<std::string, std::string> metadata;
   for (const auto& [key, value] : json.items()) {
     if (!value.is_string()) {
-      refuse(where, describe(key) + " is " + describe(value) + ", expected a string");
+      refuse(where, fmt::format("{} is {}, expected a string", describe(key), describe(value)));
     }
     metadata[key] = value.get<std::string>();
   }
@@ -168,19 +173,20 @@ SafeTensors SafeTensors::parse(std::span<const std::byte> bytes, const std::stri
   refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, where);
   std::uint64_t header_size = 0;
   if (bytes.size() < kLengthBytes) {
-    refuse(where, "is truncated: it has " + std::to_string(bytes.size()) +
-                      " bytes, not even the 8 of the header's length");
+    refuse(where,
+           fmt::format("is truncated: it has {} bytes, not even the 8 of the header's length",
+                       bytes.size()));
   }
   std::memcpy(&header_size, bytes.data(), kLengthBytes);
   if (header_size > kMaxHeader) {
-    refuse(where, "its header says that it has " + std::to_string(header_size) +
-                      " bytes, expected at most " + std::to_string(kMaxHeader) +
-                      "; is it a safetensors file?");
+    refuse(where, fmt::format("its header says that it has {} bytes, expected at most {}; is it a "
+                              "safetensors file?",
+                              header_size, kMaxHeader));
   }
   if (header_size > bytes.size() - kLengthBytes) {
-    refuse(where, "is truncated: its header has " + std::to_string(header_size) +
-                      " bytes, but only " + std::to_string(bytes.size() - kLengthBytes) +
-                      " follow the header's length");
+    refuse(where, fmt::format("is truncated: its header has {} bytes, but only {} follow the "
+                              "header's length",
+                              header_size, bytes.size() - kLengthBytes));
   }
   const auto header = bytes.subspan(kLengthBytes, static_cast<std::size_t>(header_size));
   const auto data = bytes.subspan(kLengthBytes + header.size());

@@ -1,5 +1,7 @@
 #include "host/host_threads.h"
 
+#include <fmt/format.h>
+
 #include <string>
 
 #include "host/thread_pool.h"
@@ -12,9 +14,9 @@ constexpr int kMostThreads = 1024;
 
 int checked(int count) {
   if (count >= 1 && count <= kMostThreads) return count;
-  throw Error(ErrorCode::kInvalidInput, std::to_string(count) + " host threads, expected 1 to " +
-                                            std::to_string(kMostThreads) +
-                                            ", the calling one among them");
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("{} host threads, expected 1 to {}, the calling one among them", count,
+                          kMostThreads));
 }
 
 }  // namespace

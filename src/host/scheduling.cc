@@ -1,5 +1,6 @@
 #include "host/scheduling.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <cerrno>
@@ -18,26 +19,27 @@ void move_to_core(int core, pthread_t thread) {
   if (countable) CPU_SET(core, &one);
   const int error = countable ? pthread_setaffinity_np(thread, sizeof one, &one) : EINVAL;
   if (error == 0) return;
-  throw Error(ErrorCode::kInvalidInput, "affinity: a thread cannot run on core " +
-                                            std::to_string(core) + " (" + std::strerror(error) +
-                                            "); /proc/self/status has Cpus_allowed_list");
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("affinity: a thread cannot run on core {} ({}); /proc/self/status has "
+                          "Cpus_allowed_list",
+                          core, std::strerror(error)));
 }
 
 void raise_priority(int priority, pthread_t thread) {
   const int least = sched_get_priority_min(SCHED_FIFO), most = sched_get_priority_max(SCHED_FIFO);
   if (priority < least || priority > most) {
-    throw Error(ErrorCode::kInvalidInput, "priority: " + std::to_string(priority) + ", expected " +
-                                              std::to_string(least) + " to " +
-                                              std::to_string(most) + ", those of SCHED_FIFO");
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("priority: {}, expected {} to {}, those of SCHED_FIFO", priority, least, most));
   }
   sched_param parameters{};
   parameters.sched_priority = priority;
   const int error = pthread_setschedparam(thread, SCHED_FIFO, &parameters);
   if (error == 0) return;
   throw Error(ErrorCode::kUnsupported,
-              "priority: SCHED_FIFO " + std::to_string(priority) + " is not allowed here (" +
-                  std::strerror(error) +
-                  "); it needs CAP_SYS_NICE, or an rtprio limit as high (ulimit -r)");
+              fmt::format("priority: SCHED_FIFO {} is not allowed here ({}); it needs "
+                          "CAP_SYS_NICE, or an rtprio limit as high (ulimit -r)",
+                          priority, std::strerror(error)));
 }
 
 }  // namespace

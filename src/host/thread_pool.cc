@@ -1,5 +1,6 @@
 #include "host/thread_pool.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -82,9 +83,8 @@ ThreadPool::ThreadPool(int threads, const Scheduling& scheduling)
   } catch (const std::system_error& error) {
     const auto started = workers_.size() + 1;
     end();
-    throw Error(ErrorCode::kUnsupported, std::to_string(threads) + " threads: the system starts " +
-                                             std::to_string(started) + " (" +
-                                             error.code().message() + ")");
+    throw Error(ErrorCode::kUnsupported, fmt::format("{} threads: the system starts {} ({})",
+                                                     threads, started, error.code().message()));
   } catch (...) {
     end();
     throw;
@@ -208,8 +208,9 @@ void ThreadPool::lend(const std::stop_token& stop) {
     const auto free = std::find(lent_.begin(), lent_.end(), false);
     if (free == lent_.end()) {
       throw Error(ErrorCode::kInvalidInput,
-                  std::to_string(size_) + " threads compute at most, the calling one among them: " +
-                      "there is no room for this one");
+                  fmt::format("{} threads compute at most, the calling one among them: there is no "
+                              "room for this one",
+                              size_));
     }
     *free = true;
     thread = static_cast<int>(free - lent_.begin());

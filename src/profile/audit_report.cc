@@ -1,5 +1,7 @@
 #include "profile/audit_report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -58,9 +60,8 @@ ReportSection memory(const AuditRun& run) {
   } else {
     section.lines.push_back("The device has the host's memory: `pi0 bench` tells its peak.");
   }
-  section.lines.push_back("Live tensors: " + std::to_string(audit.live_before) +
-                          " before the call, " + std::to_string(audit.live_after) +
-                          " more after it.");
+  section.lines.push_back(fmt::format("Live tensors: {} before the call, {} more after it.",
+                                      audit.live_before, audit.live_after));
   return section;
 }
 
@@ -103,7 +104,7 @@ ReportSection on_the_host(const Audit& audit) {
     if (operation.where == Where::kHost && does_work(operation)) ++counts[operation.name];
   }
   for (const auto& [name, count] : counts) {
-    section.table.rows.push_back({name + " (" + std::to_string(count) + ")", "IN THE CALL",
+    section.table.rows.push_back({fmt::format("{} ({})", name, count), "IN THE CALL",
                                   "the device does not do it elsewhere"});
   }
   return section;
@@ -161,10 +162,10 @@ ReportSection roofline_section(const Audit& audit) {
   const Roofline& roofline = audit.roofline;
   ReportSection section{"Roofline of " + roofline.card, {}, {}};
   section.lines = {
-      "A model, not a measurement: no card has run this. Each operation takes as long "
-      "as its FLOPs, DRAM bytes or L1 bytes at the card's published peak, whichever is "
-      "longest, and the time to launch it: " +
-          fixed_text(roofline.total_ms, 1) + " ms in all.",
+      fmt::format("A model, not a measurement: no card has run this. Each operation takes as long "
+                  "as its FLOPs, DRAM bytes or L1 bytes at the card's published peak, whichever is "
+                  "longest, and the time to launch it: {} ms in all.",
+                  fixed_text(roofline.total_ms, 1)),
       "Below the stages, the five operations that bound it."};
   section.table.columns = {"stage", "operation", "shape", ">times", ">ms", ">share", "bound"};
   const auto share = [&](double ms) {
@@ -287,11 +288,11 @@ Report audit_report(const AuditRun& run) {
   const Audit& audit = run.audit;
   Report report;
   report.title = "Audit of " + run.subject.network;
-  report.lines = {"On " + run.subject.device +
-                  ". The second call is audited: the first prepares "
-                  "what later calls keep. Operations are those from the uploaded images, embedding "
-                  "rows, state and noise to the downloaded actions; transfers, frees and views are "
-                  "not counted as operations."};
+  report.lines = {fmt::format(
+      "On {}. The second call is audited: the first prepares what later calls keep. Operations are "
+      "those from the uploaded images, embedding rows, state and noise to the downloaded actions; "
+      "transfers, frees and views are not counted as operations.",
+      run.subject.device)};
   report.sections = {shares(audit), memory(run), live(audit)};
 
   ReportSection transfers{

@@ -1,5 +1,7 @@
 #include "profile/bench_plot.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <vector>
@@ -56,7 +58,7 @@ bool has_share(const BenchResult& result, const BenchStage& stage) {
 std::string label_of(const BenchResult& result, const BenchStage& stage) {
   std::string label = ms_text(stage.ms) + " ms";
   if (has_share(result, stage)) {
-    label += ", " + share_text(share_of_peak(result, stage.flops, stage.ms)) + " of peak";
+    label += fmt::format(", {} of peak", share_text(share_of_peak(result, stage.flops, stage.ms)));
   }
   return fit_end(label, kMostLabel, kKeyFont);
 }
@@ -85,7 +87,7 @@ class BenchPlot {
     const BenchResult& result = series_[0].result;
     const std::string title = "Times of " + network_;
     const std::string mean =
-        ": " + ms_text(result.mean_ms) + " ms a call, mean of " + std::to_string(result.runs);
+        fmt::format(": {} ms a call, mean of {}", ms_text(result.mean_ms), result.runs);
     body_ +=
         svg_heading(at, kRoom, title, with_device(series_[0].device, mean, kRoom, kSubtitleFont));
     at.y += 20;
@@ -106,9 +108,9 @@ class BenchPlot {
     };
     for (std::size_t i = 0; i < series_.size(); ++i) {
       const BenchResult& result = series_[i].result;
-      std::string measured = ": " + ms_text(result.mean_ms) + " ms";
+      std::string measured = fmt::format(": {} ms", ms_text(result.mean_ms));
       const std::string rate = rate_text(result.flops, result.mean_ms);
-      if (!rate.empty()) measured += ", " + flops_text(result.flops) + " at " + rate;
+      if (!rate.empty()) measured += fmt::format(", {} at {}", flops_text(result.flops), rate);
       const std::string who = series_.size() == 1 ? "measured" : series_[i].device;
       draw_key(with_device(who, measured, room, kKeyFont), style_of("bar", i));
       if (result.peak_flops > 0) {
@@ -153,7 +155,7 @@ class BenchPlot {
   }
 
   static std::string style_of(const char* part, std::size_t series) {
-    return "class=\"" + std::string(part) + std::to_string(series) + "\"";
+    return fmt::format("class=\"{}{}\"", part, series);
   }
 
   std::string network_;

@@ -1,5 +1,7 @@
 #include "profile/bench_report.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "base/unit_text.h"
 
@@ -37,14 +39,13 @@ ReportSection matrices_section(const std::vector<MatrixTimes>& matrices) {
     section.lines.push_back("built without libxsmm and oneDNN; `make bench` builds with them");
   }
   for (const OtherRate& library : libraries) {
-    section.table.columns.push_back(">" + library.name + " " + library.version);
+    section.table.columns.push_back(fmt::format(">{} {}", library.name, library.version));
   }
   for (const MatrixTimes& time : matrices) {
     const MatrixShape& shape = time.shape;
-    std::vector<std::string> row{shape.name + " " + std::to_string(shape.rows) + " x " +
-                                     std::to_string(shape.depth) + " x " +
-                                     std::to_string(shape.columns),
-                                 giga_text(time.flops_per_second), share_text(time.share_of_peak)};
+    std::vector<std::string> row{
+        fmt::format("{} {} x {} x {}", shape.name, shape.rows, shape.depth, shape.columns),
+        giga_text(time.flops_per_second), share_text(time.share_of_peak)};
     for (const OtherRate& other : time.others) {
       row.push_back(other.flops_per_second ? giga_text(*other.flops_per_second) : "none");
     }
@@ -86,19 +87,19 @@ std::string rate_text(double flops, double ms) {
 }
 
 std::string peak_text(const BenchResult& result, const HostPeak& peak) {
-  return flops_text(result.peak_flops) + "/s, " + peak.instruction + " on registers alone, " +
-         std::to_string(peak.threads) + (peak.threads == 1 ? " thread" : " threads");
+  return fmt::format("{}/s, {} on registers alone, {}{}", flops_text(result.peak_flops),
+                     peak.instruction, peak.threads, peak.threads == 1 ? " thread" : " threads");
 }
 
 Report bench_report(const BenchSubject& subject, const BenchResult& result,
                     const std::optional<BenchOther>& other) {
   Report report;
   report.title = "Times of " + subject.network;
-  report.lines = {"on " + subject.device + ": " + std::to_string(result.runs) + " calls after " +
-                  std::to_string(result.warmup) + " to warm up"};
+  report.lines = {fmt::format("on {}: {} calls after {} to warm up", subject.device, result.runs,
+                              result.warmup)};
   if (other) {
-    report.lines.push_back("against " + other->device + ": " + std::to_string(other->result.runs) +
-                           " after " + std::to_string(other->result.warmup));
+    report.lines.push_back(fmt::format("against {}: {} after {}", other->device, other->result.runs,
+                                       other->result.warmup));
   }
   ReportSection times{"Milliseconds of a call", {}, {}};
   times.table.columns = {"", ">ms", ">FLOPs", ">rate"};
@@ -130,7 +131,7 @@ Report bench_report(const BenchSubject& subject, const BenchResult& result,
   if (!result.matrices.empty()) report.sections.push_back(matrices_section(result.matrices));
   report.sections.push_back({"Memory and loading",
                              {"peak resident: " + bytes_text(result.peak_rss_bytes),
-                              "loading: " + ms_text(result.load_ms) + " ms"},
+                              fmt::format("loading: {} ms", ms_text(result.load_ms))},
                              {}});
   return report;
 }

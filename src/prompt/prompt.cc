@@ -1,5 +1,7 @@
 #include "prompt/prompt.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -39,8 +41,9 @@ std::vector<int> digitize_state(std::span<const double> values) {
   std::vector<int> bins;
   for (const double value : values) {
     if (std::isnan(value)) {
-      throw Error(ErrorCode::kInvalidInput, "state: value " + std::to_string(bins.size()) +
-                                                " is not a number, which no bin can hold");
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("state: value {} is not a number, which no bin can hold", bins.size()));
     }
     const auto above = std::upper_bound(edges.begin(), edges.end(), value);
     bins.push_back(static_cast<int>(above - edges.begin()) - 1);
@@ -53,8 +56,8 @@ Prompt make_prompt(const Tokenizer& tokenizer, PromptStyle style, std::string_vi
   assert(max_tokens > 0);
   if (const auto offset = find_invalid_utf8(instruction)) {
     throw Error(ErrorCode::kInvalidInput,
-                "the prompt is not UTF-8: byte " + std::to_string(*offset) + " of its " +
-                    std::to_string(instruction.size()) + " is not part of a character");
+                fmt::format("the prompt is not UTF-8: byte {} of its {} is not part of a character",
+                            *offset, instruction.size()));
   }
   Prompt prompt;
   if (python_strip(instruction).empty()) {
@@ -75,15 +78,15 @@ Prompt make_prompt(const Tokenizer& tokenizer, PromptStyle style, std::string_vi
       append(std::string(instruction) + (instruction.ends_with('\n') ? "" : "\n"));
       break;
     case PromptStyle::kPi05:
-      append("Task: " + cleaned(instruction) +
-             ", State: " + joined(digitize_state(normalised_state)) + ";\nAction: ");
+      append(fmt::format("Task: {}, State: {};\nAction: ", cleaned(instruction),
+                         joined(digitize_state(normalised_state))));
       break;
   }
   const auto limit = static_cast<std::size_t>(max_tokens);
   if (prompt.tokens.size() > limit) {
-    prompt.warnings.push_back("the prompt has " + std::to_string(prompt.tokens.size()) +
-                              " tokens and is cut to the " + std::to_string(limit) +
-                              " that the network takes");
+    prompt.warnings.push_back(
+        fmt::format("the prompt has {} tokens and is cut to the {} that the network takes",
+                    prompt.tokens.size(), limit));
     prompt.tokens.resize(limit);
   }
   return prompt;

@@ -1,5 +1,7 @@
 #include "prompt/tokenizer.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "base/utf8.h"
@@ -27,9 +29,9 @@ Tokenizer Tokenizer::parse(std::string_view content, const std::string& where) {
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   if (const auto offset = find_invalid_utf8(text)) {
-    throw Error(ErrorCode::kInvalidInput, "the text is not UTF-8: byte " + std::to_string(*offset) +
-                                              " of its " + std::to_string(text.size()) +
-                                              " is not part of a character");
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("the text is not UTF-8: byte {} of its {} is not part of a character",
+                            *offset, text.size()));
   }
   return model_->encode(text);
 }

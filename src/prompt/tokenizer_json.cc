@@ -1,5 +1,7 @@
 #include "prompt/tokenizer_json.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -25,14 +27,14 @@ template <typename T>
 void require_value(const T& found, const T& expected, const std::string& where,
                    const std::string& key) {
   if (found == expected) return;
-  refuse(ErrorCode::kUnsupported, where + ": \"" + key + "\" is " + describe(Json(found)) +
-                                      ", expected " + describe(Json(expected)) +
-                                      " as in PaliGemma's");
+  refuse(ErrorCode::kUnsupported,
+         fmt::format("{}: \"{}\" is {}, expected {} as in PaliGemma's", where, key,
+                     describe(Json(found)), describe(Json(expected))));
 }
 
 const Json& require_section(const Json& object, const char* key, const std::string& where) {
   const Json* found = find_object(object, key, where);
-  if (!found) refuse_damaged(where + ": \"" + key + "\" is missing");
+  if (!found) refuse_damaged(fmt::format("{}: \"{}\" is missing", where, key));
   return *found;
 }
 
@@ -81,8 +83,8 @@ std::int32_t id_of(const Json& value, const std::string& name, const std::string
   if (value.is_number_unsigned() && value.get<std::uint64_t>() <= kLargest) {
     return value.get<std::int32_t>();
   }
-  refuse_damaged(where + ": the id of " + describe(Json(name)) + " is " + describe(value) +
-                 ", expected an integer from 0 to " + std::to_string(kLargest));
+  refuse_damaged(fmt::format("{}: the id of {} is {}, expected an integer from 0 to {}", where,
+                             describe(Json(name)), describe(value), kLargest));
 }
 
 Vocabulary read_vocabulary(const Json& model, const std::string& at) {
@@ -99,8 +101,8 @@ std::int32_t find_piece(const Vocabulary& vocabulary, std::string_view piece,
                         const std::string& what) {
   const auto found = vocabulary.find(piece);
   if (found != vocabulary.end()) return found->second;
-  refuse_damaged(what + " needs the piece " + describe(Json(piece)) +
-                 ", which is not in the vocabulary");
+  refuse_damaged(fmt::format("{} needs the piece {}, which is not in the vocabulary", what,
+                             describe(Json(piece))));
 }
 
 // The two sides of a merge: ["a", "b"], or "a b" in older files.
@@ -115,7 +117,7 @@ std::pair<std::string_view, std::string_view> sides_of(const Json& merge, const 
       return {text.substr(0, space), text.substr(space + 1)};
     }
   }
-  refuse_damaged(what + " is " + describe(merge) + ", expected two pieces");
+  refuse_damaged(fmt::format("{} is {}, expected two pieces", what, describe(merge)));
 }
 
 void read_merges(const Json& model, const std::string& at, const Vocabulary& vocabulary,
@@ -126,7 +128,7 @@ void read_merges(const Json& model, const std::string& at, const Vocabulary& voc
   std::int32_t rank = 0;
   std::string merged;
   for (const Json& merge : *merges) {
-    const std::string what = at + ": merge " + std::to_string(rank);
+    const std::string what = fmt::format("{}: merge {}", at, rank);
     const auto [left, right] = sides_of(merge, what);
     merged.assign(left).append(right);
     const std::int32_t left_id = find_piece(vocabulary, left, what);
@@ -156,8 +158,7 @@ void read_added_tokens(const Json& root, const std::string& where, const Vocabul
   const Json* tokens = find_array(root, "added_tokens", where);
   if (!tokens) return;
   for (const Json& token : *tokens) {
-    const std::string at =
-        where + ": added_tokens[" + std::to_string(rules.added_tokens.size()) + "]";
+    const std::string at = fmt::format("{}: added_tokens[{}]", where, rules.added_tokens.size());
     require_object(token, at);
     const Json* id = find_key(token, "id");
     AddedToken added;
@@ -170,9 +171,8 @@ void read_added_tokens(const Json& root, const std::string& where, const Vocabul
     if (added.content.empty()) refuse_damaged(at + ": \"content\" is empty");
     const auto found = vocabulary.find(added.content);
     if (found != vocabulary.end() && found->second != added.id) {
-      refuse_damaged(at + ": " + describe(Json(added.content)) + " has the id " +
-                     std::to_string(added.id) + ", but " + std::to_string(found->second) +
-                     " in the vocabulary");
+      refuse_damaged(fmt::format("{}: {} has the id {}, but {} in the vocabulary", at,
+                                 describe(Json(added.content)), added.id, found->second));
     }
     rules.vocab_size = std::max(rules.vocab_size, added.id + 1);
     rules.added_tokens.push_back(std::move(added));

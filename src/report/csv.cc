@@ -1,5 +1,7 @@
 #include "report/csv.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <utility>
@@ -27,8 +29,7 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::kInvalidInput,
-                where_ + ": line " + std::to_string(line_) + " has " + what);
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: line {} has {}", where_, line_, what));
   }
   bool accept(char wanted) {
     if (rest_.empty() || rest_.front() != wanted) return false;

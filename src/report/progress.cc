@@ -1,5 +1,6 @@
 #include "report/progress.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,9 +21,8 @@ std::string progress_text(std::string_view stage, std::size_t done, std::size_t 
   if (total == 0) return shorten_end(stage, width);
   const double share = static_cast<double>(std::min(done, total)) / static_cast<double>(total);
   const int filled = static_cast<int>(share * kBarWidth);
-  const std::string percent = std::to_string(static_cast<int>(share * 100)) + "%";
-  const std::string bar = "  [" + std::string(filled, '#') + std::string(kBarWidth - filled, '-') +
-                          "] " + std::string(4 - percent.size(), ' ') + percent;
+  const std::string bar = fmt::format("  [{:-<{}}] {:>3}%", std::string(filled, '#'), kBarWidth,
+                                      static_cast<int>(share * 100));
   const int room = width - static_cast<int>(bar.size());
   if (room < 8) return shorten_end(stage, width);
   return shorten_end(stage, room) + bar;

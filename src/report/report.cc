@@ -1,5 +1,7 @@
 #include "report/report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -38,7 +40,7 @@ std::string text_of(const ReportTable& table) {
   const auto add = [&](const std::vector<std::string>& cells) {
     std::string line = " ";
     for (std::size_t i = 0; i < cells.size(); ++i) {
-      line.append(" ").append(aligned(cells[i], widths[i], is_right(table.columns[i]))).append(" ");
+      line += fmt::format(" {} ", aligned(cells[i], widths[i], is_right(table.columns[i])));
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
@@ -61,13 +63,13 @@ std::string markdown_cell(const std::string& cell) {
 std::string markdown_of(const ReportTable& table) {
   std::string text = "|", rule = "|";
   for (const std::string& column : table.columns) {
-    text.append(" ").append(markdown_cell(name_of_column(column))).append(" |");
+    text += fmt::format(" {} |", markdown_cell(name_of_column(column)));
     rule += is_right(column) ? "---:|" : "---|";
   }
-  text += "\n" + rule + "\n";
+  text += fmt::format("\n{}\n", rule);
   for (const auto& row : table.rows) {
     text += "|";
-    for (const std::string& cell : row) text.append(" ").append(markdown_cell(cell)).append(" |");
+    for (const std::string& cell : row) text += fmt::format(" {} |", markdown_cell(cell));
     text += "\n";
   }
   return text;
@@ -79,21 +81,20 @@ std::string to_text(const Report& report) {
   std::string text = report.title + "\n";
   for (const std::string& line : report.lines) text += line + "\n";
   for (const ReportSection& section : report.sections) {
-    text.append("\n").append(section.title).append("\n");
-    for (const std::string& line : section.lines) text.append("  ").append(line).append("\n");
+    text += fmt::format("\n{}\n", section.title);
+    for (const std::string& line : section.lines) text += fmt::format("  {}\n", line);
     if (!section.table.rows.empty()) text += text_of(section.table);
   }
   return text;
 }
 
 std::string to_markdown(const Report& report) {
-  std::string text = "# ";
-  text.append(report.title).append("\n");
-  for (const std::string& line : report.lines) text.append("\n").append(line).append("\n");
+  std::string text = fmt::format("# {}\n", report.title);
+  for (const std::string& line : report.lines) text += fmt::format("\n{}\n", line);
   for (const ReportSection& section : report.sections) {
-    text.append("\n## ").append(section.title).append("\n");
-    for (const std::string& line : section.lines) text.append("\n").append(line).append("\n");
-    if (!section.table.rows.empty()) text.append("\n").append(markdown_of(section.table));
+    text += fmt::format("\n## {}\n", section.title);
+    for (const std::string& line : section.lines) text += fmt::format("\n{}\n", line);
+    if (!section.table.rows.empty()) text += "\n" + markdown_of(section.table);
   }
   return text;
 }

@@ -1,5 +1,7 @@
 #include "report/svg.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -39,7 +41,7 @@ std::string fit(std::string_view text, double width, const Font& font, Shorten s
 }
 
 std::string attribute(const char* name, double value) {
-  return std::string(" ") + name + "=\"" + coordinate(value) + "\"";
+  return fmt::format(" {}=\"{}\"", name, coordinate(value));
 }
 
 }  // namespace
@@ -107,36 +109,35 @@ std::vector<std::string> two_lines(std::string_view text, double width, const Fo
 }
 
 std::string svg_text(Point at, std::string_view text, std::string_view style) {
-  return "<text" + attribute("x", at.x) + attribute("y", at.y) + " " + std::string(style) + ">" +
-         xml_escape(text) + "</text>\n";
+  return fmt::format("<text{}{} {}>{}</text>\n", attribute("x", at.x), attribute("y", at.y), style,
+                     xml_escape(text));
 }
 
 std::string svg_line(Point from, Point to, std::string_view style) {
-  return "<path d=\"M" + coordinate(from.x) + " " + coordinate(from.y) + "L" + coordinate(to.x) +
-         " " + coordinate(to.y) + "\" " + std::string(style) + "/>\n";
+  return fmt::format("<path d=\"M{} {}L{} {}\" {}/>\n", coordinate(from.x), coordinate(from.y),
+                     coordinate(to.x), coordinate(to.y), style);
 }
 
 std::string svg_rectangle(Point corner, double width, double height, std::string_view style) {
-  return "<rect" + attribute("x", corner.x) + attribute("y", corner.y) + attribute("width", width) +
-         attribute("height", height) + " " + std::string(style) + "/>\n";
+  return fmt::format("<rect{}{}{}{} {}/>\n", attribute("x", corner.x), attribute("y", corner.y),
+                     attribute("width", width), attribute("height", height), style);
 }
 
 std::string svg_polyline(std::span<const Point> points, std::string_view style) {
   std::string text = "<polyline points=\"";
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (i > 0) text += ' ';
-    text += coordinate(points[i].x) + "," + coordinate(points[i].y);
+    text +=
+        fmt::format("{}{},{}", i > 0 ? " " : "", coordinate(points[i].x), coordinate(points[i].y));
   }
-  return text + "\" " + std::string(style) + "/>\n";
+  return fmt::format("{}\" {}/>\n", text, style);
 }
 
 std::string svg_dots(std::span<const Point> points, std::string_view style) {
   std::string text = "<path d=\"";
   for (const Point& point : points) {
-    text += 'M';
-    text += coordinate(point.x) + " " + coordinate(point.y) + "h0";
+    text += fmt::format("M{} {}h0", coordinate(point.x), coordinate(point.y));
   }
-  return text + "\" " + std::string(style) + "/>\n";
+  return fmt::format("{}\" {}/>\n", text, style);
 }
 
 std::string svg_heading(Point& top_left, double width, std::string_view title,
@@ -157,15 +158,12 @@ std::string svg_heading(Point& top_left, double width, std::string_view title,
 
 std::string svg_page(double width, double height, std::string_view title, std::string_view rules,
                      std::string_view body) {
-  std::string text =
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" "
-      "xmlns:xlink=\"http://www.w3.org/1999/xlink\" role=\"img\"" +
-      attribute("width", width) + attribute("height", height) + " viewBox=\"0 0 " +
-      coordinate(width) + " " + coordinate(height) + "\">\n<title>" + xml_escape(title) +
-      "</title>\n<style>\n";
-  text.append(kCommonRules).append(rules).append("</style>\n");
-  text += "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
-  return text.append(body).append("</svg>\n");
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" "
+      "role=\"img\"{}{} viewBox=\"0 0 {} {}\">\n<title>{}</title>\n<style>\n{}{}</style>\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{}</svg>\n",
+      attribute("width", width), attribute("height", height), coordinate(width), coordinate(height),
+      xml_escape(title), kCommonRules, rules, body);
 }
 
 }  // namespace pi0

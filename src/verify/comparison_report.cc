@@ -1,5 +1,7 @@
 #include "verify/comparison_report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -10,8 +12,6 @@ namespace pi0 {
 namespace {
 
 constexpr std::size_t kWorstOperations = 5;
-
-std::string scientific(double value) { return scientific_text(value, 2); }
 
 std::string pcc_text(double pcc) { return fixed_text(pcc, 6); }
 
@@ -29,9 +29,9 @@ class RowNames {
     const std::string name = operation.component.name;
     switch (operation.component.index) {
       case Component::Index::kLayerOfStep:
-        return name + " " + std::to_string(operation.index % expert_depth_);
+        return fmt::format("{} {}", name, operation.index % expert_depth_);
       case Component::Index::kLayer:
-        return numbered(operation) ? name + " " + std::to_string(operation.index) : name;
+        return numbered(operation) ? fmt::format("{} {}", name, operation.index) : name;
       default:
         return name;
     }
@@ -41,7 +41,7 @@ class RowNames {
     const bool has_step = both || operation.component.index == Component::Index::kStep;
     if (!has_step || !numbered(operation)) return (*this)(operation);
     const int step = both ? operation.index / expert_depth_ : operation.index;
-    return (*this)(operation) + ", step " + std::to_string(step);
+    return fmt::format("{}, step {}", (*this)(operation), step);
   }
 
  private:
@@ -90,8 +90,8 @@ ReportSection worst_operations(const Comparison& comparison, const RowNames& row
   for (const auto& [correlation, one] : worst) {
     if (section.table.rows.size() == kWorstOperations) break;
     section.table.rows.push_back({one.operation, row_name.with_step(one), shape_text(one.shape),
-                                  pcc_text(correlation), scientific(one.difference.largest),
-                                  scientific(one.difference.magnitude)});
+                                  pcc_text(correlation), scientific_text(one.difference.largest, 2),
+                                  scientific_text(one.difference.magnitude, 2)});
   }
   return section;
 }
@@ -113,17 +113,17 @@ Report comparison_report(const ComparisonSubject& subject, const ModelConfig& co
     const ComparedOperation& last = row.component.last;
     const ComparedOperation& worst = row.component.worst;
     const std::string name =
-        row.steps > 1 ? row.name + ", worst of " + std::to_string(row.steps) + " steps" : row.name;
+        row.steps > 1 ? fmt::format("{}, worst of {} steps", row.name, row.steps) : row.name;
     const bool passed = last.difference.correlation >= subject.pcc;
     parts.table.rows.push_back({name, pcc_text(last.difference.correlation),
-                                scientific(last.difference.largest),
-                                scientific(last.difference.magnitude), worst.operation,
+                                scientific_text(last.difference.largest, 2),
+                                scientific_text(last.difference.magnitude, 2), worst.operation,
                                 pcc_text(worst.difference.correlation), passed ? "" : "DIFFERS"});
   }
   const bool passed = comparison.actions_pcc() >= subject.pcc;
   parts.table.rows.push_back({"actions - noise", pcc_text(comparison.actions_pcc()),
-                              scientific(comparison.actions().largest),
-                              scientific(comparison.actions().magnitude), "", "",
+                              scientific_text(comparison.actions().largest, 2),
+                              scientific_text(comparison.actions().magnitude, 2), "", "",
                               passed ? "" : "DIFFERS"});
   report.sections.push_back(std::move(parts));
   return report;

@@ -1,5 +1,7 @@
 #include "verify/recording.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "checkpoint/prompt_format.h"
@@ -46,8 +48,8 @@ class Reader {
   RecordedTensor get(const std::string& name, std::size_t dimensions) const {
     RecordedTensor tensor = get(name);
     if (tensor.shape.size() != dimensions) {
-      refuse(file_.where(), "tensor " + name + " has shape " + shape_text(tensor.shape) +
-                                ", expected " + std::to_string(dimensions) + " dimensions");
+      refuse(file_.where(), fmt::format("tensor {} has shape {}, expected {} dimensions", name,
+                                        shape_text(tensor.shape), dimensions));
     }
     return tensor;
   }
@@ -58,7 +60,7 @@ class Reader {
     for (const float value : tensor.values) {
       // Of an integer type only what it can hold; NaN fails both comparisons.
       if (!(value >= -2147483648.0f && value < 2147483648.0f)) {
-        refuse(file_.where(), "tensor " + name + " holds " + std::to_string(value));
+        refuse(file_.where(), fmt::format("tensor {} holds {:f}", name, value));
       }
       values.push_back(static_cast<T>(value));
     }
@@ -70,8 +72,8 @@ class Reader {
     const auto& shape = tensor->shape;
     if (tensor->dtype != "U8" || shape.size() != 3 || shape[2] != 3 || shape[0] < 1 ||
         shape[1] < 1 || shape[0] > 1 << 16 || shape[1] > 1 << 16) {
-      refuse(file_.where(), "tensor " + name + " is " + tensor->dtype + " " + shape_text(shape) +
-                                ", expected U8 [height, width, 3]");
+      refuse(file_.where(), fmt::format("tensor {} is {} {}, expected U8 [height, width, 3]", name,
+                                        tensor->dtype, shape_text(shape)));
     }
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(tensor->bytes.data());
     return {static_cast<int>(shape[0]),
@@ -161,7 +163,7 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
     if (given("delta_mask")) description.options.delta_mask = text_of(value["delta_mask"], here);
     const auto integer = [&](const char* key) {
       if (!value[key].is_number_integer() || value[key] < 1 || value[key] > 1000000) {
-        refuse(here, std::string(key) + " is " + value[key].dump() + ", expected 1 to 1000000");
+        refuse(here, fmt::format("{} is {}, expected 1 to 1000000", key, value[key].dump()));
       }
       return value[key].get<int>();
     };

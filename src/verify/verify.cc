@@ -1,5 +1,7 @@
 #include "verify/verify.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -181,7 +183,7 @@ void add_results(const std::string& stage, const Shape& shape, const std::vector
       kept_expected.push_back(expected[static_cast<std::size_t>(part) * size + i]);
       kept_actual.push_back(actual[static_cast<std::size_t>(part) * size + i]);
     }
-    results.push_back(judge(each ? stage + " " + std::to_string(part) : stage, part_shape,
+    results.push_back(judge(each ? fmt::format("{} {}", stage, part) : stage, part_shape,
                             kept_expected, kept_actual, rule));
   }
 }
@@ -237,8 +239,8 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
   for (const auto& [stage, tensor] : recording.stages) {
     const Shape expected = layout.shape(stage, steps);
     if (tensor.shape != expected) {
-      refuse_recording(where, "tensor " + stage + " has shape " + shape_text(tensor.shape) +
-                                  ", expected " + shape_text(expected) + " for this checkpoint");
+      refuse_recording(where, fmt::format("tensor {} has shape {}, expected {} for this checkpoint",
+                                          stage, shape_text(tensor.shape), shape_text(expected)));
     }
   }
   Collector collector;
@@ -331,7 +333,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   rule.noise = nullptr;
   add("actions", {horizon, dims}, actions, rule);
   if (verification.stages.empty()) {
-    refuse_recording(where, "case " + recorded.name + " holds no result to compare with");
+    refuse_recording(where, fmt::format("case {} holds no result to compare with", recorded.name));
   }
   return verification;
 }

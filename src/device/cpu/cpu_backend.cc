@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <array>
 #include <set>
 
@@ -41,13 +43,14 @@ int threads_of(const DeviceRequest& request) {
     const int cores = cpu::usable_cores();
     const int threads = request.threads == 0 ? cores : request.threads;
     if (threads >= 1 && threads <= cores) return threads;
-    refuse_device(request.name, std::to_string(threads) + " threads, expected 1 to " +
-                                    std::to_string(cores) + ", the cores that this thread may use");
+    refuse_device(request.name,
+                  fmt::format("{} threads, expected 1 to {}, the cores that this thread may use",
+                              threads, cores));
   }
   if (request.threads != 0 && request.threads != static_cast<int>(affinity.size())) {
-    refuse_device(request.name, "affinity has " + std::to_string(affinity.size()) +
-                                    ", expected a core for each of " +
-                                    std::to_string(request.threads) + " threads");
+    refuse_device(request.name,
+                  fmt::format("affinity has {}, expected a core for each of {} threads",
+                              affinity.size(), request.threads));
   }
   if (std::set<int>(affinity.begin(), affinity.end()).size() != affinity.size()) {
     refuse_device(request.name, "affinity has a core twice, expected one a thread");
@@ -58,10 +61,10 @@ int threads_of(const DeviceRequest& request) {
 std::string describe(const cpu::Scheduling& scheduling) {
   std::string text;
   for (const int core : scheduling.cores) {
-    text += (text.empty() ? (scheduling.cores.size() == 1 ? " on core " : " on cores ") : ", ") +
-            std::to_string(core);
+    const char* const first = scheduling.cores.size() == 1 ? " on core " : " on cores ";
+    text += fmt::format("{}{}", text.empty() ? first : ", ", core);
   }
-  if (scheduling.priority != 0) text += ", SCHED_FIFO " + std::to_string(scheduling.priority);
+  if (scheduling.priority != 0) text += fmt::format(", SCHED_FIFO {}", scheduling.priority);
   return text;
 }
 
@@ -123,11 +126,10 @@ class CpuBackend final : public Backend {
     if (request.memory) options.memory = request.memory(prepared_form(options.type, options.isa));
     const auto make = [&] { return make_cpu_device(options); };
     OpenDevice opened{.device = logged_as_asked(request, "cpu", make)};
-    opened.description = std::string("cpu (") + name_of(options.type) + " on " +
-                         cpu::name_of(options.isa) + ", " + std::to_string(options.threads) +
-                         (options.threads == 1 ? " thread" : " threads") +
-                         describe(options.scheduling) + (options.host ? " of the program's" : "") +
-                         "; " + reason + ")";
+    opened.description = fmt::format(
+        "cpu ({} on {}, {}{}{}{}; {})", name_of(options.type), cpu::name_of(options.isa),
+        options.threads, options.threads == 1 ? " thread" : " threads",
+        describe(options.scheduling), options.host ? " of the program's" : "", reason);
     opened.least_correlation = least_correlation(options.type);
     opened.holding = held_as(options.type);
     options.memory = nullptr;

@@ -1,7 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <sstream>
 
 #include "device/cpu/cpu.h"
 #include "device/cpu/cpu_tensors.h"
@@ -486,13 +487,12 @@ std::unique_ptr<Device> cpu::make_cpu_device(const CpuOptions& options, const Ke
 std::string prepared_form(CpuType type, Isa isa) {
   constexpr int kVersion = 3;  // another whenever prepared weights become other bytes
   const KernelTable table = kernel_table(type, isa);
-  std::ostringstream form;
-  form << kVersion << ": ";
+  std::string form = fmt::format("{}: ", kVersion);
   for (const MultiplyKernel* kernel : {table.layers, table.exact}) {
-    form << static_cast<int>(kernel->weights) << '-' << kernel->columns << '-'
-         << kernel->weight_group << '-' << kernel->activation_group << ' ';
+    form += fmt::format("{}-{}-{}-{} ", static_cast<int>(kernel->weights), kernel->columns,
+                        kernel->weight_group, kernel->activation_group);
   }
-  return form.str();
+  return form;
 }
 
 }  // namespace pi0

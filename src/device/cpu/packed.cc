@@ -1,5 +1,7 @@
 #include "device/cpu/packed.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -93,10 +95,11 @@ PackedWeights pack_weights(const MultiplyKernel& kernel, std::int64_t columns, s
   const bool integers = kernel.weights == Number::kInt8;
   if (integers && depth > kMostIntegers) {
     const HostTensor* const tensor = row(0).tensor;
-    throw Error(ErrorCode::kUnsupported,
-                (tensor == nullptr ? std::string("weights") : tensor->name) + ": " +
-                    std::to_string(depth) + " inputs, expected at most " +
-                    std::to_string(kMostIntegers) + ", which int8 sums exactly; take bf16");
+    const std::string name = tensor == nullptr ? "weights" : tensor->name;
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("{}: {} inputs, expected at most {}, which int8 sums exactly; take bf16", name,
+                    depth, kMostIntegers));
   }
   PackedWeights packed{.kernel = &kernel, .depth = depth, .columns = columns};
   const std::int64_t panels = packed.panel_count(), panel_bytes = packed.panel_bytes();

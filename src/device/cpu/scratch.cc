@@ -1,5 +1,6 @@
 #include "device/cpu/scratch.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <string>
@@ -15,7 +16,7 @@ AlignedBytes allocate_aligned(std::size_t bytes) {
   void* const data = std::aligned_alloc(alignment, rounded);
   if (data == nullptr) {
     throw Error(ErrorCode::kOutOfMemory,
-                "no memory for " + std::to_string(rounded) + " bytes of activations");
+                fmt::format("no memory for {} bytes of activations", rounded));
   }
   if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);  // only a wish
   return AlignedBytes(static_cast<std::byte*>(data));

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "device/ttnn/emulated/machine.h"
 #include "device/ttnn/emulated/rules.h"
 
@@ -21,24 +23,23 @@ void check_create_heads(const TensorSpec& x, const TensorSpec* kv, int num_q_hea
   const std::string name = "ttnn.experimental.nlp_create_qkv_heads";
   require_tiles(x, name);
   require(num_q_heads >= 1 && num_kv_heads >= 0, name,
-          std::to_string(num_q_heads) + " query heads and " + std::to_string(num_kv_heads) +
-              " key/value heads");
+          fmt::format("{} query heads and {} key/value heads", num_q_heads, num_kv_heads));
   require(x.shape[1] == 1, name, "its input must be [batch, 1, rows, width]: " + describe(x));
   const std::int64_t heads = kv == nullptr ? num_q_heads + 2 * num_kv_heads : num_q_heads;
   require(x.shape[3] % heads == 0, name,
-          describe(x) + " does not fall into " + std::to_string(heads) + " heads");
+          fmt::format("{} does not fall into {} heads", describe(x), heads));
   const std::int64_t head_dim = x.shape[3] / heads;
   require(head_dim % kTile == 0, name,
-          "heads of " + std::to_string(head_dim) + " are no whole tiles: " + describe(x));
+          fmt::format("heads of {} are no whole tiles: {}", head_dim, describe(x)));
   if (kv == nullptr) return;
   require_tiles(*kv, name);
   require(kv->dtype == x.dtype, name,
-          "queries and keys have different types: " + describe(x) + ", " + describe(*kv));
+          fmt::format("queries and keys have different types: {}, {}", describe(x), describe(*kv)));
   require(kv->shape[0] == x.shape[0] && kv->shape[1] == 1 && kv->padded[2] == x.padded[2] &&
               kv->shape[3] == 2 * num_kv_heads * head_dim,
           name,
-          describe(*kv) + " does not hold the keys and values of " + std::to_string(num_kv_heads) +
-              " heads beside " + describe(x));
+          fmt::format("{} does not hold the keys and values of {} heads beside {}", describe(*kv),
+                      num_kv_heads, describe(x)));
 }
 
 void check_concat_heads(const TensorSpec& x) {
@@ -53,10 +54,10 @@ void check_rotary(const TensorSpec& x, const TensorSpec& cos, const TensorSpec& 
   require(x.padded[3] == kTile || x.padded[3] % (2 * kTile) == 0, name,
           "a head must be 32 or a multiple of 64 wide: " + describe(x));
   require(cos.dtype == sin.dtype && cos.padded == sin.padded, name,
-          "cosine and sine differ: " + describe(cos) + ", " + describe(sin));
+          fmt::format("cosine and sine differ: {}, {}", describe(cos), describe(sin)));
   require(cos.padded[0] == 1 && cos.padded[1] == 1 && cos.padded[3] == x.padded[3] &&
               cos.padded[2] >= x.padded[2],
-          name, "the table " + describe(cos) + " does not cover " + describe(x));
+          name, fmt::format("the table {} does not cover {}", describe(cos), describe(x)));
 }
 
 void check_sdpa(const TensorSpec& q, const TensorSpec& k, const TensorSpec& v,
@@ -72,7 +73,7 @@ void check_sdpa(const TensorSpec& q, const TensorSpec& k, const TensorSpec& v,
     require(spec->padded[2] == shim::round_to_tile(spec->shape[2]), name,
             "rows are padded by a whole tile or more: " + describe(*spec));
   }
-  const std::string shapes = describe(q) + ", " + describe(k) + ", " + describe(v);
+  const std::string shapes = fmt::format("{}, {}, {}", describe(q), describe(k), describe(v));
   require(k.shape == v.shape, name, "keys and values differ: " + shapes);
   require(k.shape[0] == q.shape[0], name, "queries and keys have different batches: " + shapes);
   require(k.shape[3] == q.shape[3], name, "queries and keys have different widths: " + shapes);
@@ -91,18 +92,18 @@ void check_sdpa(const TensorSpec& q, const TensorSpec& k, const TensorSpec& v,
     require(mask->shape[2] == q.shape[2] && mask->shape[3] == k.shape[2], name,
             "the mask " + describe(*mask) + " is not rows of queries by keys of " + shapes);
     require(mask->padded[2] == q.padded[2] && mask->padded[3] == k.padded[2], name,
-            "the mask is padded otherwise than " + shapes + ": " + describe(*mask));
+            fmt::format("the mask is padded otherwise than {}: {}", shapes, describe(*mask)));
   }
   require(options.q_chunk_size > 0 && options.q_chunk_size % kTile == 0 &&
               options.k_chunk_size > 0 && options.k_chunk_size % kTile == 0,
           name,
-          "chunks must be multiples of 32, are " + std::to_string(options.q_chunk_size) + " and " +
-              std::to_string(options.k_chunk_size));
+          fmt::format("chunks must be multiples of 32, are {} and {}", options.q_chunk_size,
+                      options.k_chunk_size));
   require(
       options.grid.x >= 1 && options.grid.y >= 1 && options.grid.x * options.grid.y <= card.cores(),
       name,
-      "a grid of " + std::to_string(options.grid.x * options.grid.y) + " cores on a card of " +
-          std::to_string(card.cores()));
+      fmt::format("a grid of {} cores on a card of {}", options.grid.x * options.grid.y,
+                  card.cores()));
 }
 
 }  // namespace pi0::emulated

@@ -1,5 +1,7 @@
 #include "device/ttnn/emulated/emulated_shim.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "device/ttnn/emulated/api.h"
@@ -39,7 +41,7 @@ void fill(Values& stored, const TensorSpec& spec, std::span<const float> values)
 void check_count(std::span<const float> values, const TensorSpec& spec,
                  const std::string& operation) {
   require(static_cast<std::int64_t>(values.size()) == volume(spec.shape), operation,
-          std::to_string(values.size()) + " values for " + describe(spec));
+          fmt::format("{} values for {}", values.size(), describe(spec)));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "device/ttnn/emulated/machine.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "pi0/error.h"
@@ -16,7 +18,7 @@ void join(Clock& clock, const Clock& other) {
 }
 
 std::string name_of(const Contents& contents) {
-  return "tensor " + std::to_string(contents.number) + ", " + describe(contents.spec);
+  return fmt::format("tensor {}, {}", contents.number, describe(contents.spec));
 }
 
 }  // namespace
@@ -73,9 +75,9 @@ void Machine::enqueue(int queue) {
 
 void Machine::note_read(Contents& contents, int queue, const std::string& operation) {
   if (known_[queue][contents.write_queue] < contents.write_time) {
-    refuse(operation, "queue " + std::to_string(queue) + " reads " + name_of(contents) +
-                          ", without having waited for queue " +
-                          std::to_string(contents.write_queue) + ", which writes it");
+    refuse(operation,
+           fmt::format("queue {} reads {}, without having waited for queue {}, which writes it",
+                       queue, name_of(contents), contents.write_queue));
   }
   contents.read_times[queue] = issued_[queue];
 }
@@ -85,9 +87,9 @@ void Machine::note_write(Contents& contents, int queue, const std::string& opera
     const bool written =
         contents.write_queue == other && known_[queue][other] < contents.write_time;
     if (written || known_[queue][other] < contents.read_times[other]) {
-      refuse(operation, "queue " + std::to_string(queue) + " writes " + name_of(contents) +
-                            ", without having waited for queue " + std::to_string(other) +
-                            ", which " + (written ? "writes" : "reads") + " it");
+      refuse(operation,
+             fmt::format("queue {} writes {}, without having waited for queue {}, which {} it",
+                         queue, name_of(contents), other, written ? "writes" : "reads"));
     }
   }
   contents.write_queue = queue;
@@ -130,7 +132,7 @@ void Machine::write_from_host(const Operand& operand, int queue,
                               const std::string& operation) {
   refuse_in_capture(operation);
   if (queue < 0 || queue >= kQueues) {
-    refuse(operation, "there is no command queue " + std::to_string(queue));
+    refuse(operation, fmt::format("there is no command queue {}", queue));
   }
   enqueue(queue);
   note_write(*operand.contents, queue, operation);
@@ -198,8 +200,8 @@ void Machine::execute_trace(const EmulatedTrace& trace) {
       for (const Operand& operand : *operands) {
         const Contents& contents = *operand.contents;
         if (!contents.live && contents.number < trace.first_number) {
-          refuse(name, step.program.operation + " uses " + name_of(contents) +
-                           ", which has been deallocated since the capture");
+          refuse(name, fmt::format("{} uses {}, which has been deallocated since the capture",
+                                   step.program.operation, name_of(contents)));
         }
       }
     }

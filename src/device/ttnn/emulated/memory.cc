@@ -1,5 +1,7 @@
 #include "device/ttnn/emulated/memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "pi0/error.h"
@@ -88,13 +90,13 @@ Address Memory::allocate(const shim::TensorSpec& spec, const std::string& operat
   const std::int64_t begin = bank.allocate(bytes);
   if (begin < 0) {
     const bool dram = spec.placement == Placement::kDram;
-    throw Error(ErrorCode::kOutOfMemory,
-                operation + ": its result needs " + std::to_string(bytes) + " bytes in each " +
-                    (dram ? "DRAM bank" : "core's L1") + " of card " + card_.name + ", where " +
-                    std::to_string(bank.largest_hole()) + " are free in one piece and " +
-                    std::to_string(bank.used()) + " of " +
-                    std::to_string(dram ? card_.dram_bank_bytes : card_.l1_bytes) + " in use" +
-                    (dram ? "" : shim::kMoreInDram));
+    throw Error(
+        ErrorCode::kOutOfMemory,
+        fmt::format("{}: its result needs {} bytes in each {} of card {}, where {} are free in one "
+                    "piece and {} of {} in use{}",
+                    operation, bytes, dram ? "DRAM bank" : "core's L1", card_.name,
+                    bank.largest_hole(), bank.used(), dram ? card_.dram_bank_bytes : card_.l1_bytes,
+                    dram ? "" : shim::kMoreInDram));
   }
   ++tensors_;
   peak_dram_ = std::max(peak_dram_, dram_.used());
@@ -109,12 +111,12 @@ void Memory::free(const Address& address) {
 
 void Memory::use_circular_buffers(std::int64_t bytes, const std::string& operation) {
   if (bytes > l1_.lowest()) {
-    throw Error(
-        ErrorCode::kOutOfMemory,
-        operation + ": its circular buffers need " + std::to_string(bytes) +
-            " bytes of each core's L1, but tensors begin at " + std::to_string(l1_.lowest()) +
-            " of " + std::to_string(card_.l1_bytes) + " on card " + card_.name +
-            (bytes > card_.l1_bytes ? "; --device cpu has no such limit" : shim::kMoreInDram));
+    throw Error(ErrorCode::kOutOfMemory,
+                fmt::format("{}: its circular buffers need {} bytes of each core's L1, but tensors "
+                            "begin at {} of {} on card {}{}",
+                            operation, bytes, l1_.lowest(), card_.l1_bytes, card_.name,
+                            bytes > card_.l1_bytes ? "; --device cpu has no such limit"
+                                                   : shim::kMoreInDram));
   }
   circular_buffers_ = bytes;
   peak_l1_ = std::max(peak_l1_, l1_.used() + bytes);

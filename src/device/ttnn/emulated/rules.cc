@@ -1,5 +1,7 @@
 #include "device/ttnn/emulated/rules.h"
 
+#include <fmt/format.h>
+
 #include "device/ttnn/emulated/machine.h"
 #include "pi0/error.h"
 
@@ -20,22 +22,20 @@ void require_tiles(const TensorSpec& spec, const std::string& operation, const s
           what + " must be in tile layout, and is " + describe(spec));
 }
 
-std::string times(std::int64_t a, std::int64_t b) {
-  return std::to_string(a) + " x " + std::to_string(b);
-}
+std::string times(std::int64_t a, std::int64_t b) { return fmt::format("{} x {}", a, b); }
 
 void check_matmul_config(const shim::MatmulProgramConfig& config, std::int64_t rows,
                          std::int64_t inner, std::int64_t columns, bool fp32, const Card& card) {
   const std::string name = "ttnn.linear";
   const auto divides = [&](int part, std::int64_t whole, const std::string& what) {
     require(part > 0 && whole % part == 0, name,
-            what + " does not divide: " + std::to_string(whole) + " by " + std::to_string(part));
+            fmt::format("{} does not divide: {} by {}", what, whole, part));
   };
   require(config.grid.x >= 1 && config.grid.x <= card.grid_x && config.grid.y >= 1 &&
               config.grid.y <= card.grid_y,
           name,
-          "the program's grid is " + times(config.grid.x, config.grid.y) + ", the card's " +
-              times(card.grid_x, card.grid_y));
+          fmt::format("the program's grid is {}, the card's {}",
+                      times(config.grid.x, config.grid.y), times(card.grid_x, card.grid_y)));
   require(config.per_core_M > 0 && config.per_core_N > 0, name,
           "per_core_M and per_core_N must be at least 1");
   divides(config.in0_block_w, inner, "in0_block_w (of the inner dimension in tiles)");
@@ -45,22 +45,24 @@ void check_matmul_config(const shim::MatmulProgramConfig& config, std::int64_t r
   divides(config.out_subblock_w, config.out_block_w, "out_subblock_w (of out_block_w)");
   const int registers = fp32 ? 4 : 8;
   require(config.out_subblock_h * config.out_subblock_w <= registers, name,
-          "a sub-block of " + times(config.out_subblock_h, config.out_subblock_w) +
-              " tiles is more than the " + std::to_string(registers) +
-              " that the destination registers hold" + (fp32 ? " with fp32_dest_acc_en" : ""));
+          fmt::format("a sub-block of {} tiles is more than the {} that the destination "
+                      "registers hold{}",
+                      times(config.out_subblock_h, config.out_subblock_w), registers,
+                      fp32 ? " with fp32_dest_acc_en" : ""));
   const std::int64_t down = divide_up(rows, config.per_core_M);
   const std::int64_t across = divide_up(columns, config.per_core_N);
   if (config.one_dimension) {
     require(down == 1, name,
-            "the one-dimensional program wants all " + std::to_string(rows) +
-                " rows of tiles in per_core_M, which is " + std::to_string(config.per_core_M));
+            fmt::format("the one-dimensional program wants all {} rows of tiles in per_core_M, "
+                        "which is {}",
+                        rows, config.per_core_M));
     require(across <= config.grid.x * config.grid.y, name,
-            std::to_string(across) + " blocks of columns on a grid of " +
-                times(config.grid.x, config.grid.y) + " cores");
+            fmt::format("{} blocks of columns on a grid of {} cores", across,
+                        times(config.grid.x, config.grid.y)));
   } else {
     require(down <= config.grid.y && across <= config.grid.x, name,
-            times(across, down) + " blocks (columns x rows) on a grid of " +
-                times(config.grid.x, config.grid.y) + " cores");
+            fmt::format("{} blocks (columns x rows) on a grid of {} cores", times(across, down),
+                        times(config.grid.x, config.grid.y)));
   }
 }
 
@@ -104,7 +106,7 @@ void check_reshape(const TensorSpec& x, const Shape4& shape) {
   const std::string name = "ttnn.reshape";
   require_tiles(x, name, "its operand");
   require(volume(shape) == volume(x.shape), name,
-          describe(x.shape) + " and " + describe(shape) + " have different sizes");
+          fmt::format("{} and {} have different sizes", describe(x.shape), describe(shape)));
   require(shape[3] == x.shape[3], name,
           "the last dimension must stay: " + describe(x.shape) + " as " + describe(shape));
   require(x.dtype != DataType::kBfloat8B, name, "bfloat8_b would be converted to bfloat16 first");
@@ -122,23 +124,23 @@ void check_fold(const TensorSpec& x, int stride_h, int stride_w) {
       x.placement == Placement::kDram, name,
       "its operand must lie in DRAM (elsewhere the result has another shape), is " + describe(x));
   require(stride_h > 0 && x.shape[1] % stride_h == 0, name,
-          "the height of " + describe(x) + " is no multiple of " + std::to_string(stride_h));
+          fmt::format("the height of {} is no multiple of {}", describe(x), stride_h));
   require(stride_w > 0 && x.shape[2] % stride_w == 0, name,
-          "the width of " + describe(x) + " is no multiple of " + std::to_string(stride_w));
+          fmt::format("the width of {} is no multiple of {}", describe(x), stride_w));
 }
 
 void check_concat(std::span<const TensorSpec> parts, int dim) {
   const std::string name = "ttnn.concat";
   require(!parts.empty(), name, "there are no parts");
-  require(dim >= 0 && dim < 4, name, "there is no dimension " + std::to_string(dim));
+  require(dim >= 0 && dim < 4, name, fmt::format("there is no dimension {}", dim));
   for (const TensorSpec& part : parts) {
-    require(
-        part.layout == parts[0].layout && part.dtype == parts[0].dtype, name,
-        "parts must have one layout and type: " + describe(parts[0]) + " and " + describe(part));
+    require(part.layout == parts[0].layout && part.dtype == parts[0].dtype, name,
+            fmt::format("parts must have one layout and type: {} and {}", describe(parts[0]),
+                        describe(part)));
     for (int d = 0; d < 4; ++d) {
       require(d == dim || part.shape[d] == parts[0].shape[d], name,
-              "parts differ beside dimension " + std::to_string(dim) + ": " +
-                  describe(parts[0].shape) + " and " + describe(part.shape));
+              fmt::format("parts differ beside dimension {}: {} and {}", dim,
+                          describe(parts[0].shape), describe(part.shape)));
     }
   }
 }
@@ -164,9 +166,9 @@ void check_linear(const TensorSpec& a, const TensorSpec& weight, const TensorSpe
   require(a.shape[1] == 1, name, "its input must be [batch, 1, rows, width]: " + describe(a));
   require(weight.shape[0] == 1 && weight.shape[1] == 1, name,
           "its weight must have no batch: " + describe(weight));
-  require(
-      a.shape[3] == weight.shape[2] && a.padded[3] == weight.padded[2], name,
-      "the input's width is not the weight's height: " + describe(a) + " x " + describe(weight));
+  require(a.shape[3] == weight.shape[2] && a.padded[3] == weight.padded[2], name,
+          fmt::format("the input's width is not the weight's height: {} x {}", describe(a),
+                      describe(weight)));
   if (bias != nullptr) {
     require_tiles(*bias, name, "its bias");
     require(bias->shape[0] == 1 && bias->shape[1] == 1 && bias->padded[2] == kTile, name,
@@ -208,8 +210,8 @@ void check_binary(const TensorSpec& a, const TensorSpec* b, const shim::BinaryOp
   if (options.output == nullptr) return;
   const TensorSpec& output = options.output->spec();
   require(output.dtype == options.dtype, operation,
-          "the output tensor is " + describe(output) + ", the result's type is " +
-              name_of(options.dtype));
+          fmt::format("the output tensor is {}, the result's type is {}", describe(output),
+                      name_of(options.dtype)));
   require(output.shape == a.shape && output.padded == a.padded && output.layout == Layout::kTile,
           operation, "the output tensor is " + describe(output) + ", the result as " + describe(a));
 }
