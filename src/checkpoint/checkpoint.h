@@ -38,7 +38,8 @@ struct Camera {
   Normalization normalization;  // of [0, 1] pixels, per channel; usually kIdentity
 };
 
-enum class PromptFormat { kPi0, kPi05 };
+// kBare: the instruction as it is, of a lerobot pipeline that has no step for it.
+enum class PromptFormat { kPi0, kPi05, kBare };
 
 inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
 
@@ -55,6 +56,8 @@ struct CheckpointData {
   int action_dims = 0;          // the robot's own, at most model.action_dim
   int n_action_steps = 0;       // how many rows of a chunk the robot executes
   bool has_statistics = false;  // false: only raw values can be given and had
+  // Why there are none, where the checkpoint has others: "FILE: no statistics of action, only …".
+  std::string statistics_missing;
   Normalization state;
   Normalization action;
   // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.

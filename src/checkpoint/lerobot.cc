@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "checkpoint/families.h"
@@ -13,6 +14,8 @@ namespace pi0 {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kStateFeature = "observation.state";
 
 // What openpi's form needs to be told, lerobot's files say.
 void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides& options) {
@@ -51,6 +54,9 @@ Processors read_processors(const fs::path& directory, const LerobotConfig& confi
   result.post_where = (directory / "policy_postprocessor.json").string();
   NormalizerStep without_statistics;
   without_statistics.norm_map = config.norm_map;
+  without_statistics.features[kStateFeature] = "STATE";
+  for (const Camera& camera : config.cameras)
+    without_statistics.features[camera.feature] = "VISUAL";
   std::error_code ignored;
   if (fs::exists(result.pre_where, ignored)) {
     result.pre = parse_preprocessor(read_json(result.pre_where), result.pre_where);
@@ -81,24 +87,43 @@ class Normalizer {
     where_ = statistics_->where();
   }
 
-  // A feature without statistics passes unchanged, as in lerobot, which is worth a warning.
-  // `complete` becomes false when there are none at all, of this or any other feature.
-  Normalization operator()(const Feature& feature, bool& complete) const {
+  // The length of all of its statistics, where that is less than `dims`; else `dims`.
+  int dims_of(const std::string& feature, int dims) const {
+    if (!statistics_) return dims;
+    std::set<std::int64_t> lengths;
+    for (const auto& [name, tensor] : statistics_->tensors()) {
+      if (name.substr(0, name.rfind('.')) != feature || name.ends_with(".count")) continue;
+      lengths.insert(tensor.shape.size() == 1 ? tensor.shape[0] : 0);
+    }
+    const bool shorter = lengths.size() == 1 && *lengths.begin() > 1 && *lengths.begin() < dims;
+    return shorter ? static_cast<int>(*lengths.begin()) : dims;
+  }
+
+  // A feature without statistics passes unchanged in lerobot. `missing` then says so.
+  Normalization operator()(const Feature& feature, std::string& missing) const {
     bool absent = !step_;
     Normalization result;
     if (step_) {
       result = lerobot_normalization(*step_, statistics_ ? &*statistics_ : nullptr, feature, where_,
                                      warnings_, absent);
     }
-    if (absent) {
-      warnings_.push_back(
-          fmt::format("{}: no statistics of {}, which so passes as it is", where_, feature.name));
-      if (!statistics_) complete = false;
+    if (absent && missing.empty()) {
+      missing = fmt::format("{}: no statistics of {}{}", where_, feature.name, names());
     }
     return result;
   }
 
  private:
+  // Of the features that it has statistics of.
+  std::string names() const {
+    if (!statistics_) return "";
+    std::set<std::string> names;
+    for (const auto& [name, tensor] : statistics_->tensors()) {
+      names.insert(name.substr(0, name.rfind('.')));
+    }
+    return names.empty() ? ", nor of any" : ", only of " + list_of({names.begin(), names.end()});
+  }
+
   const std::optional<NormalizerStep>& step_;
   std::vector<std::string>& warnings_;
   std::string where_;
@@ -134,12 +159,40 @@ void read_relative_actions(const LerobotConfig& config, const Processors& proces
   checkpoint.relative_actions = relative_mask(relative, checkpoint.action_dims);
 }
 
+// As the steps have it; as the caller wants it; or, where neither says it, as the kind's are.
+PromptFormat prompt_format(const fs::path& directory, const LerobotConfig& config,
+                           const Processors& processors, const CheckpointOverrides& options) {
+  const std::optional<PromptSteps>& steps = processors.pre.prompt;
+  if (options.prompt_format || !steps) {
+    return choose_prompt_format(config.model.kind, options.prompt_format, directory.string(),
+                                ErrorCode::kInvalidInput);
+  }
+  if (steps->state) {
+    return choose_prompt_format(config.model.kind, PromptFormat::kPi05, processors.pre_where,
+                                ErrorCode::kUnsupported);
+  }
+  return steps->new_line ? PromptFormat::kPi0 : PromptFormat::kBare;
+}
+
+// Whole weights have nothing left to merge, whatever the configuration says of how they came to be.
+void refuse_adapters(const fs::path& directory) {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+    std::error_code ignored;
+    if (fs::exists(directory / name, ignored)) {
+      fail((directory / name).string(),
+           "adapters beside a base model are not supported: merge them into it first",
+           ErrorCode::kUnsupported);
+    }
+  }
+}
+
 }  // namespace
 
 CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides& options) {
   const std::string config_name = (directory / "config.json").string();
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
+  refuse_adapters(directory);
   Processors processors;
   try {
     processors = read_processors(directory, config);
@@ -149,13 +202,13 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
 
   CheckpointData checkpoint;
   checkpoint.directory = directory;
+  checkpoint.warnings = config.warnings;
   checkpoint.family = Family::kLerobot;
   checkpoint.model = config.model;
   if (processors.pre.max_tokens) checkpoint.model.max_tokens = *processors.pre.max_tokens;
   checkpoint.cameras = config.cameras;
   checkpoint.rename_map = processors.pre.rename_map;
-  checkpoint.prompt_format = choose_prompt_format(config.model.kind, options.prompt_format,
-                                                  directory.string(), ErrorCode::kInvalidInput);
+  checkpoint.prompt_format = prompt_format(directory, config, processors, options);
   checkpoint.state_dims = config.state_dims;
   checkpoint.action_dims = config.action_dims;
   checkpoint.n_action_steps = config.n_action_steps;
@@ -165,17 +218,30 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
                              checkpoint.warnings);
   const Normalizer unnormalize(directory, processors.post.unnormalizer, processors.post_where,
                                checkpoint.warnings);
-  checkpoint.has_statistics = true;
-  checkpoint.state =
-      normalize({"observation.state", "STATE", checkpoint.state_dims}, checkpoint.has_statistics);
-  checkpoint.action =
-      unnormalize({"action", "ACTION", checkpoint.action_dims}, checkpoint.has_statistics);
-  bool images_as_they_are = true;  // as usual: no reason to refuse the checkpoint
+  // A policy that began from another one keeps that one's state in its configuration, and has the
+  // statistics of the data that it was trained on.
+  checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);
+  std::string& missing = checkpoint.statistics_missing;
+  checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
+  checkpoint.action = unnormalize({"action", "ACTION", checkpoint.action_dims}, missing);
+  checkpoint.has_statistics = missing.empty();
   for (Camera& camera : checkpoint.cameras) {
     if (!processors.pre.normalizer) continue;
-    camera.normalization = normalize({camera.feature, "VISUAL", 3}, images_as_they_are);
+    std::string of_camera;  // pixels pass as they are, as usual: no reason to refuse the checkpoint
+    camera.normalization = normalize({camera.feature, "VISUAL", 3}, of_camera);
+    if (!of_camera.empty()) checkpoint.warnings.push_back(of_camera + ", which so passes as it is");
   }
   read_relative_actions(config, processors, checkpoint);
+  // 0.4 and 0.5.0 write neither; openpi's and later releases do not pad the state in the prompt.
+  const bool old = !config.says_relative && !processors.pre.relative;
+  if (old && checkpoint.prompt_format == PromptFormat::kPi05 &&
+      checkpoint.state_dims < checkpoint.model.state_dim) {
+    checkpoint.warnings.push_back(fmt::format(
+        "{}: saved by lerobot 0.4 or 0.5.0, it seems, which padded the state to {} numbers in the "
+        "prompt; here it has its own {}, as in openpi and since 0.5.1: a policy that was trained "
+        "with the padding may do worse",
+        config_name, checkpoint.model.state_dim, checkpoint.state_dims));
+  }
   return checkpoint;
 }
 

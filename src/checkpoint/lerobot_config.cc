@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -29,15 +30,83 @@ ModelKind read_kind(const Json& config, const std::string& where) {
 
 void refuse_unsupported(const Json& config, const std::string& where) {
   const std::pair<const char*, const char*> refused[] = {
-      {"use_peft", "adapters beside a base model are not supported: merge them into it first"},
       {"use_visual_memory", "a network with memory is not supported"},
       {"use_proprioceptive_memory", "a network with memory is not supported"},
   };
+  get_bool(config, "use_peft", where, false);  // lerobot.cc looks for the adapters themselves
   for (const auto& [key, reason] : refused) {
     if (get_bool(config, key, where, false)) {
       fail(where, fmt::format("\"{}\" is true; {}", key, reason), ErrorCode::kUnsupported);
     }
   }
+}
+
+// What no release from 0.4.0 to 0.6.1 writes for pi0 or pi05, but for the sizes of a reduced
+// network.
+void warn_of_unknown_keys(const Json& config, const std::string& where,
+                          std::vector<std::string>& warnings) {
+  static const std::set<std::string> known = {"action_expert_variant",
+                                              "action_feature_names",
+                                              "chunk_size",
+                                              "compile_mode",
+                                              "compile_model",
+                                              "device",
+                                              "dtype",
+                                              "empty_cameras",
+                                              "freeze_vision_encoder",
+                                              "gradient_checkpointing",
+                                              "image_resolution",
+                                              "input_features",
+                                              "license",
+                                              "max_action_dim",
+                                              "max_period",
+                                              "max_state_dim",
+                                              "min_period",
+                                              "n_action_steps",
+                                              "n_obs_steps",
+                                              "normalization_mapping",
+                                              "num_inference_steps",
+                                              "optimizer_betas",
+                                              "optimizer_eps",
+                                              "optimizer_grad_clip_norm",
+                                              "optimizer_lr",
+                                              "optimizer_weight_decay",
+                                              "output_features",
+                                              "paligemma_variant",
+                                              "pretrained_path",
+                                              "pretrained_revision",
+                                              "private",
+                                              "push_to_hub",
+                                              "relative_exclude_joints",
+                                              "repo_id",
+                                              "rtc_config",
+                                              "scheduler_decay_lr",
+                                              "scheduler_decay_steps",
+                                              "scheduler_warmup_steps",
+                                              "tags",
+                                              "time_sampling_beta_alpha",
+                                              "time_sampling_beta_beta",
+                                              "time_sampling_offset",
+                                              "time_sampling_scale",
+                                              "tokenizer_max_length",
+                                              "train_expert_only",
+                                              "type",
+                                              "use_amp",
+                                              "use_peft",
+                                              "use_proprioceptive_memory",
+                                              "use_relative_actions",
+                                              "use_visual_memory",
+                                              "architecture"};
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : config.items()) {
+    if (!known.contains(key)) unknown.push_back(key);
+  }
+  if (unknown.empty()) return;
+  warnings.push_back(
+      fmt::format("{}: {} {} not known to lerobot 0.6.1 and not read here: does the "
+                  "policy depend on {}?",
+                  where, list_of(unknown), unknown.size() == 1 ? "is" : "are",
+                  unknown.size() == 1 ? "it" : "them"));
 }
 
 int read_image_size(const Json& config, const std::string& where) {
@@ -126,6 +195,19 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   ModelConfig& model = result.model;
   model.kind = read_kind(config, where);
   refuse_unsupported(config, where);
+  warn_of_unknown_keys(config, where, result.warnings);
+  if (get_int(config, "n_obs_steps", where, 1, 1, kMaxSize) != 1) {
+    fail(where, "\"n_obs_steps\" is more than 1; a history of observations is not supported",
+         ErrorCode::kUnsupported);
+  }
+  if (get_int(config, "rtc_training_max_delay", where, 0, 0, kMaxSize) != 0) {
+    fail(where, "\"rtc_training_max_delay\" is set; a network trained for it is not supported",
+         ErrorCode::kUnsupported);
+  }
+  if (const auto adapted = lora_variants(config, where); !adapted.empty()) {
+    fail(where, list_of(adapted) + " is a variant of openpi's alone, not of lerobot's",
+         ErrorCode::kUnsupported);
+  }
   const bool pi05 = model.kind == ModelKind::kPi05;
   read_sizes(config, where, model);
 
@@ -165,6 +247,7 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
       result.norm_map[type] = parse_normalization_mode(text, type, where);
     }
   }
+  result.says_relative = config.contains("use_relative_actions");
   result.relative.enabled = get_bool(config, "use_relative_actions", where, false);
   result.relative.exclude_joints = find_strings(config, "relative_exclude_joints", where)
                                        .value_or(std::vector<std::string>{"gripper"});

@@ -31,6 +31,8 @@ struct LerobotConfig {
   // Used only where the processors' files are absent; they say the same.
   std::map<std::string, NormalizationMode> norm_map;  // "STATE" -> mode
   RelativeActions relative;
+  bool says_relative = false;  // has the key, as 0.5.1 and later write it
+  std::vector<std::string> warnings;
 };
 
 // Throws Error (kUnsupported for another policy type, or a setting that changes the network in a

@@ -22,9 +22,16 @@ struct NormalizerStep {
   std::string state_file;  // beside the JSON file; empty: the step was saved without statistics
 };
 
+// What becomes of the instruction before it is tokenized.
+struct PromptSteps {
+  bool new_line = false;  // "\n" after it, unless it ends with one
+  bool state = false;     // "Task: …, State: …;\nAction: "
+};
+
 struct Preprocessor {
   std::map<std::string, std::string> rename_map;
   std::optional<int> max_tokens;
+  std::optional<PromptSteps> prompt;  // none: the file is absent, so they are not known
   std::optional<RelativeActions> relative;
   std::optional<NormalizerStep> normalizer;
 };

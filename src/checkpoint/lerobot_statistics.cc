@@ -22,7 +22,11 @@ std::vector<double> read_values(const SafeTensor& tensor, const std::string& nam
   if (tensor.dtype == "F64") return converted<double, double>(bytes, narrowed);
   if (tensor.dtype == "F16") return converted<std::uint16_t, double>(bytes, f16_to_float);
   if (tensor.dtype == "BF16") return converted<std::uint16_t, double>(bytes, bf16_to_float);
-  fail(where, fmt::format("{} is of type {}, expected F32, F64, F16 or BF16", name, tensor.dtype));
+  if (tensor.dtype == "I64") return converted<std::int64_t, double>(bytes, narrowed);
+  if (tensor.dtype == "I32") return converted<std::int32_t, double>(bytes, narrowed);
+  if (tensor.dtype == "I16") return converted<std::int16_t, double>(bytes, narrowed);
+  if (tensor.dtype == "U8") return converted<std::uint8_t, double>(bytes, narrowed);
+  fail(where, fmt::format("{} is of type {}, expected a float or an integer", name, tensor.dtype));
 }
 
 // Whether a tensor of this shape broadcasts to [..., dims], or, for a camera, to [..., dims, H, W]
@@ -77,8 +81,14 @@ Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensor
   if (!action && keys && std::find(keys->begin(), keys->end(), feature.name) == keys->end()) {
     return {};
   }
-  if (!statistics || !has_statistics(*statistics, feature.name) ||
-      (!action && listed == step.features.end())) {
+  if (!action && listed == step.features.end()) {
+    warnings.push_back(
+        fmt::format("{}: {} is not among the normalizer's features, so it passes as "
+                    "it is",
+                    where, feature.name));
+    return {};
+  }
+  if (!statistics || !has_statistics(*statistics, feature.name)) {
     absent = true;
     return {};
   }

@@ -41,16 +41,43 @@ TEST(LerobotConfig, AnotherPolicyIsRefusedByName) {
 }
 
 TEST(LerobotConfig, SettingsThatChangeTheNetworkAreRefused) {
-  for (const char* key : {"use_peft", "use_visual_memory", "use_proprioceptive_memory"}) {
+  for (const char* key : {"use_visual_memory", "use_proprioceptive_memory"}) {
     EditableCheckpoint checkpoint("pi05_tiny");
     checkpoint.set(kConfig, std::string("/") + key, false);
     EXPECT_NO_THROW(checkpoint.open());
     checkpoint.set(kConfig, std::string("/") + key, true);
     checkpoint.expect_refused(kUnsupported, {kConfig, key, "not supported"});
   }
+  for (const auto& [key, value] : {std::pair("n_obs_steps", 2), {"rtc_training_max_delay", 5}}) {
+    EditableCheckpoint later("pi0_tiny");
+    later.set(kConfig, std::string("/") + key, value);
+    later.expect_refused(kUnsupported, {kConfig, key, "not supported"});
+  }
   EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.set(kConfig, "/paligemma_variant", "gemma_2b_lora");
+  checkpoint.expect_refused(kUnsupported, {kConfig, "gemma_2b_lora", "openpi"});
   checkpoint.set(kConfig, "/paligemma_variant", "gemma_7b");
   checkpoint.expect_refused(kUnsupported, {"\"paligemma_variant\"", "gemma_7b", "gemma_2b"});
+}
+
+TEST(LerobotConfig, WholeWeightsHaveNoAdaptersLeft) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.set(kConfig, "/use_peft", true);
+  EXPECT_NO_THROW(checkpoint.open());
+  write_file(checkpoint / "adapter_config.json", "{}");
+  checkpoint.expect_refused(kUnsupported, {"adapter_config.json", "merge"});
+}
+
+TEST(LerobotConfig, KeysThatNoReleaseWritesAreWarnedAbout) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  EXPECT_TRUE(checkpoint.open().warnings.empty());
+  checkpoint.set(kConfig, "/brand_new_key", 1);
+  checkpoint.set(kConfig, "/another", "x");
+  const std::vector<std::string> warnings = checkpoint.open().warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("config.json: brand_new_key, another are not known"),
+            std::string::npos)
+      << warnings[0];
 }
 
 TEST(LerobotConfig, VariantsHaveOpenpisSizes) {
@@ -203,63 +230,6 @@ TEST(LerobotConfig, OptionsOfOpenpiAreRefused) {
   checkpoint.expect_refused(kInvalid, {"pi0.json", "openpi", "lerobot"});
 }
 
-// ---- The steps ----
-
-// The steps of pi0_tiny: 0 rename, 1 batch, 2 new line, 3 tokenizer, 4 device, 5 relative,
-// 6 normalizer; 0 unnormalizer, 1 absolute, 2 device.
-
-TEST(LerobotSteps, AnUnknownStepIsRefusedByName) {
-  EditableCheckpoint checkpoint("pi0_tiny");
-  checkpoint.set(kPre, "/steps/1/registry_name", "libero_processor");
-  checkpoint.expect_refused(kUnsupported, {kPre, "step 1", "libero_processor", "not supported"});
-
-  EditableCheckpoint of_a_class("pi0_tiny");
-  of_a_class.set(kPost, "/steps/2", {{"class", "my.module.Clip"}});
-  of_a_class.expect_refused(kUnsupported, {kPost, "step 2", "my.module.Clip"});
-
-  EditableCheckpoint twice("pi0_tiny");
-  twice.set(kPre, "/steps/1", Json{{"registry_name", "normalizer_processor"}});
-  twice.expect_refused(kUnsupported, {kPre, "normalizer_processor", "twice"});
-}
-
-TEST(LerobotSteps, AFileOfAnotherFormIsRefused) {
-  const std::pair<const char*, std::vector<std::string>> cases[] = {
-      {"{}", {"\"steps\" is missing"}},
-      {"[]", {"an array", "an object"}},
-      {R"({"steps": 1})", {"\"steps\" is 1", "an array"}},
-      {R"({"steps": [1]})", {"step 0 is 1", "an object"}},
-      {R"({"steps": [{}]})", {"step 0", "\"class\" is missing"}},
-      {R"({"steps": [{"registry_name": 2}]})", {"step 0", "\"registry_name\" is 2"}},
-      {R"({"steps": [{"registry_name": "tokenizer_processor", "config": {"max_length": "x"}}]})",
-       {"tokenizer_processor", "\"max_length\" is \"x\""}},
-      {R"({"steps": [{"registry_name": "rename_observations_processor",
-                      "config": {"rename_map": {"a": 1}}}]})",
-       {"rename_map", "\"a\" is 1"}},
-  };
-  for (const auto& [text, words] : cases) {
-    EditableCheckpoint checkpoint("pi0_tiny");
-    write_file(checkpoint / kPre, text);
-    std::vector<std::string> all = words;
-    all.push_back(kPre);
-    checkpoint.expect_refused(kInvalid, all);
-  }
-}
-
-TEST(LerobotSteps, TheTokenizersLengthGoesBeforeTheConfigurations) {
-  EditableCheckpoint checkpoint("pi0_tiny");
-  checkpoint.set(kConfig, "/tokenizer_max_length", 99);
-  EXPECT_EQ(checkpoint.open().model.max_tokens, 16);
-  checkpoint.set(kPre, "/steps/3/config/max_length", 20);
-  EXPECT_EQ(checkpoint.open().model.max_tokens, 20);
-}
-
-TEST(LerobotSteps, RenameMapIsRead) {
-  EditableCheckpoint checkpoint("pi0_tiny");
-  checkpoint.set(kPre, "/steps/0/config/rename_map",
-                 {{"joints", "observation.state"}, {"front", "observation.images.base_0_rgb"}});
-  EXPECT_EQ(checkpoint.open().rename_map.at("joints"), "observation.state");
-}
-
 // ---- Relative actions ----
 
 TEST(RelativeMask, FollowsLerobotsRules) {
@@ -381,8 +351,9 @@ TEST(LerobotStatistics, OtherFloatTypesAreConverted) {
   const Normalization state = checkpoint.open().state;
   EXPECT_EQ(state.first, std::vector<double>(9, -1.5));
   EXPECT_EQ(state.second, std::vector<double>(9, 0.1f));  // lerobot keeps float32
-  checkpoint.put_tensor(kPreStatistics, {"observation.state.max", "I64", {1}, std::string(8, 'x')});
-  checkpoint.expect_refused(kInvalid, {kPreStatistics, "observation.state.max", "I64"});
+  checkpoint.put_tensor(kPreStatistics,
+                        {"observation.state.max", "BOOL", {1}, std::string(1, '\1')});
+  checkpoint.expect_refused(kInvalid, {kPreStatistics, "observation.state.max", "BOOL"});
 }
 
 TEST(LerobotStatistics, OfAnotherLengthAreRefused) {
@@ -402,6 +373,26 @@ TEST(LerobotStatistics, OfAnotherLengthAreRefused) {
   EXPECT_EQ(checkpoint.open().action.first, std::vector<double>(7, 0.0));
   checkpoint.put_tensor(kPostStatistics, float_tensor("action.q10", {}, {0.25f}));
   EXPECT_EQ(checkpoint.open().action.first, std::vector<double>(7, 0.25));
+}
+
+// A policy that was trained from another one keeps that one's input features.
+TEST(LerobotStatistics, SayHowLongTheStateIs) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.set(kConfig, "/input_features/observation.state/shape", {32});
+  checkpoint.set(kPre, "/steps/6/config/features/observation.state/shape", {32});
+  EXPECT_EQ(checkpoint.open().state_dims, 14);
+  EXPECT_EQ(checkpoint.open().state.first.size(), 14u);
+  // Without them the configuration says it.
+  checkpoint.edit_json(kPre, [](Json& json) { json["steps"][6].erase("state_file"); });
+  EXPECT_EQ(checkpoint.open().state_dims, 32);
+}
+
+TEST(LerobotStatistics, MayBeIntegers) {
+  EditableCheckpoint checkpoint("pi0_odd");
+  std::string bytes;
+  for (std::int64_t i = 1; i <= 9; ++i) bytes.append(reinterpret_cast<const char*>(&i), sizeof i);
+  checkpoint.put_tensor(kPreStatistics, {"observation.state.max", "I64", {9}, bytes});
+  EXPECT_EQ(checkpoint.open().state.second, (std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8, 9}));
 }
 
 TEST(LerobotStatistics, OfTheModeMustBeThere) {
@@ -447,7 +438,7 @@ TEST(LerobotStatistics, AnEmptyRangeAndAZeroStdAreWarnedAbout) {
   }
 }
 
-TEST(LerobotStatistics, AbsentOnesLeaveTheFeatureAsItIs) {
+TEST(LerobotStatistics, AbsentOnesAreMissed) {
   // No state file: as lerobot's base models are published.
   EditableCheckpoint no_file("pi0_tiny");
   no_file.edit_json(kPre, [](Json& json) { json["steps"][6].erase("state_file"); });
@@ -455,8 +446,7 @@ TEST(LerobotStatistics, AbsentOnesLeaveTheFeatureAsItIs) {
   EXPECT_FALSE(without_state.has_statistics);
   EXPECT_EQ(without_state.state.mode, NormalizationMode::kIdentity);
   EXPECT_EQ(without_state.action.mode, NormalizationMode::kMeanStd);
-  ASSERT_EQ(without_state.warnings.size(), 1u);
-  EXPECT_NE(without_state.warnings[0].find("no statistics of observation.state"),
+  EXPECT_NE(without_state.statistics_missing.find("no statistics of observation.state"),
             std::string::npos);
 
   // A file without that feature.
@@ -465,9 +455,12 @@ TEST(LerobotStatistics, AbsentOnesLeaveTheFeatureAsItIs) {
     std::erase_if(tensors,
                   [](const EditedTensor& tensor) { return tensor.name.starts_with("action."); });
   });
-  EXPECT_TRUE(no_action.open().has_statistics);
-  EXPECT_EQ(no_action.open().warnings.size(), 1u);
-  EXPECT_EQ(no_action.open().action.mode, NormalizationMode::kIdentity);
+  EXPECT_FALSE(no_action.open().has_statistics);
+  const std::string missing = no_action.open().statistics_missing;
+  for (const char* word :
+       {kPostStatistics, "no statistics of action, only of", "observation.state"}) {
+    EXPECT_NE(missing.find(word), std::string::npos) << missing;
+  }
 
   // No step.
   EditableCheckpoint no_step("pi0_tiny");

@@ -74,9 +74,12 @@ void find_assets(const fs::path& folder, const std::string& id, int depth,
 
 // The asset to take, as (id, norm_stats.json); nullopt when there is none and none was asked for.
 std::optional<std::pair<std::string, fs::path>> choose_asset(
-    const fs::path& directory, const std::optional<std::string>& asked) {
+    const fs::path& directory, const std::optional<std::string>& asked,
+    std::vector<std::string>& warnings) {
   std::map<std::string, fs::path> found;
   find_assets(directory / "assets", "", 1, found);
+  const bool beside = found.empty();  // RLinf, say, leaves them beside the weights
+  if (beside) find_assets(directory, "", 1, found);
   std::vector<std::string> ids;
   ids.reserve(found.size());
   for (const auto& [id, path] : found) ids.push_back(id);
@@ -93,15 +96,21 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
     fail(where, "there are several assets, choose one by --asset or in pi0.json: " + list_of(ids));
   }
   if (found.empty()) return std::nullopt;
+  if (beside) {
+    warnings.push_back(where +
+                       ": no norm_stats.json, so the one that there is elsewhere is taken: " +
+                       found.begin()->second.string());
+  }
   return *found.begin();
 }
 
 void read_statistics(const fs::path& directory, const std::optional<std::string>& asset,
                      CheckpointData& checkpoint) {
-  const auto chosen = choose_asset(directory, asset);
+  const auto chosen = choose_asset(directory, asset, checkpoint.warnings);
   if (!chosen) {
-    checkpoint.warnings.push_back((directory / "assets").string() +
-                                  ": no norm_stats.json, so no statistics of state and actions");
+    checkpoint.statistics_missing =
+        (directory / "assets").string() +
+        ": no ID/norm_stats.json, nor one in another folder of the checkpoint";
     return;
   }
   checkpoint.asset = chosen->first;
@@ -185,6 +194,12 @@ void read_config(const fs::path& directory, const std::optional<int>& horizon, c
   const bool there = fs::exists(name, ignored);
   const Json config = there ? read_json(name) : Json::object();
   parse_openpi_config(config, name, model);
+  if (const auto adapted = lora_variants(config, name); !adapted.empty()) {
+    warnings.push_back(
+        fmt::format("{}: trained as {}: openpi's converter leaves adapters out, so what the "
+                    "weights hold of that training is what was merged into them before",
+                    name, list_of(adapted)));
+  }
   if (horizon) {
     if (*horizon < 1 || *horizon > kMaxSize) {
       fail(source.where,

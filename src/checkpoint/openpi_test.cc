@@ -145,8 +145,24 @@ TEST(Openpi, BadConfigIsRefusedByKey) {
   checkpoint.set("config.json", "/action_dim", "wide");
   checkpoint.expect_refused(kInvalid, {"config.json", "\"action_dim\" is \"wide\""});
   checkpoint.set("config.json", "/action_dim", 32);
+  checkpoint.set("config.json", "/action_expert_variant", "gemma_7b");
+  checkpoint.expect_refused(ErrorCode::kUnsupported, {"config.json", "gemma_7b"});
+}
+
+TEST(Openpi, VariantsWithAdaptersHaveTheSizesOfTheirBase) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  const std::size_t before = checkpoint.open().warnings.size();
   checkpoint.set("config.json", "/action_expert_variant", "gemma_300m_lora");
-  checkpoint.expect_refused(ErrorCode::kUnsupported, {"config.json", "gemma_300m_lora"});
+  const CheckpointData opened = checkpoint.open();
+  ASSERT_EQ(opened.warnings.size(), before + 1);
+  EXPECT_NE(opened.warnings[0].find("gemma_300m_lora"), std::string::npos) << opened.warnings[0];
+  const auto sizes = [](const char* text) {
+    ModelConfig model;
+    parse_openpi_config(Json::parse(text), "config.json", model);
+    return std::pair(model.language.mlp_dim, model.expert.mlp_dim);
+  };
+  EXPECT_EQ(sizes(R"({"paligemma_variant": "gemma_2b_lora"})"), sizes("{}"));
+  EXPECT_EQ(sizes(R"({"action_expert_variant": "gemma_2b_lora"})"), std::pair(16384, 16384));
 }
 
 // ---- Statistics ----
@@ -182,10 +198,26 @@ TEST(OpenpiStatistics, MayBeAbsent) {
   EXPECT_EQ(opened.state.mode, NormalizationMode::kIdentity);
   EXPECT_EQ(opened.state_dims, 0);
   EXPECT_EQ(opened.action_dims, 32);
-  ASSERT_EQ(opened.warnings.size(), 1u);
-  EXPECT_NE(opened.warnings[0].find("norm_stats.json"), std::string::npos);
+  EXPECT_NE(opened.statistics_missing.find("no ID/norm_stats.json"), std::string::npos);
   EXPECT_EQ(checkpoint.open(with_action_dims(7)).action_dims, 7);
   checkpoint.expect_refused(kInvalid, {"no droid/norm_stats.json"}, with_asset("droid"));
+}
+
+// RLinf leaves them beside the weights, in the folders that openpi has under assets/.
+TEST(OpenpiStatistics, AreFoundElsewhereInTheCheckpoint) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  const Normalization expected = checkpoint.open().state;
+  fs::create_directories(checkpoint / "physical-intelligence");
+  fs::rename(checkpoint / "assets/my_robot", checkpoint / "physical-intelligence/libero");
+  const CheckpointData opened = checkpoint.open();
+  EXPECT_EQ(opened.state.first, expected.first);
+  EXPECT_EQ(opened.asset, "physical-intelligence/libero");
+  ASSERT_EQ(opened.warnings.size(), 1u);
+  EXPECT_NE(opened.warnings[0].find("physical-intelligence/libero/norm_stats.json"),
+            std::string::npos);
+  fs::copy_file(checkpoint / "physical-intelligence/libero/norm_stats.json",
+                checkpoint / "norm_stats.json");
+  checkpoint.expect_refused(kInvalid, {"several assets"});
 }
 
 TEST(OpenpiStatistics, OfTheKindMustBeThere) {

@@ -12,6 +12,18 @@ PromptFormat parse_prompt_format(const std::string& text, const std::string& whe
   fail(where, "the prompt format is " + describe(text) + ", expected \"pi0\" or \"pi05\"", code);
 }
 
+const char* name_of(PromptFormat format) {
+  switch (format) {
+    case PromptFormat::kPi0:
+      return "pi0";
+    case PromptFormat::kPi05:
+      return "pi05";
+    case PromptFormat::kBare:
+      return "bare";
+  }
+  return "";
+}
+
 PromptFormat choose_prompt_format(ModelKind kind, const std::optional<PromptFormat>& asked,
                                   const std::string& where, ErrorCode code) {
   const bool pi05 = kind == ModelKind::kPi05;

@@ -12,6 +12,9 @@ namespace pi0 {
 // "pi0" or "pi05". Throws Error (`code`) naming `where` for another.
 PromptFormat parse_prompt_format(const std::string& text, const std::string& where, ErrorCode code);
 
+// "pi0", "pi05", or "bare": the instruction alone.
+const char* name_of(PromptFormat format);
+
 // The format that is asked for, or else that of the kind. Throws Error (`code`) naming `where`,
 // which asks, for the format of pi05 with a network of pi0: it has no use for the state in its
 // text.

@@ -1,16 +1,23 @@
 #include "checkpoint/sizes.h"
 
+#include <string_view>
+
 #include "checkpoint/sentence.h"
 
 namespace pi0 {
 namespace {
 
+constexpr std::string_view kLora = "_lora";
+bool is_lora(const std::string& variant) { return variant.ends_with(kLora); }
+
 constexpr int kMaxDepth = 1024;  // far above any, and the list of tensors stays small
 
-// openpi's models/gemma.py, get_config.
+// openpi's models/gemma.py, get_config. A network that was trained with adapters has the sizes of
+// its base.
 GemmaConfig variant(const Json& config, const std::string& key, const std::string& where,
                     const char* fallback) {
-  const std::string name = get_string(config, key, where, fallback);
+  std::string name = get_string(config, key, where, fallback);
+  if (is_lora(name)) name.resize(name.size() - kLora.size());
   if (name == "gemma_2b") return {2048, 18, 16384, 8, 1, 256};
   if (name == "gemma_300m") return {1024, 18, 4096, 8, 1, 256};
   fail(where,
@@ -33,6 +40,15 @@ void read_gemma(const Json& architecture, const std::string& key, const std::str
 }
 
 }  // namespace
+
+std::vector<std::string> lora_variants(const Json& config, const std::string& where) {
+  std::vector<std::string> found;
+  for (const char* key : {"paligemma_variant", "action_expert_variant"}) {
+    std::string name = get_string(config, key, where, "");
+    if (is_lora(name)) found.push_back(std::move(name));
+  }
+  return found;
+}
 
 void read_sizes(const Json& config, const std::string& where, ModelConfig& model) {
   model.language = variant(config, "paligemma_variant", where, "gemma_2b");

@@ -16,9 +16,19 @@ constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
 // lerobot's fine-tunes have "model." before every name; openpi and lerobot's base models have not.
-std::string_view plain_name(std::string_view name) {
-  constexpr std::string_view kPrefix = "model.";
-  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+// torch.compile puts "_orig_mod." into names, DDP "module.", wherever a module was wrapped.
+std::string plain_name(std::string name) {
+  for (const std::string_view wrapper : {"_orig_mod.", "module."}) {
+    for (std::size_t at = name.find(wrapper); at != std::string::npos;
+         at = name.find(wrapper, at)) {
+      if (at == 0 || name[at - 1] == '.') {
+        name.erase(at, wrapper.size());
+      } else {
+        at += wrapper.size();
+      }
+    }
+  }
+  if (name.starts_with("model.")) name.erase(0, 6);
   return name;
 }
 

@@ -36,7 +36,7 @@ TEST(Weights, AreMissing) {
   fs::remove(checkpoint / kWeights);
   checkpoint.expect_refused(kInvalid, {checkpoint.path().string(), "neither", kWeights, kIndex});
   write_file(checkpoint / "adapter_model.safetensors", "");
-  checkpoint.expect_refused(kInvalid, {"adapters", "merge"});
+  checkpoint.expect_refused(ErrorCode::kUnsupported, {"adapters", "merge"});
   fs::remove(checkpoint / "adapter_model.safetensors");
   for (const char* within :
        {"snapshots/0123abc", "checkpoints/last/pretrained_model", "pretrained_model"}) {
@@ -146,6 +146,41 @@ TEST(Weights, NamesWithAndWithoutPrefixAreTheSameTensor) {
                         float_tensor("model.state_proj.bias", {32}, std::vector<float>(32)));
   checkpoint.expect_refused(kInvalid, {"state_proj.bias is there twice", "as model.state_proj.bias",
                                        "as state_proj.bias"});
+}
+
+TEST(Weights, NamesOfWrappedModulesAreTheSameTensor) {
+  for (const char* to :
+       {"model._orig_mod.", "_orig_mod.model.", "module.model.", "model.module."}) {
+    EditableCheckpoint checkpoint("pi0_tiny");
+    checkpoint.edit_tensors(kWeights, [&](std::vector<EditedTensor>& tensors) {
+      for (EditedTensor& tensor : tensors) {
+        if (tensor.name.starts_with("model.")) tensor.name.replace(0, 6, to);
+      }
+    });
+    EXPECT_NO_THROW(checkpoint.open()) << to;
+  }
+  EditableCheckpoint inner("pi0_tiny");  // one layer of it was wrapped
+  inner.edit_tensors(kWeights, [&](std::vector<EditedTensor>& tensors) {
+    for (EditedTensor& tensor : tensors) {
+      const std::size_t at = tensor.name.find("layers.1.");
+      if (at != std::string::npos) tensor.name.insert(at + 9, "_orig_mod.");
+    }
+  });
+  EXPECT_NO_THROW(inner.open());
+}
+
+TEST(Weights, NamesOfLerobot03AreSaidToBe) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.edit_tensors(kWeights, [](std::vector<EditedTensor>& tensors) {
+    for (EditedTensor& tensor : tensors) {
+      const std::string now = "paligemma.model.language_model.";
+      const std::size_t at = tensor.name.find(now);
+      if (at != std::string::npos) {
+        tensor.name.replace(at, now.size(), "paligemma.language_model.model.");
+      }
+    }
+  });
+  checkpoint.expect_refused(ErrorCode::kUnsupported, {"names of lerobot 0.3", "0.4 or later"});
 }
 
 TEST(Weights, HalfPrecisionIsTaken) {

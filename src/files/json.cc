@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <unordered_set>
 #include <utility>
@@ -27,7 +28,8 @@ std::string ascii_only(std::string text) {
 // tokenizer's 257152 pieces), and has no limit of depth.
 class Builder {
  public:
-  Builder(Json& root, const std::string& where) : root_(root), where_(where) {}
+  Builder(Json& root, std::string_view text, const std::string& where)
+      : root_(root), text_(text), where_(where) {}
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
@@ -49,6 +51,12 @@ class Builder {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
+    if (const std::string_view literal = not_finite_at(position); !literal.empty()) {
+      throw Error(ErrorCode::kInvalidCheckpoint,
+                  fmt::format("{}: {} is {}, expected a finite number (Python writes it; it is no "
+                              "JSON)",
+                              where_, path(), literal));
+    }
     std::string reason = e.what();  // "[json.exception.parse_error.101] parse error at …: reason"
     if (const auto end = reason.find("] "); end != std::string::npos) reason.erase(0, end + 2);
     if (reason.starts_with("parse error")) {
@@ -65,6 +73,33 @@ class Builder {
     Json* value;  // stays where it is: while it is open, nothing is added beside it
     std::unordered_set<std::string> keys;
   };
+
+  // NaN, Infinity or -Infinity, as Python's json writes them, where it is what the parser stopped
+  // at; else empty.
+  std::string_view not_finite_at(std::size_t position) const {
+    std::size_t begin = std::min(position, text_.size());
+    const auto in_literal = [](char c) { return c == '-' || (c >= 'A' && c <= 'z'); };
+    while (begin > 0 && in_literal(text_[begin - 1])) --begin;
+    for (const std::string_view literal : {"NaN", "Infinity", "-Infinity"}) {
+      if (text_.substr(begin).starts_with(literal)) return literal;
+    }
+    return {};
+  }
+  // Of the value that is next: "norm_stats.state.std[2]".
+  std::string path() const {
+    std::string path;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const Json& parent = *open_[i].value;
+      const bool last = i + 1 == open_.size();
+      if (parent.is_array()) {
+        path += fmt::format("[{}]", parent.size() - (last ? 0 : 1));
+      } else {
+        path += (path.empty() ? "" : ".") +
+                (last ? key_ : parent.get_ref<const Json::object_t&>().back().first);
+      }
+    }
+    return path.empty() ? "it" : ascii_only(path);
+  }
 
   bool add(Json value) {
     place(std::move(value));
@@ -99,6 +134,7 @@ class Builder {
   }
 
   Json& root_;
+  std::string_view text_;
   const std::string& where_;
   std::vector<Open> open_;
   std::string key_;
@@ -161,7 +197,7 @@ Json parse_json(std::string_view text, const std::string& where) {
                 fmt::format("{}: byte {} makes it no JSON: it is zero", where, zero + 1));
   }
   Json root;
-  Builder builder(root, where);
+  Builder builder(root, text, where);
   Json::sax_parse(text.begin(), text.end(), &builder);
   return root;
 }

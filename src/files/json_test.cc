@@ -32,6 +32,18 @@ TEST(ParseJson, NamesTheFileAndTheByte) {
   expect_bad("{\"a\": 1e999}", {"no JSON", "1e999"});
 }
 
+// Python's json writes them, and statistics may hold them.
+TEST(ParseJson, NamesTheValueThatIsNotFinite) {
+  expect_error(ErrorCode::kInvalidCheckpoint, {"file: norm.state.std[2] is NaN", "finite"},
+               [] { parse_json(R"({"norm": {"state": {"std": [1, 2, NaN]}}})", "file"); });
+  expect_error(ErrorCode::kInvalidCheckpoint, {"file: a[1].b is -Infinity"},
+               [] { parse_json(R"({"a": [0, {"b": -Infinity}]})", "file"); });
+  expect_error(ErrorCode::kInvalidCheckpoint, {"file: it is Infinity"},
+               [] { parse_json("Infinity", "file"); });
+  expect_error(ErrorCode::kInvalidCheckpoint, {"byte", "no JSON"},
+               [] { parse_json(R"({"a": Nein})", "file"); });
+}
+
 TEST(ParseJson, RefusesAZeroByte) {
   expect_bad(std::string("{}\0garbage", 10), {"byte 3", "no JSON"});
   expect_bad(std::string("{\"a\0\": 1}", 9), {"byte 4", "no JSON"});

@@ -19,6 +19,7 @@ namespace {
 
 PromptStyle prompt_style(const CheckpointData& checkpoint) {
   if (checkpoint.prompt_format == PromptFormat::kPi05) return PromptStyle::kPi05;
+  if (checkpoint.prompt_format == PromptFormat::kBare) return PromptStyle::kBare;
   return checkpoint.family == Family::kOpenpi ? PromptStyle::kOpenpiPi0 : PromptStyle::kLerobotPi0;
 }
 
@@ -62,10 +63,13 @@ ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOpt
 
 void require_statistics(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   if (checkpoint.has_statistics || options.raw) return;
+  const std::string missing = checkpoint.statistics_missing.empty()
+                                  ? checkpoint.directory.string() + ": no normalisation statistics"
+                                  : checkpoint.statistics_missing;
   throw Error(ErrorCode::kInvalidCheckpoint,
-              checkpoint.directory.string() +
-                  ": no normalisation statistics, without which states and actions have no "
-                  "units; ask for raw values (--raw) to run it all the same");
+              missing +
+                  ", without which states and actions have no units; ask for raw values "
+                  "(--raw) to run it all the same");
 }
 
 // policy/readiness.cc asks for each of these too.
@@ -117,7 +121,7 @@ void Pipeline::require_size(std::size_t values) const {
   int least = 1;
   int most = padded ? checkpoint_.model.state_dim : std::numeric_limits<int>::max();
   const char* as = "";
-  if (lerobot && dims != 0) {
+  if (lerobot && dims != 0 && !raw_ && checkpoint_.state.mode != NormalizationMode::kIdentity) {
     least = dims;
     most = std::min(most, dims);
   } else if (!lerobot && !raw_ && checkpoint_.adapt_to_pi) {

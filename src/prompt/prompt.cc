@@ -77,6 +77,9 @@ Prompt make_prompt(const Tokenizer& tokenizer, PromptStyle style, std::string_vi
     case PromptStyle::kLerobotPi0:
       append(std::string(instruction) + (instruction.ends_with('\n') ? "" : "\n"));
       break;
+    case PromptStyle::kBare:
+      append(std::string(instruction));
+      break;
     case PromptStyle::kPi05:
       append(fmt::format("Task: {}, State: {};\nAction: ", cleaned(instruction),
                          joined(digitize_state(normalised_state))));

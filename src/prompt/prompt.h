@@ -19,6 +19,8 @@ enum class PromptStyle {
   // lerobot's Pi0NewLineProcessor: BOS and the text as it is, with "\n" after it unless it ends
   // with one, tokenized as a whole.
   kLerobotPi0,
+  // BOS and the text as it is, of a lerobot pipeline that has no step for it.
+  kBare,
   // Both families': BOS and "Task: {cleaned}, State: {bins};\nAction: ".
   kPi05,
 };

@@ -105,6 +105,8 @@ TEST(Prompt, TheFamiliesDifferInWhatTheyDoWithTheText) {
             "pick up the block\n");
   EXPECT_EQ(make_prompt(tokenizer, PromptStyle::kLerobotPi0, text, {}, kNoLimit).text, text);
   EXPECT_EQ(make_prompt(tokenizer, PromptStyle::kLerobotPi0, "go", {}, kNoLimit).text, "go\n");
+  EXPECT_EQ(make_prompt(tokenizer, PromptStyle::kBare, "go_\n", {}, kNoLimit).text, "go_\n");
+  EXPECT_EQ(make_prompt(tokenizer, PromptStyle::kBare, "go_", {}, kNoLimit).text, "go_");
   EXPECT_EQ(make_prompt(tokenizer, PromptStyle::kPi05, text, state, kNoLimit).text,
             "Task: pick up the block, State: 192;\nAction: ");
 }
