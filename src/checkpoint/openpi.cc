@@ -79,7 +79,12 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
   std::map<std::string, fs::path> found;
   find_assets(directory / "assets", "", 1, found);
   const bool beside = found.empty();  // RLinf, say, leaves them beside the weights
-  if (beside) find_assets(directory, "", 1, found);
+  if (beside) {
+    find_assets(directory, "", 1, found);
+    std::error_code ignored;
+    const fs::path at_top = directory / "norm_stats.json";
+    if (fs::exists(at_top, ignored)) found["."] = at_top;
+  }
   std::vector<std::string> ids;
   ids.reserve(found.size());
   for (const auto& [id, path] : found) ids.push_back(id);
