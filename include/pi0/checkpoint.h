@@ -31,7 +31,10 @@ struct PI0_API CheckpointOptions {
   std::string asset = {};                      // openpi: which assets/<id>/norm_stats.json
   int action_dims = 0;                         // openpi: the robot's own dimensions
   bool adapt_to_pi = false;  // openpi's ALOHA: joints and grippers as π0 has them
-  int action_horizon = 0;    // openpi: rows of a chunk, where no config.json says them
+  // lerobot: the release that trained it, "0.4" or a later one ("0.6.1"), where its files do not
+  // say: 0.4 padded pi05's state in the prompt, and images with -3.
+  std::string lerobot_version = {};
+  int action_horizon = 0;  // openpi: rows of a chunk, where no config.json says them
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 

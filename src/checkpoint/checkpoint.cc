@@ -110,6 +110,7 @@ CheckpointOverrides CheckpointOverrides::or_else(const CheckpointOverrides& othe
   if (!both.action_dims) both.action_dims = others.action_dims;
   if (!both.action_horizon) both.action_horizon = others.action_horizon;
   if (!both.adapt_to_pi) both.adapt_to_pi = others.adapt_to_pi;
+  if (!both.lerobot_release) both.lerobot_release = others.lerobot_release;
   return both;
 }
 

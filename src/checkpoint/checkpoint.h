@@ -39,6 +39,10 @@ struct Camera {
 };
 
 // kBare: the instruction as it is, of a lerobot pipeline that has no step for it.
+// Which lerobot trained a policy, as far as they differ: 0.4.x padded π0.5's state in the prompt to
+// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py).
+enum class LerobotRelease { k0_4, k0_5 /* and later */ };
+
 enum class PromptFormat { kPi0, kPi05, kBare };
 
 inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
@@ -50,6 +54,7 @@ struct CheckpointData {
   std::vector<Camera> cameras;                    // in the order that the network sees them
   std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
   PromptFormat prompt_format = PromptFormat::kPi0;
+  LerobotRelease lerobot_release = LerobotRelease::k0_5;
   // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics
   // without what pads them, if anything does.
   int state_dims = 0;
@@ -79,6 +84,7 @@ struct CheckpointOverrides {
   std::optional<int> action_dims = {};
   std::optional<int> action_horizon = {};
   std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
+  std::optional<LerobotRelease> lerobot_release = {};
   // The network is all that is asked for: statistics are not looked for, nor chosen among, and
   // lerobot's processors say no more than the prompt's length, if they can be read.
   bool network_alone = false;

@@ -7,6 +7,7 @@
 #include "checkpoint/families.h"
 #include "checkpoint/lerobot_config.h"
 #include "checkpoint/lerobot_processors.h"
+#include "checkpoint/openpi_config.h"
 #include "checkpoint/prompt_format.h"
 #include "checkpoint/sentence.h"
 
@@ -32,11 +33,21 @@ void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides&
            ErrorCode::kInvalidInput);
     }
   }
+}
+
+// Of pi0.json, what lerobot's files do not say.
+std::optional<LerobotRelease> release_in_pi0_json(const fs::path& directory) {
+  const fs::path file = directory / "pi0.json";
   std::error_code ignored;
-  if (fs::exists(directory / "pi0.json", ignored)) {
-    fail((directory / "pi0.json").string(),
-         "is for openpi's form of checkpoint; lerobot's files, which are here, say it themselves");
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  CheckpointOverrides given = parse_pi0_json(read_json(file), file.string());
+  const std::optional<LerobotRelease> release = std::exchange(given.lerobot_release, std::nullopt);
+  if (given != CheckpointOverrides()) {
+    fail(file.string(),
+         "is for openpi's form of checkpoint, but for \"lerobot_version\"; lerobot's files, which "
+         "are here, say the rest themselves");
   }
+  return release;
 }
 
 // The steps around the network, from their files or, where one is absent (older lerobot had none),
@@ -193,6 +204,7 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
   refuse_adapters(directory);
+  const std::optional<LerobotRelease> in_file = release_in_pi0_json(directory);
   Processors processors;
   try {
     processors = read_processors(directory, config);
@@ -234,12 +246,15 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   read_relative_actions(config, processors, checkpoint);
   // 0.4 and 0.5.0 write neither; openpi's and later releases do not pad the state in the prompt.
   const bool old = !config.says_relative && !processors.pre.relative;
-  if (old && checkpoint.prompt_format == PromptFormat::kPi05 &&
+  const std::optional<LerobotRelease> release =
+      options.lerobot_release ? options.lerobot_release : in_file;
+  checkpoint.lerobot_release = release.value_or(LerobotRelease::k0_5);
+  if (old && !release && checkpoint.prompt_format == PromptFormat::kPi05 &&
       checkpoint.state_dims < checkpoint.model.state_dim) {
     checkpoint.warnings.push_back(fmt::format(
-        "{}: saved by lerobot 0.4 or 0.5.0, it seems, which padded the state to {} numbers in the "
-        "prompt; here it has its own {}, as in openpi and since 0.5.1: a policy that was trained "
-        "with the padding may do worse",
+        "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded the state to {} numbers in the "
+        "prompt; here it has its own {}: say which (--lerobot-version 0.4, or 0.5; "
+        "\"lerobot_version\" in pi0.json)",
         config_name, checkpoint.model.state_dim, checkpoint.state_dims));
   }
   return checkpoint;

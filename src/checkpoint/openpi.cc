@@ -258,6 +258,11 @@ CheckpointData open_openpi(const fs::path& directory, const WeightFiles& files,
   CheckpointOverrides from_file;
   if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
   const CheckpointOverrides asked = options.or_else(from_file);
+  if (asked.lerobot_release) {
+    const Source source(options.lerobot_release.has_value(), directory);
+    fail(source.where, "a version of lerobot cannot be given for an openpi checkpoint",
+         source.code);
+  }
 
   checkpoint.model =
       read_model(directory, files, asked.action_horizon,

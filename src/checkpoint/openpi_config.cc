@@ -92,9 +92,13 @@ CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where) {
       options.action_horizon = get_int(json, key, where, std::nullopt, 1, kMaxSize);
     } else if (key == "adapt_to_pi") {
       options.adapt_to_pi = get_bool(json, key, where, std::nullopt);
+    } else if (key == "lerobot_version") {
+      options.lerobot_release = parse_lerobot_release(get_string(json, key, where, std::nullopt),
+                                                      where, ErrorCode::kInvalidCheckpoint);
     } else {
       fail(where, fmt::format("unknown key {}, expected \"prompt_format\", \"delta_mask\", "
-                              "\"asset\", \"action_dims\", \"action_horizon\" or \"adapt_to_pi\"",
+                              "\"asset\", \"action_dims\", \"action_horizon\", \"adapt_to_pi\" or "
+                              "\"lerobot_version\"",
                               describe(key)));
     }
   }

@@ -5,6 +5,16 @@
 
 namespace pi0 {
 
+LerobotRelease parse_lerobot_release(const std::string& text, const std::string& where,
+                                     ErrorCode code) {
+  for (const std::string release : {"0.4", "0.5", "0.6"}) {
+    if (text == release || text.starts_with(release + ".")) {
+      return release == "0.4" ? LerobotRelease::k0_4 : LerobotRelease::k0_5;
+    }
+  }
+  fail(where, "lerobot's version is " + describe(text) + ", expected 0.4, 0.5 or 0.6", code);
+}
+
 PromptFormat parse_prompt_format(const std::string& text, const std::string& where,
                                  ErrorCode code) {
   if (text == "pi0") return PromptFormat::kPi0;

@@ -9,6 +9,10 @@
 
 namespace pi0 {
 
+// "0.4", or a later release such as "0.6.1". Throws Error (`code`) naming `where` for another.
+LerobotRelease parse_lerobot_release(const std::string& text, const std::string& where,
+                                     ErrorCode code);
+
 // "pi0" or "pi05". Throws Error (`code`) naming `where` for another.
 PromptFormat parse_prompt_format(const std::string& text, const std::string& where, ErrorCode code);
 

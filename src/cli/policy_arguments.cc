@@ -65,6 +65,10 @@ void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options) {
   verb.add_option("--prompt-format", options.prompt_format,
                   "pi0, or pi05 (the state's bins in the prompt); default: as the checkpoint says")
       ->type_name("pi0|pi05");
+  verb.add_option("--lerobot-version", options.lerobot_version,
+                  "lerobot: the release that trained it, where its files do not say: 0.4 padded "
+                  "pi05's state in the prompt, and images otherwise")
+      ->type_name("X.Y");
   verb.add_option_function<std::string>(
           "--delta-mask", [&options](const std::string& mask) { options.delta_mask = mask; },
           "openpi: which action dimensions are relative to the state, as make_bool_mask takes it "

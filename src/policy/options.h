@@ -6,7 +6,7 @@
 
 namespace pi0 {
 
-// Throws Error (kInvalidInput) when prompt_format is neither "pi0" nor "pi05".
+// Throws Error (kInvalidInput) when prompt_format or lerobot_version is none that there is.
 CheckpointOverrides overrides_of(const CheckpointOptions& options);
 
 }  // namespace pi0

@@ -199,7 +199,12 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
     prepared.input.images.insert(prepared.input.images.end(), pixels.begin(), pixels.end());
   }
 
-  Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), *observation.prompt, state,
+  std::vector<double> in_prompt = state;
+  const auto padded = static_cast<std::size_t>(model.state_dim);
+  if (checkpoint_.lerobot_release == LerobotRelease::k0_4 && in_prompt.size() < padded) {
+    in_prompt.resize(padded);
+  }
+  Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), *observation.prompt, in_prompt,
                               model.max_tokens);
   prepared.input.tokens = std::move(prompt.tokens);
   prepared.warnings.insert(prepared.warnings.end(), prompt.warnings.begin(), prompt.warnings.end());
