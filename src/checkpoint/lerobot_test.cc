@@ -226,8 +226,42 @@ TEST(LerobotConfig, OptionsOfOpenpiAreRefused) {
   format.prompt_format = PromptFormat::kPi0;
   EXPECT_EQ(EditableCheckpoint("pi05_tiny").open(format).prompt_format, PromptFormat::kPi0);
 
-  write_file(checkpoint / "pi0.json", "{}");
+  write_file(checkpoint / "pi0.json", R"({"action_dims": 7})");
   checkpoint.expect_refused(kInvalid, {"pi0.json", "openpi", "lerobot"});
+}
+
+TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
+  EditableCheckpoint checkpoint("pi05_tiny");
+  const auto warned = [&](const CheckpointOverrides& options = {}) {
+    for (const std::string& warning : checkpoint.open(options).warnings) {
+      if (warning.find("--lerobot-version 0.4") != std::string::npos) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(warned());
+  EXPECT_EQ(checkpoint.open().lerobot_release, LerobotRelease::k0_5);
+  // As 0.4.x and 0.5.0 saved it.
+  checkpoint.edit_json(kConfig, [](Json& json) {
+    for (const char* key : {"use_relative_actions", "relative_exclude_joints"}) json.erase(key);
+  });
+  const auto without = [&](const char* file, const char* step) {
+    checkpoint.edit_json(file, [&](Json& json) {
+      auto& steps = json["steps"].get_ref<Json::array_t&>();
+      std::erase_if(steps, [&](const Json& s) { return s["registry_name"] == step; });
+    });
+  };
+  without(kPre, "relative_actions_processor");
+  without(kPost, "absolute_actions_processor");
+  EXPECT_TRUE(warned());
+  CheckpointOverrides asked;
+  asked.lerobot_release = LerobotRelease::k0_4;
+  EXPECT_FALSE(warned(asked));
+  EXPECT_EQ(checkpoint.open(asked).lerobot_release, LerobotRelease::k0_4);
+  write_file(checkpoint / "pi0.json", R"({"lerobot_version": "0.4.3"})");
+  EXPECT_FALSE(warned());
+  EXPECT_EQ(checkpoint.open().lerobot_release, LerobotRelease::k0_4);
+  write_file(checkpoint / "pi0.json", R"({"lerobot_version": "0.3.3"})");
+  checkpoint.expect_refused(kInvalid, {"pi0.json", "\"0.3.3\"", "expected 0.4, 0.5 or 0.6"});
 }
 
 // ---- Relative actions ----

@@ -96,10 +96,8 @@ void print_network(const CheckpointData& checkpoint) {
   print_line("Gemma",
              fmt::format("{}, vocabulary {}", gemma_text(model.language), model.vocab_size));
   print_line("expert", gemma_text(model.expert));
-<<<<<<< HEAD
-  print_line("prompt",
-             fmt::format("at most {} tokens, format {}", model.max_tokens,
-                         checkpoint.prompt_format == PromptFormat::kPi0 ? "pi0" : "pi05"));
+  print_line("prompt", fmt::format("at most {} tokens, format {}", model.max_tokens,
+                                   name_of(checkpoint.prompt_format)));
   const std::string values = checkpoint.state_dims == 0
                                  ? "not said how many values"
                                  : fmt::format("{} values", checkpoint.state_dims);
@@ -108,15 +106,6 @@ void print_network(const CheckpointData& checkpoint) {
              fmt::format("{} steps of {} (padded to {}), {} executed, {} denoising steps",
                          model.action_horizon, checkpoint.action_dims, model.action_dim,
                          checkpoint.n_action_steps, model.num_steps));
-=======
-  print_line("prompt", "at most " + std::to_string(model.max_tokens) + " tokens, format " +
-                           name_of(checkpoint.prompt_format));
-  print_line("state",
-             (checkpoint.state_dims == 0 ? std::string("not said how many values")
-                                         : std::to_string(checkpoint.state_dims) + " values") +
-                 " (padded to " + std::to_string(model.state_dim) + ")");
-  print_line("actions", actions.str());
->>>>>>> 61758a7 (Read lerobot's pipelines strictly, and checkpoints as people have them)
 }
 
 void print_surroundings(const Inspection& inspection) {

@@ -96,7 +96,7 @@ void copy_pixels(const ImageView& image, const Normalised& normalised, float* sq
 
 // Scales into [size, size, 3] that holds the padding already.
 void resize_lerobot(const ImageView& image, const Normalised& normalised, const Fit& fit, int size,
-                    float* square) {
+                    float least, float* square) {
   const std::vector<Between> columns = make_between(image.width, fit.width);
   const std::vector<Between> rows = make_between(image.height, fit.height);
   with_pixels(image, [&](auto pixel) {
@@ -110,7 +110,7 @@ void resize_lerobot(const ImageView& image, const Normalised& normalised, const 
           const float above = (1 - across) * value(top, left, c) + across * value(top, right, c);
           const float below =
               (1 - across) * value(bottom, left, c) + across * value(bottom, right, c);
-          *out++ = to_signed(std::clamp((1 - down) * above + down * below, 0.0f, 1.0f));
+          *out++ = to_signed(std::clamp((1 - down) * above + down * below, least, 1.0f));
         }
       }
     }
@@ -140,7 +140,8 @@ std::vector<float> to_network_input(const ImageView& image, std::string_view nam
                                     ResizeMethod method, const PixelNormalisation& normalise) {
   assert(size > 0);
   const Normalised normalised(normalise);
-  std::vector<float> square(std::size_t{3} * size * size, -1.0f);
+  const float least = method == ResizeMethod::kLerobot0_4 ? -1.0f : 0.0f;  // also what pads
+  std::vector<float> square(std::size_t{3} * size * size, to_signed(least));
   if (method == ResizeMethod::kOpenpi) {
     const Image resized = resize_with_pad_openpi(image, name, size);
     copy_pixels(view_of(resized), normalised, square.data());
@@ -151,7 +152,7 @@ std::vector<float> to_network_input(const ImageView& image, std::string_view nam
   if (image.width == size && image.height == size) {
     copy_pixels(image, normalised, square.data());
   } else {
-    resize_lerobot(image, normalised, fit_into(image, name, size), size, square.data());
+    resize_lerobot(image, normalised, fit_into(image, name, size), size, least, square.data());
   }
   return square;
 }

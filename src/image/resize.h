@@ -11,8 +11,10 @@
 namespace pi0 {
 
 // openpi scales 8-bit pixels as PIL does, with antialias (openpi-client's image_tools.py); lerobot
-// scales floats without (resize_with_pad_torch in policies/common/vla_utils.py).
-enum class ResizeMethod { kOpenpi, kLerobot };
+// scales floats without (resize_with_pad_torch in policies/common/vla_utils.py). lerobot 0.4 took
+// them for signed ones: it clamped what it resized to [-1, 1] and padded with -1, which then became
+// -3 (policies/pi0/modeling_pi0.py).
+enum class ResizeMethod { kOpenpi, kLerobot, kLerobot0_4 };
 
 // What a channel's value in [0, 1] becomes before it is scaled to [-1, 1], where a checkpoint
 // normalises its images; empty: it stays.

@@ -121,6 +121,23 @@ TEST(Resize, DegenerateSizes) {
   }
 }
 
+// As lerobot 0.4 did: F.pad(value=-1.0), then x * 2 - 1.
+TEST(Resize, Lerobot04PadsWithMinusThree) {
+  const Image tall = {4, 1, std::vector<std::uint8_t>(12, 255)};  // one column of white
+  const std::vector<float> old =
+      to_network_input(view_of(tall), "image", 4, ResizeMethod::kLerobot0_4);
+  for (int x = 0; x < 4; ++x) EXPECT_EQ(old[3 * x], x == 1 ? 1 : -3);
+  // Between its pixels nothing differs, and nothing where there is nothing to resize.
+  const Image image = {2, 2, {0, 51, 255, 255, 51, 0, 1, 2, 3, 4, 5, 6}};
+  for (const int size : {2, 4}) {
+    EXPECT_EQ(to_network_input(view_of(image), "image", size, ResizeMethod::kLerobot0_4),
+              to_network_input(view_of(image), "image", size, ResizeMethod::kLerobot));
+  }
+  const PixelNormalisation dark = [](int, float) { return -0.5f; };
+  EXPECT_EQ(to_network_input(view_of(image), "image", 4, ResizeMethod::kLerobot0_4, dark)[0], -2);
+  EXPECT_EQ(to_network_input(view_of(image), "image", 4, ResizeMethod::kLerobot, dark)[0], -1);
+}
+
 TEST(Resize, TooNarrowToBeScaledIsRefused) {
   const Image line = {1, 300, std::vector<std::uint8_t>(900)};
   for (const ResizeMethod method : {ResizeMethod::kOpenpi, ResizeMethod::kLerobot}) {

@@ -53,11 +53,12 @@ std::string image_name(const std::string& camera) { return "image for camera " +
 
 ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   const std::string& name = options.resize;
-  if (name.empty()) {
-    return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : ResizeMethod::kLerobot;
-  }
+  const ResizeMethod lerobot = checkpoint.lerobot_release == LerobotRelease::k0_4
+                                   ? ResizeMethod::kLerobot0_4
+                                   : ResizeMethod::kLerobot;
+  if (name.empty()) return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : lerobot;
   if (name == "openpi") return ResizeMethod::kOpenpi;
-  if (name == "lerobot") return ResizeMethod::kLerobot;
+  if (name == "lerobot") return lerobot;
   refuse("resize is " + name + ", expected openpi or lerobot");
 }
 
