@@ -92,8 +92,9 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
   if (asked) {
     const auto chosen = found.find(*asked);
     if (chosen == found.end()) {
-      fail(where, "there is no " + *asked + "/norm_stats.json, " +
-                      (ids.empty() ? "nor that of another asset" : "only that of " + list_of(ids)));
+      fail(where,
+           fmt::format("there is no {}/norm_stats.json, {}", *asked,
+                       ids.empty() ? "nor that of another asset" : "only that of " + list_of(ids)));
     }
     return *chosen;
   }

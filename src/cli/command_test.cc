@@ -266,7 +266,7 @@ TEST_F(CommandTest, InfoAgreesWithRun) {
   expect("--device reference --tokenizer " + path("tokenizer.model"), "");
   std::filesystem::rename(path("tokenizer.model"), checkpoint + "/tokenizer.model");
   std::filesystem::remove(checkpoint + "/policy_preprocessor.json");
-  expect("--device reference", "no normalisation statistics");
+  expect("--device reference", "policy_preprocessor.json is absent: no statistics");
   expect("--device reference --raw", "");
 }
 

@@ -50,8 +50,10 @@ std::string verb_sentence(const CLI::App& command, const std::string& given) {
   for (const std::string& verb : verbs) {
     list += (list.empty() ? "" : verb == verbs.back() ? " or " : ", ") + verb;
   }
-  return (given.empty() ? "no verb" : "unknown verb '" + given + "'" + nearest(given, verbs)) +
-         ", expected " + list + "; `pi0 --help` says what each does";
+  return fmt::format(
+      "{}, expected {}; `pi0 --help` says what each does",
+      given.empty() ? "no verb" : fmt::format("unknown verb '{}'{}", given, nearest(given, verbs)),
+      list);
 }
 
 // "--prmpt=x" and "-x" are options, "-0.5" and "drawer" are not.

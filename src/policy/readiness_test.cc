@@ -58,7 +58,7 @@ TEST(ReadinessTest, ALoadableCheckpointIsReady) {
 TEST(ReadinessTest, EachReasonIsGiven) {
   const EditableCheckpoint bare("pi0_tiny_224");  // has no statistics
   Options options = on_reference();
-  expect_as_load(bare, options, {"no normalisation statistics"});
+  expect_as_load(bare, options, {"no statistics of observation.state"});
   options.checkpoint.raw = true;
   EXPECT_TRUE(refused(bare, options).empty());
   options = on_reference();
@@ -66,8 +66,9 @@ TEST(ReadinessTest, EachReasonIsGiven) {
   options.checkpoint.resize = "bicubic";
   options.device.device = "gpu";
   options.device.memory_limit_bytes = 1;
-  expect_as_load(bare, options,
-                 {"no normalisation statistics", "resize is bicubic", "absent", "device gpu"});
+  expect_as_load(
+      bare, options,
+      {"no statistics of observation.state", "resize is bicubic", "absent", "device gpu"});
   options = on_reference();
   options.device.memory_limit_bytes = 1000;
   expect_as_load(EditableCheckpoint("pi0_tiny"), options, {"1.00 kB are allowed"});

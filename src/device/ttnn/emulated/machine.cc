@@ -28,9 +28,9 @@ std::string describe(const shim::Shape4& shape) {
 }
 
 std::string describe(const shim::TensorSpec& spec) {
-  return describe(spec.shape) + (spec.padded == spec.shape ? "" : " in " + describe(spec.padded)) +
-         " " + shim::name_of(spec.dtype) + " " + shim::name_of(spec.layout) + " in " +
-         shim::name_of(spec.placement);
+  const std::string padded = spec.padded == spec.shape ? "" : " in " + describe(spec.padded);
+  return fmt::format("{}{} {} {} in {}", describe(spec.shape), padded, shim::name_of(spec.dtype),
+                     shim::name_of(spec.layout), shim::name_of(spec.placement));
 }
 
 Values& Contents::values() {
