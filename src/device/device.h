@@ -108,10 +108,12 @@ struct Qkv {
 // How the rows of an activation become heads.
 struct HeadSplit {
   int sequences = 1;  // into which the rows fall equally
-  // Rotary embedding at positions first, first + 1, … of each sequence, base 10000, halves paired
-  // (x1 cos - x2 sin, x2 cos + x1 sin); none for SigLIP. Positions are contiguous because masked
-  // tokens are dropped before they reach a device.
-  std::optional<int> first_position;
+  // Where heads are rotary, each sequence has positions first, first + 1, …, after the tokens of
+  // this cache (or from 0, where null). They are contiguous because masked tokens are dropped
+  // before they reach a device. Base 10000, halves paired (x1 cos - x2 sin, x2 cos + x1 sin).
+  const KeysValues* after = nullptr;
+
+  int first_position() const { return after ? static_cast<int>(after->keys.dim(2)) : 0; }
 };
 
 // Adaptive normalisation of π0.5, [1, width] each.

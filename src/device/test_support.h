@@ -51,6 +51,16 @@ class Random {
   std::mt19937 generator_{7};
 };
 
+// A cache of so many tokens, for what is at the positions after them.
+inline KeysValues cache_of(Device& device, std::int64_t tokens) {
+  QkvSource source;
+  source.heads = {1, 1, 2, /*rotary=*/true};
+  source.k = test_weight({2, 1}, 1);
+  source.v = test_weight({2, 1}, 2);
+  return device.keys_values(device.upload({tokens, 1}, test_values({tokens, 1}, 3)),
+                            *device.prepare_qkv(source), {});
+}
+
 inline std::string name(std::initializer_list<std::int64_t> numbers) {
   std::string text;
   for (const std::int64_t number : numbers) text.append(" ").append(std::to_string(number));
@@ -126,11 +136,12 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   keep("linear", x);
 
   device.mark({"layer", "other"}, 1);
-  const HeadSplit split{.sequences = 1, .first_position = 2};
+  const KeysValues before = device.keys_values(x, *qkv_weights, {});
+  const HeadSplit split{.sequences = 1, .after = &before};
   const KeysValues cache = device.keys_values(x, *qkv_weights, split);
   keep("keys_values.keys", cache.keys);
   for (const char* turn : {"", ".again"}) {  // reading the cache leaves it as it is
-    Qkv qkv = device.qkv(x, *qkv_weights, {.sequences = 1, .first_position = 10});
+    Qkv qkv = device.qkv(x, *qkv_weights, {.sequences = 1, .after = &cache});
     keep(std::string("qkv.queries") + turn, qkv.queries);
     const Tensor joined = device.attention(std::move(qkv.queries), qkv.own, &cache);
     keep(std::string("attention") + turn, joined);

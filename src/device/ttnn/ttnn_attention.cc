@@ -27,23 +27,24 @@ Tensor keep_rows(shim::Api& api, shim::Tensor x, std::int64_t tokens, const Head
 
 Qkv TtnnDevice::qkv(const Tensor& x, const QkvWeights& weights, const HeadSplit& split) {
   const auto& projection = static_cast<const QkvProjection&>(weights);
-  assert(projection.has_queries && projection.heads.rotary == split.first_position.has_value());
+  assert(projection.has_queries);
   const HeadShape& heads = projection.heads;
   const HeadLayout& layout = projection.layout;
   shim::Heads made;
   {
     const shim::Tensor projected = project(x, projection, split.sequences);
     // Without RoPE the heads are used as they are; else what it gives is, and they go at once.
-    const TensorRole role = split.first_position ? TensorRole::kCache : TensorRole::kHeads;
+    const TensorRole role = heads.rotary ? TensorRole::kCache : TensorRole::kHeads;
     made = api_->nlp_create_qkv_heads(projected, nullptr, heads.num_heads, heads.num_kv_heads,
                                       place(role, projected.shape()));
   }
   const Shape4 shape = made.q.shape();
   const std::int64_t tokens = shape[2];
-  if (split.first_position) {
-    made.q = rotate(made.q, *split.first_position, layout, TensorRole::kHeads);
+  if (heads.rotary) {
+    const RotaryPair& tables = rotary_tables_of(split, tokens, layout);
+    made.q = rotate(made.q, tables, TensorRole::kHeads);
     made.q = api_->view(made.q, shape, made.q.spec().padded);
-    made.k = rotate(made.k, *split.first_position, layout, TensorRole::kCache);
+    made.k = rotate(made.k, tables, TensorRole::kCache);
   }
   Qkv result{stored({shape[0], shape[1], tokens, layout.dim}, std::move(made.q)),
              {keep_rows(*api_, std::move(made.k), tokens, layout),
@@ -72,8 +73,8 @@ KeysValues TtnnDevice::keys_values(const Tensor& x, const QkvWeights& weights,
     values = std::move(split_heads.v);
   }
   const std::int64_t count = tokens;
-  if (split.first_position) {
-    keys = rotate(keys, *split.first_position, layout, TensorRole::kCache);
+  if (projection.heads.rotary) {
+    keys = rotate(keys, rotary_tables_of(split, count, layout), TensorRole::kCache);
   }
   return {keep_rows(*api_, std::move(keys), count, layout),
           keep_rows(*api_, std::move(values), count, layout)};
@@ -147,9 +148,13 @@ shim::Tensor TtnnDevice::project(const Tensor& x, const QkvProjection& projectio
                   TensorRole::kProjection);
 }
 
-shim::Tensor TtnnDevice::rotate(const shim::Tensor& x, int first, const HeadLayout& layout,
+const RotaryPair& TtnnDevice::rotary_tables_of(const HeadSplit& split, std::int64_t tokens,
+                                               const HeadLayout& layout) {
+  return constants_.rotary(split.first_position(), tokens, layout);
+}
+
+shim::Tensor TtnnDevice::rotate(const shim::Tensor& x, const RotaryPair& tables,
                                 TensorRole result) {
-  const RotaryPair& tables = constants_.rotary(first, x.shape()[2], layout);
   return api_->rotary_embedding(x, constant(tables.cos), constant(tables.sin),
                                 place(result, x.shape()), policies_.of(MathRole::kRotary).compute);
 }

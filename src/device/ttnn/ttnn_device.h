@@ -179,8 +179,10 @@ class TtnnDevice final : public Device {
   // The projections of x, its rows as so many sequences: [sequences, 1, tokens, q | k | v].
   shim::Tensor project(const Tensor& x, const QkvProjection& projection, int sequences);
   // x [s, heads, tokens, padded head_dim] rotated; all its rows then count as tokens.
-  shim::Tensor rotate(const shim::Tensor& x, int first, const HeadLayout& layout,
-                      TensorRole result);
+  shim::Tensor rotate(const shim::Tensor& x, const RotaryPair& tables, TensorRole result);
+  // For so many tokens of each sequence.
+  const RotaryPair& rotary_tables_of(const HeadSplit& split, std::int64_t tokens,
+                                     const HeadLayout& layout);
   Tensor join_tokens(const Tensor& a, const Tensor& b);
 
   std::unique_ptr<shim::Api> api_;
