@@ -40,6 +40,7 @@ class Tensor {
   std::int64_t dim(std::size_t axis) const { return shape_[axis]; }
 
   // For the device that made it.
+  void set_rows(std::int64_t rows) { shape_[0] = rows; }
   template <typename T>
   T& as() const {
     assert(storage_ != nullptr);
@@ -151,6 +152,14 @@ class Device {
     (void)patch_size;
     return upload(shape, values);
   }
+  // What a prompt's tokens are embedded as, [tokens, width]. write() may give it more or fewer of
+  // them, as long as prompt_rows() stays the same: its shape, and the positions and the attention
+  // of what is computed of it, are then of those tokens, also where run() replays it.
+  virtual Tensor upload_prompt(const Shape& shape, std::span<const float> values) {
+    return upload(shape, values);
+  }
+  // How many rows this device computes for a prompt of so many tokens: more where it pads them.
+  virtual std::int64_t prompt_rows(std::int64_t tokens) const { return tokens; }
   // Overwrites a tensor that stays where it is: a call's inputs.
   virtual void write(Tensor& tensor, std::span<const float> values) = 0;
   // Waits for what `tensor` depends on.
@@ -237,7 +246,8 @@ class Device {
   virtual int replayed_shapes() const { return 1; }
 
   // Does `work`, or replays what `trace` holds of an earlier time that it was done. Either
-  // way the tensors that `work` assigns hold results of the present contents of what it reads.
+  // way the tensors that `work` assigns hold results of the present contents of what it reads; only
+  // their shape() may, after a replay, still be that of a prompt of another length.
   // It may return before the device is done. What else `work` uploads must be kept by the device.
   virtual void run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) {
     (void)trace;  // a device without traces does the work each time

@@ -56,6 +56,10 @@ class Lockstep final : public Device {
     return join(first_->upload_images(shape, values, patch_size),
                 second_->upload_images(shape, values, patch_size));
   }
+  // Of which neither is given another number of tokens: prompt_rows() is what it is by itself.
+  Tensor upload_prompt(const Shape& shape, std::span<const float> values) override {
+    return join(first_->upload_prompt(shape, values), second_->upload_prompt(shape, values));
+  }
   void write(Tensor& tensor, std::span<const float> values) override {
     first_->write(both(tensor).first, values);
     second_->write(both(tensor).second, values);

@@ -154,6 +154,23 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
     x = device.gated_mlp(normed, *mlp, std::move(x), turn[0] ? nullptr : &modulation.gate);
     keep(std::string("gated_mlp") + turn, x);
   }
+
+  device.mark({"prompt", "other"}, 0);
+  Tensor prompt = device.upload_prompt({3, width}, test_values({3, width}, 19));
+  device.write(prompt, test_values({3, width}, 20));
+  const Tensor* const with_prompt[] = {&condition, &prompt};
+  const Tensor prefix = device.concatenate_rows(with_prompt);
+  keep("concatenate_rows.prompt", prefix);
+  Qkv seen = device.qkv(prefix, *qkv_weights, {});
+  keep("qkv.keys.prompt", seen.own.keys);
+  keep("attention.prompt", device.attention(std::move(seen.queries), seen.own, nullptr));
+  const HeadSplit behind{.sequences = 1, .after = &seen.own};
+  KeysValues own = device.keys_values(condition, *qkv_weights, behind);
+  seen.own = device.concatenate_tokens(std::move(seen.own), std::move(own));
+  keep("concatenate_tokens.prompt", seen.own.keys);
+  Qkv last = device.qkv(condition, *qkv_weights, behind);
+  keep("attention.after_prompt", device.attention(std::move(last.queries), last.own, &seen.own));
+
   const Tensor* const parts[] = {&x, &condition};
   const Tensor rows = device.concatenate_rows(parts);
   keep("concatenate_rows", rows);
