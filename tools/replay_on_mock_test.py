@@ -183,6 +183,16 @@ class ReplayTest(unittest.TestCase):
         self.assertEqual(report["views_recorded_as_copies"], 1)
         self.assertEqual(report["peak_tensors"]["value"], 2 * 2048)  # 96 tiles on 64 cores
 
+    def test_writes_into_what_no_call_made_or_read(self) -> None:
+        recording = Recording()
+        zeros, row = recording.tensor([1, 1, 50, 928]), recording.tensor([1, 1, 1, 928])
+        mask = recording.tensor([1, 1, 50, 928])
+        written = recording.tensor([1, 1, 50, 928], buffer=mask["buffer"])
+        recording.call("ttnn.add", [zeros, row], [written], output=mask["id"])
+        status, output, report = self.replay(recording)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(report["calls"], 1)
+
     def test_refuses_a_mask_of_the_wrong_size(self) -> None:
         recording = Recording()
         recording.attention(mask_keys=896)

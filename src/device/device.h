@@ -40,6 +40,7 @@ class Tensor {
   std::int64_t dim(std::size_t axis) const { return shape_[axis]; }
 
   // For the device that made it.
+  void set_rows(std::int64_t rows) { shape_[0] = rows; }
   template <typename T>
   T& as() const {
     assert(storage_ != nullptr);
@@ -108,10 +109,12 @@ struct Qkv {
 // How the rows of an activation become heads.
 struct HeadSplit {
   int sequences = 1;  // into which the rows fall equally
-  // Rotary embedding at positions first, first + 1, … of each sequence, base 10000, halves paired
-  // (x1 cos - x2 sin, x2 cos + x1 sin); none for SigLIP. Positions are contiguous because masked
-  // tokens are dropped before they reach a device.
-  std::optional<int> first_position;
+  // Where heads are rotary, each sequence has positions first, first + 1, …, after the tokens of
+  // this cache (or from 0, where null). They are contiguous because masked tokens are dropped
+  // before they reach a device. Base 10000, halves paired (x1 cos - x2 sin, x2 cos + x1 sin).
+  const KeysValues* after = nullptr;
+
+  int first_position() const { return after ? static_cast<int>(after->keys.dim(2)) : 0; }
 };
 
 // Adaptive normalisation of π0.5, [1, width] each.
@@ -149,6 +152,14 @@ class Device {
     (void)patch_size;
     return upload(shape, values);
   }
+  // What a prompt's tokens are embedded as, [tokens, width]. write() may give it more or fewer of
+  // them, as long as prompt_rows() stays the same: its shape, and the positions and the attention
+  // of what is computed of it, are then of those tokens, also where run() replays it.
+  virtual Tensor upload_prompt(const Shape& shape, std::span<const float> values) {
+    return upload(shape, values);
+  }
+  // How many rows this device computes for a prompt of so many tokens: more where it pads them.
+  virtual std::int64_t prompt_rows(std::int64_t tokens) const { return tokens; }
   // Overwrites a tensor that stays where it is: a call's inputs.
   virtual void write(Tensor& tensor, std::span<const float> values) = 0;
   // Waits for what `tensor` depends on.
@@ -235,7 +246,8 @@ class Device {
   virtual int replayed_shapes() const { return 1; }
 
   // Does `work`, or replays what `trace` holds of an earlier time that it was done. Either
-  // way the tensors that `work` assigns hold results of the present contents of what it reads.
+  // way the tensors that `work` assigns hold results of the present contents of what it reads; only
+  // their shape() may, after a replay, still be that of a prompt of another length.
   // It may return before the device is done. What else `work` uploads must be kept by the device.
   virtual void run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) {
     (void)trace;  // a device without traces does the work each time

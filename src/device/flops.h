@@ -20,10 +20,11 @@ inline double layer_norm(const Tensor& x) { return 7 * elements(x); }
 // Square, sum, and two to scale; one more to shift.
 inline double rms_norm(const Tensor& x, bool shifted) { return (shifted ? 5 : 4) * elements(x); }
 
-// Two multiplications and an addition for each value of `heads` heads, where they are rotated.
-inline double rotary(const Tensor& x, int heads, int head_dim, const HeadSplit& split) {
-  if (!split.first_position) return 0;
-  return 3.0 * static_cast<double>(x.dim(0)) * heads * head_dim;
+// Two multiplications and an addition for each value of `count` of the heads, where they are
+// rotated.
+inline double rotary(const Tensor& x, int count, const HeadShape& heads) {
+  if (!heads.rotary) return 0;
+  return 3.0 * static_cast<double>(x.dim(0)) * count * heads.head_dim;
 }
 
 // Scores and sums of values, and four for each score: scale, difference, sum, quotient.

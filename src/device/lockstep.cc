@@ -56,6 +56,10 @@ class Lockstep final : public Device {
     return join(first_->upload_images(shape, values, patch_size),
                 second_->upload_images(shape, values, patch_size));
   }
+  // Of which neither is given another number of tokens: prompt_rows() is what it is by itself.
+  Tensor upload_prompt(const Shape& shape, std::span<const float> values) override {
+    return join(first_->upload_prompt(shape, values), second_->upload_prompt(shape, values));
+  }
   void write(Tensor& tensor, std::span<const float> values) override {
     first_->write(both(tensor).first, values);
     second_->write(both(tensor).second, values);
@@ -155,26 +159,39 @@ class Lockstep final : public Device {
   }
 
   Qkv qkv(const Tensor& x, const QkvWeights& weights, const HeadSplit& split) override {
-    Qkv a = first_->qkv(both(x).first, *both(weights).first, split);
-    Qkv b = second_->qkv(both(x).second, *both(weights).second, split);
+    Qkv a, b;
+    {
+      const UnwrappedCache<Both> after(split.after, &Both::first);
+      a = first_->qkv(both(x).first, *both(weights).first, {split.sequences, after.get()});
+    }
+    {
+      const UnwrappedCache<Both> after(split.after, &Both::second);
+      b = second_->qkv(both(x).second, *both(weights).second, {split.sequences, after.get()});
+    }
     return {result("qkv.queries", std::move(a.queries), std::move(b.queries)),
             {result("qkv.keys", std::move(a.own.keys), std::move(b.own.keys)),
              result("qkv.values", std::move(a.own.values), std::move(b.own.values))}};
   }
   KeysValues keys_values(const Tensor& x, const QkvWeights& weights,
                          const HeadSplit& split) override {
-    KeysValues a = first_->keys_values(both(x).first, *both(weights).first, split);
-    KeysValues b = second_->keys_values(both(x).second, *both(weights).second, split);
+    KeysValues a, b;
+    {
+      const UnwrappedCache<Both> after(split.after, &Both::first);
+      a = first_->keys_values(both(x).first, *both(weights).first, {split.sequences, after.get()});
+    }
+    {
+      const UnwrappedCache<Both> after(split.after, &Both::second);
+      b = second_->keys_values(both(x).second, *both(weights).second,
+                               {split.sequences, after.get()});
+    }
     return {result("keys_values.keys", std::move(a.keys), std::move(b.keys)),
             result("keys_values.values", std::move(a.values), std::move(b.values))};
   }
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override {
     const auto attend = [&](Device& device, Tensor Both::*side) {
       const UnwrappedKeysValues<Both> own_keys(own, side);
-      std::optional<UnwrappedKeysValues<Both>> cache_keys;
-      if (cache != nullptr) cache_keys.emplace(*cache, side);
-      return device.attention(std::move(both(queries).*side), own_keys.get(),
-                              cache_keys ? &cache_keys->get() : nullptr);
+      const UnwrappedCache<Both> cache_keys(cache, side);
+      return device.attention(std::move(both(queries).*side), own_keys.get(), cache_keys.get());
     };
     Tensor first = attend(*first_, &Both::first);
     return result("attention", std::move(first), attend(*second_, &Both::second));

@@ -55,19 +55,19 @@ TEST(LockstepTest, EveryOperationRunsOnBothAsItWouldAlone) {
                                             {"modulation.shift", 1},
                                             {"modulation.gate", 1},
                                             {"linear", 1},
-                                            {"keys_values.keys", 3},
-                                            {"keys_values.values", 3},
-                                            {"qkv.queries", 2},
-                                            {"qkv.keys", 2},
-                                            {"qkv.values", 2},
-                                            {"attention", 2},
+                                            {"keys_values.keys", 5},
+                                            {"keys_values.values", 5},
+                                            {"qkv.queries", 4},
+                                            {"qkv.keys", 4},
+                                            {"qkv.values", 4},
+                                            {"attention", 4},
                                             {"linear_residual", 2},
-                                            {"concatenate_tokens.keys", 2},
-                                            {"concatenate_tokens.values", 2},
+                                            {"concatenate_tokens.keys", 3},
+                                            {"concatenate_tokens.values", 3},
                                             {"gated_mlp", 2},
-                                            {"concatenate_rows", 1},
+                                            {"concatenate_rows", 2},
                                             {"euler_step", 1},
-                                            {"download", 19}};
+                                            {"download", 24}};
   EXPECT_EQ(operations, expected);
 }
 
@@ -84,7 +84,7 @@ TEST(LockstepTest, AResultIsOfThePartThatWasMarkedLast) {
     } else if (seen.operation == "linear") {
       EXPECT_EQ(seen.component, "adaptive");
       EXPECT_EQ(seen.index, 3);
-    } else if (seen.operation == "attention") {
+    } else if (seen.operation == "gated_mlp") {
       EXPECT_EQ(seen.component, "layer");
       EXPECT_EQ(seen.index, 1);
     }

@@ -230,27 +230,33 @@ class LoggingDevice final : public Device {
   Qkv qkv(const Tensor& x, const QkvWeights& weights, const HeadSplit& split) override {
     const auto& projections = logged(weights);
     Qkv inner;
-    if (inner_) inner = inner_->qkv(logged(x).inner, *projections.inner, split);
+    if (inner_) {
+      const UnwrappedCache<Logged> after(split.after, &Logged::inner);
+      inner = inner_->qkv(logged(x).inner, *projections.inner, {split.sequences, after.get()});
+    }
     const HeadShape& heads = projections.heads;
     Qkv result{make(split_shape(x, heads.num_heads, heads, split), std::move(inner.queries)),
                make_kv(x, heads, split, std::move(inner.own))};
     tell("qkv", {&x}, projections.operands, {&result.queries, &result.own.keys, &result.own.values},
          flops::matrices(x, projections.values) +
-             flops::rotary(x, heads.num_heads + heads.num_kv_heads, heads.head_dim, split));
+             flops::rotary(x, heads.num_heads + heads.num_kv_heads, heads));
     return result;
   }
   KeysValues keys_values(const Tensor& x, const QkvWeights& weights,
                          const HeadSplit& split) override {
     const auto& projections = logged(weights);
     KeysValues inner;
-    if (inner_) inner = inner_->keys_values(logged(x).inner, *projections.inner, split);
+    if (inner_) {
+      const UnwrappedCache<Logged> after(split.after, &Logged::inner);
+      inner =
+          inner_->keys_values(logged(x).inner, *projections.inner, {split.sequences, after.get()});
+    }
     const HeadShape& heads = projections.heads;
     KeysValues result = make_kv(x, heads, split, std::move(inner));
     // Of joined weights too, keys and values alone are computed.
     const double outputs = 2.0 * heads.num_kv_heads * heads.head_dim;
     tell("keys_values", {&x}, projections.operands, {&result.keys, &result.values},
-         2 * flops::elements(x) * outputs +
-             flops::rotary(x, heads.num_kv_heads, heads.head_dim, split));
+         2 * flops::elements(x) * outputs + flops::rotary(x, heads.num_kv_heads, heads));
     return result;
   }
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override {
@@ -260,10 +266,9 @@ class LoggingDevice final : public Device {
     Tensor inner;
     if (inner_) {
       const UnwrappedKeysValues<Logged> unwrapped(own, &Logged::inner);
-      std::optional<UnwrappedKeysValues<Logged>> lent_cache;
-      if (cache != nullptr) lent_cache.emplace(*cache, &Logged::inner);
+      const UnwrappedCache<Logged> lent_cache(cache, &Logged::inner);
       inner = inner_->attention(std::move(queries.as<Logged>().inner), unwrapped.get(),
-                                lent_cache ? &lent_cache->get() : nullptr);
+                                lent_cache.get());
     }
     return done("attention",
                 {&queries, &own.keys, &own.values, cache ? &cache->keys : nullptr,

@@ -51,6 +51,16 @@ class Random {
   std::mt19937 generator_{7};
 };
 
+// A cache of so many tokens, for what is at the positions after them.
+inline KeysValues cache_of(Device& device, std::int64_t tokens) {
+  QkvSource source;
+  source.heads = {1, 1, 2, /*rotary=*/true};
+  source.k = test_weight({2, 1}, 1);
+  source.v = test_weight({2, 1}, 2);
+  return device.keys_values(device.upload({tokens, 1}, test_values({tokens, 1}, 3)),
+                            *device.prepare_qkv(source), {});
+}
+
 inline std::string name(std::initializer_list<std::int64_t> numbers) {
   std::string text;
   for (const std::int64_t number : numbers) text.append(" ").append(std::to_string(number));
@@ -126,11 +136,12 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   keep("linear", x);
 
   device.mark({"layer", "other"}, 1);
-  const HeadSplit split{.sequences = 1, .first_position = 2};
+  const KeysValues before = device.keys_values(x, *qkv_weights, {});
+  const HeadSplit split{.sequences = 1, .after = &before};
   const KeysValues cache = device.keys_values(x, *qkv_weights, split);
   keep("keys_values.keys", cache.keys);
   for (const char* turn : {"", ".again"}) {  // reading the cache leaves it as it is
-    Qkv qkv = device.qkv(x, *qkv_weights, {.sequences = 1, .first_position = 10});
+    Qkv qkv = device.qkv(x, *qkv_weights, {.sequences = 1, .after = &cache});
     keep(std::string("qkv.queries") + turn, qkv.queries);
     const Tensor joined = device.attention(std::move(qkv.queries), qkv.own, &cache);
     keep(std::string("attention") + turn, joined);
@@ -143,6 +154,23 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
     x = device.gated_mlp(normed, *mlp, std::move(x), turn[0] ? nullptr : &modulation.gate);
     keep(std::string("gated_mlp") + turn, x);
   }
+
+  device.mark({"prompt", "other"}, 0);
+  Tensor prompt = device.upload_prompt({3, width}, test_values({3, width}, 19));
+  device.write(prompt, test_values({3, width}, 20));
+  const Tensor* const with_prompt[] = {&condition, &prompt};
+  const Tensor prefix = device.concatenate_rows(with_prompt);
+  keep("concatenate_rows.prompt", prefix);
+  Qkv seen = device.qkv(prefix, *qkv_weights, {});
+  keep("qkv.keys.prompt", seen.own.keys);
+  keep("attention.prompt", device.attention(std::move(seen.queries), seen.own, nullptr));
+  const HeadSplit behind{.sequences = 1, .after = &seen.own};
+  KeysValues own = device.keys_values(condition, *qkv_weights, behind);
+  seen.own = device.concatenate_tokens(std::move(seen.own), std::move(own));
+  keep("concatenate_tokens.prompt", seen.own.keys);
+  Qkv last = device.qkv(condition, *qkv_weights, behind);
+  keep("attention.after_prompt", device.attention(std::move(last.queries), last.own, &seen.own));
+
   const Tensor* const parts[] = {&x, &condition};
   const Tensor rows = device.concatenate_rows(parts);
   keep("concatenate_rows", rows);

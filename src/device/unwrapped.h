@@ -30,6 +30,18 @@ class Unwrapped {
 
 template <typename Storage>
 using UnwrappedKeysValues = Unwrapped<Storage, KeysValues, &KeysValues::keys, &KeysValues::values>;
+// Of a cache that may be null.
+template <typename Storage>
+class UnwrappedCache {
+ public:
+  UnwrappedCache(const KeysValues* from, Tensor Storage::*inner) {
+    if (from != nullptr) unwrapped_.emplace(*from, inner);
+  }
+  const KeysValues* get() const { return unwrapped_ ? &unwrapped_->get() : nullptr; }
+
+ private:
+  std::optional<UnwrappedKeysValues<Storage>> unwrapped_;
+};
 template <typename Storage>
 using UnwrappedModulation =
     Unwrapped<Storage, Modulation, &Modulation::scale, &Modulation::shift, &Modulation::gate>;

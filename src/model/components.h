@@ -7,7 +7,7 @@ namespace pi0::component {
 
 using Index = Component::Index;
 
-inline constexpr Component kInputs{"inputs", "other"};
+inline constexpr Component kInputs{"inputs", "inputs"};
 inline constexpr Component kPatchEmbedding{"patch_embedding", "vision"};
 inline constexpr Component kSiglipLayer{"siglip_layer", "vision", Index::kLayer};
 inline constexpr Component kSiglipTower{"siglip_tower", "vision"};

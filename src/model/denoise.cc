@@ -1,12 +1,6 @@
 #include "model/denoise.h"
 
 namespace pi0 {
-namespace {
-
-// Positions continue from the number of tokens before: valid ones, not the padded length.
-int tokens_in(const KvCache& cache) { return static_cast<int>(cache.front().keys.dim(2)); }
-
-}  // namespace
 
 Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(config, loader) {
   const std::string model = "paligemma_with_expert.gemma_expert.model.";
@@ -51,18 +45,17 @@ KvCache Denoiser::append_state(Device& device, const Tensor& state, KvCache pref
   device.mark(component::kStateEmbedding, 0);
   Tensor x = suffix_.embed_state(device, state);
   stages("state_embedding", 0, x);
-  const int position = tokens_in(prefix);
   KvCache cache;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     KeysValues own;
     device.mark(component::kStateLayer, static_cast<int>(i));
     if (i + 1 < layers_.size()) {
-      Qkv qkv = project(device, layers_[i], x, position);
+      Qkv qkv = project(device, layers_[i], x, &prefix[i]);
       x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own,
                        &prefix[i]);
       own = std::move(qkv.own);
     } else {
-      own = project_keys_values(device, layers_[i], x, position);
+      own = project_keys_values(device, layers_[i], x, &prefix[i]);
     }
     cache.push_back(device.concatenate_tokens(std::move(prefix[i]), std::move(own)));
   }
@@ -100,12 +93,11 @@ Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cach
   device.mark(component::kSuffixEmbedding, index);
   Tensor x = suffix_.embed_actions(device, x_t, step.time_row);
   if (index == 0) stages("action_embeddings", 0, x);
-  const int position = tokens_in(cache);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     device.mark(component::kExpertLayer,
                 index * static_cast<int>(layers_.size()) + static_cast<int>(i));
     const GemmaModulation norms{modulation(2 * i), modulation(2 * i + 1)};
-    Qkv qkv = project(device, layers_[i], x, position, norms.input);
+    Qkv qkv = project(device, layers_[i], x, &cache[i], norms.input);
     x = finish_layer(device, layers_[i], std::move(x), std::move(qkv.queries), qkv.own, &cache[i],
                      norms);
   }

@@ -53,16 +53,16 @@ GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& 
   return layer;
 }
 
-Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, int first_position,
+Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, const KeysValues* after,
             const Modulation* modulation) {
   return device.qkv(normalise(device, x, layer.input_norm.get(), modulation), *layer.qkv,
-                    {.sequences = 1, .first_position = first_position});
+                    {.sequences = 1, .after = after});
 }
 
 KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
-                               int first_position) {
+                               const KeysValues* after) {
   return device.keys_values(normalise(device, x, layer.input_norm.get(), nullptr), *layer.qkv,
-                            {.sequences = 1, .first_position = first_position});
+                            {.sequences = 1, .after = after});
 }
 
 Tensor finish_layer(Device& device, const GemmaLayer& layer, Tensor x, Tensor queries,

@@ -38,11 +38,11 @@ GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
 GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& loader,
                                        const std::string& name);
 
-// Normalises and projects x [rows, width] at positions from `first_position` on.
-Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, int first_position,
+// Normalises and projects x [rows, width], whose positions follow those of `after` (may be null).
+Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, const KeysValues* after,
             const Modulation* modulation = nullptr);
 KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
-                               int first_position);
+                               const KeysValues* after);
 
 // The rest of the layer: attention over `own` and `cache` (may be null), then the MLP.
 // x is the layer's input, [rows, width].

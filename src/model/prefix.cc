@@ -20,12 +20,12 @@ KvCache Prefix::run(Device& device, Tensor embeddings, const Stages& stages) con
   for (const GemmaLayer& layer : layers_) {
     device.mark(component::kGemmaLayer, static_cast<int>(cache.size()));
     stages.progress("prefix", cache.size(), layers_.size());
-    Qkv qkv = project(device, layer, x, 0);
+    Qkv qkv = project(device, layer, x, nullptr);
     cache.push_back(std::move(qkv.own));
     x = finish_layer(device, layer, std::move(x), std::move(qkv.queries), cache.back(), nullptr);
   }
   device.mark(component::kGemmaLayer, static_cast<int>(cache.size()));
-  cache.push_back(project_keys_values(device, last_, x, 0));
+  cache.push_back(project_keys_values(device, last_, x, nullptr));
   for (std::size_t layer = 0; layer < cache.size(); ++layer) {
     stages("prefix_keys", static_cast<int>(layer), cache[layer].keys);
     stages("prefix_values", static_cast<int>(layer), cache[layer].values);

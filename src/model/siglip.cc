@@ -40,7 +40,7 @@ Siglip::Siglip(const ModelConfig& config, const Loader& loader) {
 }
 
 Tensor Siglip::embed(Device& device, const Tensor& images, const Stages& stages) const {
-  const HeadSplit split{.sequences = static_cast<int>(images.dim(0)), .first_position = {}};
+  const HeadSplit split{.sequences = static_cast<int>(images.dim(0))};
   device.mark(component::kPatchEmbedding, 0);
   Tensor x = device.patch_embedding(images, *patches_);
   std::size_t done = 0;

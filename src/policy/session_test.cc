@@ -15,6 +15,13 @@ namespace {
 const std::filesystem::path kSource = PI0_SOURCE_DIR;
 const std::filesystem::path kGolden = kSource / "testdata/golden";
 
+// A small network that takes prompts of several tiles.
+CheckpointData small_network() {
+  CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  checkpoint.model.max_tokens = 70;
+  return checkpoint;
+}
+
 class SessionsTest : public testing::TestWithParam<const char*> {
  protected:
   static DeviceOptions options() {
@@ -41,7 +48,7 @@ class SessionsTest : public testing::TestWithParam<const char*> {
     return fresh.sample_actions(one.input, one.options, nullptr);
   }
 
-  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  const CheckpointData checkpoint = small_network();
 };
 
 // The next call's images go up while one computes: what was announced comes, or something else.
@@ -91,7 +98,7 @@ TEST_P(SessionsTest, ChannelsMayComeLast) {
 TEST_P(SessionsTest, ShapesAlternateBetweenSessions) {
   const auto network = std::make_shared<LoadedNetwork>(checkpoint, options());
   Runner first(network), second(network);
-  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 9}, {1, 3}, {2, 16}, {1, 9}};
+  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 40}, {1, 3}, {2, 70}, {1, 40}};
   std::vector<std::vector<float>> expected;
   for (std::size_t i = 0; i < std::size(shapes); ++i) {
     expected.push_back(alone(call(i, shapes[i].first, shapes[i].second)));
@@ -123,7 +130,7 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
     void record(OperationRecord operation) override { ++counts[operation.name]; }
     std::map<std::string, int> counts;
   } log;
-  const CheckpointData checkpoint = open_checkpoint(kGolden / "pi0_tiny");
+  const CheckpointData checkpoint = small_network();
   Runner runner(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
   const ModelConfig& config = checkpoint.model;
   const auto call = [&](std::size_t cameras, std::size_t tokens) {
@@ -135,7 +142,7 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
     runner.sample_actions(input, {.steps = 2}, nullptr);
     return log.counts["ttnn.linear"];
   };
-  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 9}, {1, 3}, {2, 16}};
+  const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 40}, {1, 3}, {2, 70}};
   for (int round = 0; round < 3; ++round) {
     for (const auto& [cameras, tokens] : shapes) {
       const int worked = call(cameras, tokens);
@@ -143,7 +150,9 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
       EXPECT_EQ(log.counts["ttnn.execute_trace"] == 3, round > 0) << round;
     }
   }
-  EXPECT_GT(call(1, 16), 0);  // a fifth, which drives out the first
+  EXPECT_EQ(call(3, 32), 0);  // as many tiles as before
+  EXPECT_EQ(call(2, 65), 0);
+  EXPECT_GT(call(1, 70), 0);  // a fifth, which drives out the first
   EXPECT_GT(call(3, 3), 0);
 }
 

@@ -29,8 +29,9 @@ std::vector<float> Pi0Session::sample_actions(const Pi0Input& input, StageObserv
 Pi0Session::Shape& Pi0Session::prepare(const Pi0Input& input) {
   device_.mark(component::kInputs, 0);
   const std::vector<float> language = model_.embed_tokens(input.tokens);
+  const std::int64_t rows = device_.prompt_rows(std::ssize(input.tokens));
   const auto known = std::find_if(shapes_.begin(), shapes_.end(), [&](const Shape& shape) {
-    return shape.vision->cameras == input.cameras && shape.tokens == input.tokens.size() &&
+    return shape.vision->cameras == input.cameras && shape.prompt_rows == rows &&
            shape.steps == input.steps;
   });
   if (known == shapes_.end()) return make_shape(input, language);
@@ -70,7 +71,6 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
         std::make_shared<const std::vector<StepConstants>>(model_.step_constants(input.steps));
     device_.mark(component::kInputs, 0);
   }
-  shape.tokens = input.tokens.size();
   shape.steps = input.steps;
   if (shape.vision) {
     // All parts of a shape's first call run unrecorded: the kernels that they compile are to last,
@@ -86,8 +86,9 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
                                                    config.vision.patch_size);
     }
   }
-  const auto tokens = static_cast<std::int64_t>(input.tokens.size());
-  if (tokens > 0) shape.language = device_.upload({tokens, config.language.width}, language);
+  const std::int64_t tokens = std::ssize(input.tokens);
+  shape.prompt_rows = device_.prompt_rows(tokens);
+  if (tokens > 0) shape.language = device_.upload_prompt({tokens, config.language.width}, language);
   if (config.kind == ModelKind::kPi0) {
     shape.state = device_.upload({1, config.state_dim}, input.state);
   }

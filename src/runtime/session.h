@@ -55,10 +55,10 @@ class Pi0Session {
     Tensor embeddings;
     std::unique_ptr<Trace> trace;
   };
-  // And calls of one shape.
+  // And calls of one shape: as many cameras and steps, and prompts of as many rows.
   struct Shape {
     std::shared_ptr<Vision> vision;
-    std::size_t tokens = 0;
+    std::int64_t prompt_rows = 0;
     int steps = 0;
     std::shared_ptr<const std::vector<StepConstants>> constants;
     Tensor language, state, noise;

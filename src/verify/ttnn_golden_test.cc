@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "device/registry/registry.h"
 #include "runtime/random_input.h"
 #include "verify/comparison.h"
 #include "verify/golden_testing.h"
@@ -125,6 +126,37 @@ TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
       EXPECT_EQ(runner.sample_actions(call.input, call.options, nullptr), call.expected)
           << kind << " call " << number;
       ++number;
+    }
+  }
+}
+
+// Of prompts of one number of tiles the third call is replayed, whatever their lengths; and what is
+// replayed is what the reference computes of each.
+TEST(TtnnReplay, PromptsOfEveryLengthShareTheirTraces) {
+  struct Log final : OperationLog {
+    void mark(const Component&, int) override {}
+    void record(OperationRecord operation) override { linears += operation.name == "ttnn.linear"; }
+    int linears = 0;
+  };
+  for (const char* kind : {"pi0_tiny", "pi05_tiny"}) {
+    const CheckpointData checkpoint = open_checkpoint(kSource / "testdata/golden" / kind);
+    Log log;
+    Runner card(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
+    Runner truth(checkpoint, open_device({.name = "reference"}), nullptr);
+    const int most = checkpoint.model.max_tokens;
+    int calls = 0;
+    for (const int tokens : {most, 2, 1, most - 1, 7, most / 2, most}) {
+      const NetworkCall call = random_call(checkpoint.model, {.tokens = tokens}, 3 + tokens);
+      log.linears = 0;
+      const std::vector<float> actions = card.sample_actions(call.input, call.options, nullptr);
+      EXPECT_EQ(log.linears == 0, ++calls > 2) << kind << " " << tokens;
+      const std::vector<float> expected = truth.sample_actions(call.input, call.options, nullptr);
+      std::vector<float> moved, expected_moved;
+      for (std::size_t i = 0; i < actions.size(); ++i) {
+        moved.push_back(actions[i] - call.options.noise[i]);
+        expected_moved.push_back(expected[i] - call.options.noise[i]);
+      }
+      EXPECT_GE(compare(expected_moved, moved).correlation, 0.998) << kind << " " << tokens;
     }
   }
 }

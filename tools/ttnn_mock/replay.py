@@ -84,7 +84,8 @@ class Replay:
         """Before the recording began: weights, tables, inputs; all that no call makes."""
         made: set[int] = set()  # buffers
         for number, operation in enumerate(operations):
-            for operand in operation["inputs"]:
+            written = _written(operation)
+            for operand in operation["inputs"] + ([] if written is None else [written]):
                 if operand["placement"] != "host" and operand["buffer"] not in made:
                     made.add(operand["buffer"])
                     try:
@@ -118,8 +119,8 @@ class Replay:
 
     def _call(self, operation: Operation, where: str) -> None:
         inputs = [self._find(operand) for operand in operation["inputs"]]
-        written = operation.get("attributes", {}).get("output")
-        output = None if written is None else self._tensors[written]
+        written = _written(operation)
+        output = None if written is None else self._find(written)
         made = self._calls.call(operation, inputs, output)
         graph = self._capture(operation, inputs, output)
         if len(made) != len(operation["outputs"]):
@@ -227,6 +228,12 @@ class Replay:
         # By address, since of some recorded copies TTNN makes a view.
         by_address = dict(self._in_l1.values())
         return sum(_bytes_per_bank(operand, banks) for operand in by_address.values())
+
+
+def _written(operation: Operation) -> dict[str, Any] | None:
+    """The tensor that it writes its result into: memory that was there before it."""
+    id_ = operation.get("attributes", {}).get("output")
+    return None if id_ is None else operation["outputs"][0] | {"id": id_}
 
 
 def _bytes_per_bank(operand: dict[str, Any], banks: int) -> int:

@@ -1,5 +1,6 @@
 // Attention of the CPU device, and what goes into it, against the reference device.
 #include <cmath>
+#include <list>
 
 #include "device/cpu/cpu_testing.h"
 
@@ -39,10 +40,9 @@ class CpuAttentionTest : public CpuTest {
     }
     return made;
   }
-  static HeadSplit split(const Case& c, int first) {
-    HeadSplit made{.sequences = c.sequences, .first_position = {}};
-    if (c.rotary) made.first_position = first;
-    return made;
+  HeadSplit split(Device& device, const Case& c, int first) {
+    if (first == 0) return {.sequences = c.sequences};
+    return {.sequences = c.sequences, .after = &caches.emplace_back(cache_of(device, first))};
   }
   Tensor on_reference(const Tensor& tensor) {
     return reference->upload(tensor.shape(), cpu->download(tensor));
@@ -50,6 +50,8 @@ class CpuAttentionTest : public CpuTest {
   KeysValues on_reference(const KeysValues& heads) {
     return {on_reference(heads.keys), on_reference(heads.values)};
   }
+
+  std::list<KeysValues> caches;  // that splits refer to
 };
 
 TEST_P(CpuAttentionTest, QkvAndKeysValues) {
@@ -57,9 +59,9 @@ TEST_P(CpuAttentionTest, QkvAndKeysValues) {
     const QkvSource weights = source(c);
     const Both x = upload({c.sequences * c.tokens, c.width});
     const auto a = cpu->prepare_qkv(weights);
-    const Qkv made = cpu->qkv(x.cpu, *a, split(c, c.first));
-    const Qkv expected =
-        reference->qkv(x.reference, *reference->prepare_qkv(weights), split(c, c.first));
+    const Qkv made = cpu->qkv(x.cpu, *a, split(*cpu, c, c.first));
+    const Qkv expected = reference->qkv(x.reference, *reference->prepare_qkv(weights),
+                                        split(*reference, c, c.first));
     expect_close(made.queries, expected.queries, "queries" + text(c));
     expect_close(made.own.keys, expected.own.keys, "keys" + text(c));
     expect_close(made.own.values, expected.own.values, "values" + text(c));
@@ -70,7 +72,7 @@ TEST_P(CpuAttentionTest, QkvAndKeysValues) {
     without_queries.q_bias.reset();
     const auto alone = cpu->prepare_qkv(without_queries);
     for (const QkvWeights* one : {a.get(), alone.get()}) {
-      const KeysValues own = cpu->keys_values(x.cpu, *one, split(c, c.first));
+      const KeysValues own = cpu->keys_values(x.cpu, *one, split(*cpu, c, c.first));
       EXPECT_EQ(cpu->download(own.keys), cpu->download(made.own.keys)) << text(c);
       EXPECT_EQ(cpu->download(own.values), cpu->download(made.own.values)) << text(c);
     }
@@ -86,8 +88,9 @@ TEST_P(CpuAttentionTest, QkvWithSomeBiases) {
     if (which == 1) weights.k_bias = random.tensor({6}, 1);
     if (which == 2) weights.v_bias = random.tensor({6}, 1);
     const Both x = upload({5, 40});
-    const Qkv made = cpu->qkv(x.cpu, *cpu->prepare_qkv(weights), split(c, 3));
-    const Qkv expected = reference->qkv(x.reference, *reference->prepare_qkv(weights), split(c, 3));
+    const Qkv made = cpu->qkv(x.cpu, *cpu->prepare_qkv(weights), split(*cpu, c, 3));
+    const Qkv expected =
+        reference->qkv(x.reference, *reference->prepare_qkv(weights), split(*reference, c, 3));
     expect_close(made.queries, expected.queries, "queries");
     expect_close(made.own.keys, expected.own.keys, "keys");
     expect_close(made.own.values, expected.own.values, "values");
@@ -99,7 +102,7 @@ TEST_P(CpuAttentionTest, AttentionWithAndWithoutCache) {
   for (const Case& c : kCases) {
     const auto weights = cpu->prepare_qkv(source(c));
     const Both x = upload({c.sequences * c.tokens, c.width});
-    Qkv own = cpu->qkv(x.cpu, *weights, split(c, c.first));
+    Qkv own = cpu->qkv(x.cpu, *weights, split(*cpu, c, c.first));
     Tensor queries = on_reference(own.queries);
     const KeysValues expected_own = on_reference(own.own);
     KeysValues cache, expected_cache;
@@ -107,8 +110,8 @@ TEST_P(CpuAttentionTest, AttentionWithAndWithoutCache) {
       // Of two runs, as the prefix and pi0's state leave it.
       const Both before = upload({c.sequences * c.cached, c.width});
       const Both state = upload({c.sequences, c.width});
-      KeysValues first = cpu->qkv(before.cpu, *weights, split(c, 0)).own;
-      KeysValues second = cpu->qkv(state.cpu, *weights, split(c, c.cached)).own;
+      KeysValues first = cpu->qkv(before.cpu, *weights, split(*cpu, c, 0)).own;
+      KeysValues second = cpu->qkv(state.cpu, *weights, split(*cpu, c, c.cached)).own;
       expected_cache = reference->concatenate_tokens(on_reference(first), on_reference(second));
       cache = cpu->concatenate_tokens(std::move(first), std::move(second));
       EXPECT_EQ(cache.keys.shape(), expected_cache.keys.shape());
@@ -116,7 +119,7 @@ TEST_P(CpuAttentionTest, AttentionWithAndWithoutCache) {
       EXPECT_EQ(cpu->download(cache.values), reference->download(expected_cache.values)) << text(c);
     }
     const bool cached = c.cached > 0;
-    Tensor again = cpu->qkv(x.cpu, *weights, split(c, c.first)).queries;
+    Tensor again = cpu->qkv(x.cpu, *weights, split(*cpu, c, c.first)).queries;
     const Tensor expected =
         reference->attention(std::move(queries), expected_own, cached ? &expected_cache : nullptr);
     const Tensor actual =
@@ -138,8 +141,8 @@ TEST_P(CpuAttentionTest, LargeScores) {
   const Case c{1, 9, 40, 2, 1, 6, true, 33, 33};
   const auto weights = cpu->prepare_qkv(source(c));
   const Both x = upload({9, 40}, 100), before = upload({33, 40}, 100);
-  Qkv own = cpu->qkv(x.cpu, *weights, split(c, 33));
-  const KeysValues cache = cpu->keys_values(before.cpu, *weights, split(c, 0));
+  Qkv own = cpu->qkv(x.cpu, *weights, split(*cpu, c, 33));
+  const KeysValues cache = cpu->keys_values(before.cpu, *weights, split(*cpu, c, 0));
   const KeysValues expected_cache = on_reference(cache), expected_own = on_reference(own.own);
   Tensor queries = on_reference(own.queries);
   const std::vector<float> actual =
@@ -158,8 +161,9 @@ TEST_P(CpuAttentionTest, HeadsOfDifferentWidthsInTurn) {
     const QkvSource weights = source(c);
     const Both x = upload({5, 40});
     expect_close(
-        cpu->qkv(x.cpu, *cpu->prepare_qkv(weights), split(c, c.first)).queries,
-        reference->qkv(x.reference, *reference->prepare_qkv(weights), split(c, c.first)).queries,
+        cpu->qkv(x.cpu, *cpu->prepare_qkv(weights), split(*cpu, c, c.first)).queries,
+        reference->qkv(x.reference, *reference->prepare_qkv(weights), split(*reference, c, c.first))
+            .queries,
         "queries" + std::to_string(turn));
   }
 }

@@ -399,12 +399,11 @@ class CpuDevice final : public Device {
     finish.stride = rows.stride;
     finish.columns = rows.heads * rows.dim;
     if (!rotated) return finish;
-    assert(split.first_position);
     const std::int64_t half = rows.dim / 2;
-    rotary_.reach(*split.first_position + rows.tokens, half);
+    rotary_.reach(split.first_position() + rows.tokens, half);
     finish.finish = Finish::kRotate;
-    finish.cosines = rotary_.cosines(*split.first_position);
-    finish.sines = rotary_.sines(*split.first_position);
+    finish.cosines = rotary_.cosines(split.first_position());
+    finish.sines = rotary_.sines(split.first_position());
     finish.tokens = rows.tokens;
     finish.half = half;
     return finish;

@@ -29,7 +29,8 @@ Results layer(Device& device) {
   source.k = random.weight(144, kWidth);
   source.v = random.weight(144, kWidth);
   const auto weights = device.prepare_qkv(source);
-  const HeadSplit split{.sequences = 3, .first_position = 4};
+  const KeysValues before = cache_of(device, 4);
+  const HeadSplit split{.sequences = 3, .after = &before};
   const KeysValues cache = device.keys_values(upload(), *weights, split);
   Qkv qkv = device.qkv(x, *weights, split);
   const Tensor joined = device.attention(std::move(qkv.queries), qkv.own, &cache);

@@ -142,7 +142,7 @@ Tensor project_heads(const Tensor& x, const Linear& weights, int heads, int head
                      const HeadSplit& split, bool rotated) {
   Tensor result =
       split_heads(multiply(data(x), x.dim(0), weights), split.sequences, heads, head_dim);
-  if (rotated && split.first_position) rotate(result, *split.first_position);
+  if (rotated) rotate(result, split.first_position());
   return result;
 }
 
@@ -361,7 +361,7 @@ class Reference final : public Device {
     const auto& projections = static_cast<const QkvProjections&>(weights);
     assert(projections.q != nullptr);
     const HeadShape& heads = projections.heads;
-    return {project_heads(x, *projections.q, heads.num_heads, heads.head_dim, split, true),
+    return {project_heads(x, *projections.q, heads.num_heads, heads.head_dim, split, heads.rotary),
             keys_values(x, weights, split)};
   }
 
@@ -369,8 +369,9 @@ class Reference final : public Device {
                          const HeadSplit& split) override {
     const auto& projections = static_cast<const QkvProjections&>(weights);
     const HeadShape& heads = projections.heads;
-    return {project_heads(x, *projections.k, heads.num_kv_heads, heads.head_dim, split, true),
-            project_heads(x, *projections.v, heads.num_kv_heads, heads.head_dim, split, false)};
+    return {
+        project_heads(x, *projections.k, heads.num_kv_heads, heads.head_dim, split, heads.rotary),
+        project_heads(x, *projections.v, heads.num_kv_heads, heads.head_dim, split, false)};
   }
 
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "device/test_support.h"
 #include "files/safetensors.h"
 #include "pi0/error.h"
 
@@ -165,9 +166,14 @@ TEST_F(ReferenceTest, QkvAttentionAndCache) {
     source.q = goldens.tensor(i, "q");
     source.k = goldens.tensor(i, "k");
     source.v = goldens.tensor(i, "v");
-    HeadSplit split{.sequences = goldens.number(i, "sequences"), .first_position = {}};
-    if (goldens.number(i, "first") >= 0) {
-      split.first_position = goldens.number(i, "first");
+    HeadSplit split{.sequences = goldens.number(i, "sequences")};
+    KeysValues before;
+    source.heads.rotary = goldens.number(i, "first") >= 0;
+    if (source.heads.rotary) {
+      if (goldens.number(i, "first") > 0) {
+        before = cache_of(*device, goldens.number(i, "first"));
+        split.after = &before;
+      }
     } else {
       source.q_bias = goldens.tensor(i, "q_bias");
       source.k_bias = goldens.tensor(i, "k_bias");

@@ -22,6 +22,15 @@ std::int64_t tokens_of(const std::vector<TokenRun>& runs) {
   return tokens;
 }
 
+std::vector<float> mask_row(const std::vector<TokenRun>& runs) {
+  std::vector<float> row;
+  for (const TokenRun& run : runs) {
+    row.insert(row.end(), static_cast<std::size_t>(run.tokens), 0.0f);
+    row.insert(row.end(), static_cast<std::size_t>(run.rows - run.tokens), kMasked);
+  }
+  return row;
+}
+
 const RotaryPair& Constants::rotary(int first, std::int64_t tokens, const HeadLayout& layout) {
   return rotary_.get({first, tokens, layout.dim}, [&] {
     before_new_();
@@ -39,10 +48,7 @@ const shim::Tensor& Constants::mask(std::int64_t queries, const std::vector<Toke
   for (const TokenRun& run : runs) key.insert(key.end(), {run.tokens, run.rows});
   return masks_.get(key, [&] {
     before_new_();
-    std::vector<float> row;
-    for (const TokenRun& run : runs) {
-      for (std::int64_t i = 0; i < run.rows; ++i) row.push_back(i < run.tokens ? 0.0f : kMasked);
-    }
+    const std::vector<float> row = mask_row(runs);
     std::vector<float> values;
     for (std::int64_t query = 0; query < queries; ++query) {
       values.insert(values.end(), row.begin(), row.end());

@@ -13,14 +13,18 @@
 
 namespace pi0 {
 
-// Rows of keys, of which the first `tokens` are tokens and the others padding of their tiles.
+// Rows, of which the first `tokens` are tokens and the others padding of their tiles.
 struct TokenRun {
   std::int64_t tokens = 0;
   std::int64_t rows = 0;
+  bool with_prompt = false;  // behind those tokens are a prompt's: PromptTables::counted()
+  bool operator==(const TokenRun&) const = default;
 };
 // Whether a row of padding comes before a token.
 bool padded_inside(const std::vector<TokenRun>& runs);
 std::int64_t tokens_of(const std::vector<TokenRun>& runs);
+// What is added to a query's scores: 0 for a token, kMasked for padding.
+std::vector<float> mask_row(const std::vector<TokenRun>& runs);
 
 struct RotaryPair {
   shim::Tensor cos, sin;  // [1, 1, tokens, padded head_dim]
@@ -33,7 +37,7 @@ class Constants {
       : api_(api), before_new_(std::move(before_new)) {}
 
   const RotaryPair& rotary(int first, std::int64_t tokens, const HeadLayout& layout);
-  // [1, 1, queries, rows of keys]: 0 for a token, kMasked for padding.
+  // [1, 1, queries, rows of keys], every row as mask_row() has it.
   const shim::Tensor& mask(std::int64_t queries, const std::vector<TokenRun>& runs);
 
  private:

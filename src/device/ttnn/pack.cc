@@ -121,15 +121,15 @@ RotaryTables rotary_tables(int first, std::int64_t tokens, const HeadLayout& lay
   const auto size = static_cast<std::size_t>(tokens * layout.padded);
   RotaryTables tables{std::vector<float>(size, 1.0f), std::vector<float>(size, 0.0f)};
   const int half = layout.dim / 2;
-  for (std::int64_t token = 0; token < tokens; ++token) {
-    const auto position = static_cast<float>(first + token);
-    for (int i = 0; i < half; ++i) {
-      const float exponent = static_cast<float>(2 * i) / static_cast<float>(2 * half);
-      const float inverse_frequency = 1.0f / std::pow(10000.0f, exponent);
-      const float angle = position * inverse_frequency;
+  for (int i = 0; i < half; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(2 * half);
+    const float inverse_frequency = 1.0f / std::pow(10000.0f, exponent);
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      const float angle = static_cast<float>(first + token) * inverse_frequency;
+      const float cosine = std::cos(angle), sine = std::sin(angle);
       for (const int column : {i, layout.padded / 2 + i}) {
-        tables.cos[token * layout.padded + column] = std::cos(angle);
-        tables.sin[token * layout.padded + column] = std::sin(angle);
+        tables.cos[token * layout.padded + column] = cosine;
+        tables.sin[token * layout.padded + column] = sine;
       }
     }
   }

@@ -19,6 +19,7 @@ struct HeadLayout {
   std::int64_t at(std::int64_t i) const {
     return rotary && i >= dim / 2 ? padded / 2 + (i - dim / 2) : i;
   }
+  bool operator==(const HeadLayout&) const = default;
 };
 HeadLayout head_layout(int head_dim, bool rotary);
 

@@ -12,14 +12,16 @@ using shim::Unary;
 
 namespace {
 
-// Keys or values: their padding rows count as rows, and `runs` says which are tokens.
-Tensor keep_rows(shim::Api& api, shim::Tensor x, std::int64_t tokens, const HeadLayout& layout) {
-  const Shape4& padded = x.spec().padded;
-  const Shape shape{padded[0], padded[1], tokens, layout.dim};
-  if (x.shape() != padded) x = api.view(x, padded, padded);
-  Tensor kept = stored(shape, std::move(x));
-  kept.as<Stored>().heads = layout;
-  kept.as<Stored>().runs = {{tokens, padded[2]}};
+// Keys or values of the rows of `x`: padding rows count as rows, and `runs` says which are tokens.
+Tensor keep_rows(shim::Api& api, const Tensor& x, shim::Tensor heads, const HeadLayout& layout) {
+  const Shape4 padded = heads.spec().padded;
+  const std::int64_t tokens = x.dim(0) / padded[0];
+  if (heads.shape() != padded) heads = api.view(heads, padded, padded);
+  Tensor kept = stored_rows(x, {padded[0], padded[1], tokens, layout.dim}, std::move(heads));
+  Stored& stored = kept.as<Stored>();
+  stored.heads = layout;
+  if (stored.runs.empty()) stored.runs = {{.tokens = tokens}};
+  stored.runs[0].rows = padded[2];
   return kept;
 }
 
@@ -27,27 +29,29 @@ Tensor keep_rows(shim::Api& api, shim::Tensor x, std::int64_t tokens, const Head
 
 Qkv TtnnDevice::qkv(const Tensor& x, const QkvWeights& weights, const HeadSplit& split) {
   const auto& projection = static_cast<const QkvProjection&>(weights);
-  assert(projection.has_queries && projection.heads.rotary == split.first_position.has_value());
+  assert(projection.has_queries);
   const HeadShape& heads = projection.heads;
   const HeadLayout& layout = projection.layout;
   shim::Heads made;
   {
     const shim::Tensor projected = project(x, projection, split.sequences);
     // Without RoPE the heads are used as they are; else what it gives is, and they go at once.
-    const TensorRole role = split.first_position ? TensorRole::kCache : TensorRole::kHeads;
+    const TensorRole role = heads.rotary ? TensorRole::kCache : TensorRole::kHeads;
     made = api_->nlp_create_qkv_heads(projected, nullptr, heads.num_heads, heads.num_kv_heads,
                                       place(role, projected.shape()));
   }
   const Shape4 shape = made.q.shape();
   const std::int64_t tokens = shape[2];
-  if (split.first_position) {
-    made.q = rotate(made.q, *split.first_position, layout, TensorRole::kHeads);
+  if (heads.rotary) {
+    const RotaryPair& tables = rotary_tables_of(split, tokens, layout);
+    made.q = rotate(made.q, tables, TensorRole::kHeads);
     made.q = api_->view(made.q, shape, made.q.spec().padded);
-    made.k = rotate(made.k, *split.first_position, layout, TensorRole::kCache);
+    made.k = rotate(made.k, tables, TensorRole::kCache);
   }
-  Qkv result{stored({shape[0], shape[1], tokens, layout.dim}, std::move(made.q)),
-             {keep_rows(*api_, std::move(made.k), tokens, layout),
-              keep_rows(*api_, std::move(made.v), tokens, layout)}};
+  const Shape queries{shape[0], shape[1], x.dim(0) / split.sequences, layout.dim};
+  Qkv result{stored_rows(x, queries, std::move(made.q)),
+             {keep_rows(*api_, x, std::move(made.k), layout),
+              keep_rows(*api_, x, std::move(made.v), layout)}};
   result.queries.as<Stored>().heads = layout;
   result.queries.as<Stored>().scale = 1.0f / std::sqrt(static_cast<float>(layout.dim));
   return result;
@@ -71,12 +75,11 @@ KeysValues TtnnDevice::keys_values(const Tensor& x, const QkvWeights& weights,
     keys = std::move(split_heads.k);
     values = std::move(split_heads.v);
   }
-  const std::int64_t count = tokens;
-  if (split.first_position) {
-    keys = rotate(keys, *split.first_position, layout, TensorRole::kCache);
+  if (projection.heads.rotary) {
+    keys = rotate(keys, rotary_tables_of(split, keys.shape()[2], layout), TensorRole::kCache);
   }
-  return {keep_rows(*api_, std::move(keys), count, layout),
-          keep_rows(*api_, std::move(values), count, layout)};
+  return {keep_rows(*api_, x, std::move(keys), layout),
+          keep_rows(*api_, x, std::move(values), layout)};
 }
 
 Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysValues* cache) {
@@ -84,6 +87,8 @@ Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysVa
   shim::Tensor keys = operand(own.keys);
   shim::Tensor values = operand(own.values);
   std::vector<TokenRun> runs = own.keys.as<Stored>().runs;
+  PromptTables* const prompt = (cache != nullptr ? *cache : own).keys.as<Stored>().prompt.get();
+  assert(cache == nullptr || own.keys.as<Stored>().prompt == nullptr);
   if (cache != nullptr) {
     const std::vector<TokenRun>& before = cache->keys.as<Stored>().runs;
     runs.insert(runs.begin(), before.begin(), before.end());
@@ -96,7 +101,9 @@ Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysVa
     values = api_->concat(value_parts, 2, placement);
   }
   const shim::Tensor* mask = nullptr;
-  if (padded_inside(runs)) {
+  if (prompt != nullptr) {
+    mask = &constant(prompt->mask(q.shape()[2], runs));
+  } else if (padded_inside(runs)) {
     mask = &constant(constants_.mask(q.shape()[2], runs));
   } else {  // SDPA itself masks what lies beyond the logical end
     Shape4 shape = keys.shape();
@@ -113,8 +120,7 @@ Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysVa
                                                    .head_dim = q.shape()[3],
                                                    .mask = mask != nullptr},
                                                   api_->card(), policies_.circular_buffer_budget);
-  const HeadLayout layout = queries.as<Stored>().heads;
-  shim::Tensor joined =
+  shim::Tensor attended =
       api_->scaled_dot_product_attention(q, keys, values, mask,
                                          {.scale = 1,
                                           .grid = {api_->card().grid_x, api_->card().grid_y},
@@ -123,11 +129,14 @@ Tensor TtnnDevice::attention(Tensor queries, const KeysValues& own, const KeysVa
                                           .exp_approx_mode = false,
                                           .placement = place(TensorRole::kHeads, q.shape()),
                                           .compute = policies_.of(MathRole::kAttention).compute});
+  const HeadLayout layout = queries.as<Stored>().heads;
   const Shape shape{queries.dim(0) * queries.dim(2), queries.dim(1) * layout.dim};
+  Tensor result = stored_rows(queries, shape, std::move(attended));
   queries = {};
-  joined = api_->nlp_concat_heads(joined, place(TensorRole::kHeads, joined.shape()));
-  Tensor result = stored(shape, std::move(joined));
-  result.as<Stored>().heads = layout;
+  Stored& joined = result.as<Stored>();
+  joined.heads = layout;
+  joined.tensor =
+      api_->nlp_concat_heads(joined.tensor, place(TensorRole::kHeads, joined.tensor.shape()));
   return result;
 }
 
@@ -147,26 +156,32 @@ shim::Tensor TtnnDevice::project(const Tensor& x, const QkvProjection& projectio
                   TensorRole::kProjection);
 }
 
-shim::Tensor TtnnDevice::rotate(const shim::Tensor& x, int first, const HeadLayout& layout,
+const RotaryPair& TtnnDevice::rotary_tables_of(const HeadSplit& split, std::int64_t tokens,
+                                               const HeadLayout& layout) {
+  if (split.after == nullptr) return constants_.rotary(0, tokens, layout);
+  const Stored& before = split.after->keys.as<Stored>();
+  if (before.prompt) return before.prompt->rotary(before.runs, tokens, layout);
+  return constants_.rotary(static_cast<int>(tokens_of(before.runs)), tokens, layout);
+}
+
+shim::Tensor TtnnDevice::rotate(const shim::Tensor& x, const RotaryPair& tables,
                                 TensorRole result) {
-  const RotaryPair& tables = constants_.rotary(first, x.shape()[2], layout);
   return api_->rotary_embedding(x, constant(tables.cos), constant(tables.sin),
                                 place(result, x.shape()), policies_.of(MathRole::kRotary).compute);
 }
 
 Tensor TtnnDevice::join_tokens(const Tensor& a, const Tensor& b) {
-  const Stored& first = a.as<Stored>();
   const Stored& second = b.as<Stored>();
+  assert(second.prompt == nullptr);
   const shim::Tensor parts[] = {operand(a), operand(b)};
   Shape4 rows = parts[0].shape();
   rows[2] += parts[1].shape()[2];
   Shape shape = a.shape();
   shape[2] += b.dim(2);
-  Tensor joined = stored(shape, api_->concat(parts, 2, place(TensorRole::kCache, rows)));
-  joined.as<Stored>().heads = first.heads;
-  joined.as<Stored>().runs = first.runs;
-  joined.as<Stored>().runs.insert(joined.as<Stored>().runs.end(), second.runs.begin(),
-                                  second.runs.end());
+  Tensor joined = stored_rows(a, shape, api_->concat(parts, 2, place(TensorRole::kCache, rows)));
+  Stored& made = joined.as<Stored>();
+  made.heads = a.as<Stored>().heads;
+  made.runs.insert(made.runs.end(), second.runs.begin(), second.runs.end());
   return joined;
 }
 

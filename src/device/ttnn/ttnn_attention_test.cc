@@ -30,13 +30,19 @@ TEST_P(TtnnAttentionTest, QkvAttentionAndCache) {
       source.k_bias = random.tensor({c.kv_heads * c.head_dim}, 0.3f);
       source.v_bias = random.tensor({c.kv_heads * c.head_dim}, 0.3f);
     }
-    HeadSplit split{.sequences = c.sequences, .first_position = {}};
-    if (c.rotary) split.first_position = c.first;
+    HeadSplit split{.sequences = c.sequences}, expected_split = split;
+    KeysValues before_it, before_expected;
+    if (c.first > 0) {
+      before_it = cache_of(*ttnn, c.first);
+      before_expected = cache_of(*reference, c.first);
+      split.after = &before_it;
+      expected_split.after = &before_expected;
+    }
     const Both x = upload({c.sequences * c.tokens, c.width});
     const auto a = ttnn->prepare_qkv(source);
     const auto b = reference->prepare_qkv(source);
     Qkv made = ttnn->qkv(x.ttnn, *a, split);
-    Qkv expected = reference->qkv(x.reference, *b, split);
+    Qkv expected = reference->qkv(x.reference, *b, expected_split);
     expect_same(made.queries, expected.queries, "queries" + what);
     expect_same(made.own.keys, expected.own.keys, "keys" + what);
     expect_same(made.own.values, expected.own.values, "values" + what);
@@ -63,13 +69,11 @@ TEST_P(TtnnAttentionTest, QkvAttentionAndCache) {
       continue;
     }
     // A cache of two runs, as the prefix and pi0's state leave it: padding between tokens.
-    split.first_position = 0;
     const Both before = upload({c.cached, c.width}), state = upload({1, c.width});
-    KeysValues cache = ttnn->concatenate_tokens(ttnn->qkv(before.ttnn, *a, split).own,
-                                                ttnn->qkv(state.ttnn, *a, split).own);
-    KeysValues expected_cache =
-        reference->concatenate_tokens(reference->qkv(before.reference, *b, split).own,
-                                      reference->qkv(state.reference, *b, split).own);
+    KeysValues cache = ttnn->concatenate_tokens(ttnn->qkv(before.ttnn, *a, {}).own,
+                                                ttnn->qkv(state.ttnn, *a, {}).own);
+    KeysValues expected_cache = reference->concatenate_tokens(
+        reference->qkv(before.reference, *b, {}).own, reference->qkv(state.reference, *b, {}).own);
     expect_same(cache.keys, expected_cache.keys, "cached keys" + what);
     expect_same(cache.values, expected_cache.values, "cached values" + what);
     finish(ttnn->attention(std::move(made.queries), made.own, &cache),

@@ -12,6 +12,7 @@
 #include "device/ttnn/constants.h"
 #include "device/ttnn/pack.h"
 #include "device/ttnn/policies.h"
+#include "device/ttnn/prompt_tables.h"
 #include "device/ttnn/shim/shim.h"
 
 namespace pi0::ttnn {
@@ -21,16 +22,22 @@ namespace pi0::ttnn {
 struct Stored final : Tensor::Storage {
   shim::Tensor tensor;
   HeadLayout heads;            // of the last dimension, where it has heads
-  std::vector<TokenRun> runs;  // keys, values: which of the rows are tokens
-  int patch = 0;               // images: how they are laid out
+  std::vector<TokenRun> runs;  // which of the rows are tokens: of keys, values, or a prompt
+  std::shared_ptr<PromptTables> prompt;  // whose tokens are among them
+  int patch = 0;                         // images: how they are laid out
   // What is stored is the value * scale + offset.
   float scale = 1;
   float offset = 0;
   // An input that the host writes, and a write that the card has not waited for yet.
   bool input = false;
   std::shared_ptr<shim::Event> written;
+
+  // `runs`, the prompt's tokens counted.
+  std::vector<TokenRun> counted_runs() const { return prompt ? prompt->counted(runs) : runs; }
 };
 Tensor stored(const Shape& shape, shim::Tensor tensor);
+// The same rows of `x`, of which the same are tokens.
+Tensor stored_rows(const Tensor& x, const Shape& shape, shim::Tensor tensor);
 
 struct Linear final : LinearWeights {
   shim::Tensor weight;  // [1, 1, in, out]
@@ -92,6 +99,10 @@ class TtnnDevice final : public Device {
 
   Tensor upload(const Shape& shape, std::span<const float> values, Precision precision) override;
   Tensor upload_images(const Shape& shape, std::span<const float> values, int patch_size) override;
+  Tensor upload_prompt(const Shape& shape, std::span<const float> values) override;
+  std::int64_t prompt_rows(std::int64_t tokens) const override {
+    return shim::round_to_tile(tokens);
+  }
   void write(Tensor& tensor, std::span<const float> values) override;
   std::vector<float> download(const Tensor& tensor) override;
   void synchronize() override { api_->synchronize(); }
@@ -143,6 +154,7 @@ class TtnnDevice final : public Device {
   // Before anything is allocated that is to last. A replay writes where its intermediates were,
   // whoever has that memory since: what was captured is captured again, next time, around it.
   void forget_traces();
+  void before_new_table();
 
   // What an operation reads: what was written to it on the other queue must have arrived.
   const shim::Tensor& operand(const Tensor& tensor);
@@ -179,8 +191,10 @@ class TtnnDevice final : public Device {
   // The projections of x, its rows as so many sequences: [sequences, 1, tokens, q | k | v].
   shim::Tensor project(const Tensor& x, const QkvProjection& projection, int sequences);
   // x [s, heads, tokens, padded head_dim] rotated; all its rows then count as tokens.
-  shim::Tensor rotate(const shim::Tensor& x, int first, const HeadLayout& layout,
-                      TensorRole result);
+  shim::Tensor rotate(const shim::Tensor& x, const RotaryPair& tables, TensorRole result);
+  // For so many tokens of each sequence.
+  const RotaryPair& rotary_tables_of(const HeadSplit& split, std::int64_t tokens,
+                                     const HeadLayout& layout);
   Tensor join_tokens(const Tensor& a, const Tensor& b);
 
   std::unique_ptr<shim::Api> api_;

@@ -55,20 +55,23 @@ Tensor TtnnDevice::patch_embedding(const Tensor& images, const PatchEmbeddingWei
 Tensor TtnnDevice::layer_norm(const Tensor& x, const NormWeights& weights, float eps) {
   const auto& norm = static_cast<const Norm&>(weights);
   const shim::Tensor& in = operand(x);
-  return stored(x.shape(), api_->layer_norm(in, norm.weight, norm.bias, norm_options(in, eps)));
+  return stored_rows(x, x.shape(),
+                     api_->layer_norm(in, norm.weight, norm.bias, norm_options(in, eps)));
 }
 
 Tensor TtnnDevice::rms_norm(const Tensor& x, const NormWeights& weights, float eps) {
   const shim::Tensor& in = operand(x);
-  return stored(x.shape(), api_->rms_norm(in, static_cast<const Norm&>(weights).weight, nullptr,
-                                          norm_options(in, eps)));
+  return stored_rows(
+      x, x.shape(),
+      api_->rms_norm(in, static_cast<const Norm&>(weights).weight, nullptr, norm_options(in, eps)));
 }
 
 Tensor TtnnDevice::rms_norm(const Tensor& x, const Modulation& modulation, float eps) {
   const shim::Tensor& in = operand(x);
   assert(modulation.scale.as<Stored>().offset == 1);
-  return stored(x.shape(), api_->rms_norm(in, operand(modulation.scale), &operand(modulation.shift),
-                                          norm_options(in, eps)));
+  return stored_rows(x, x.shape(),
+                     api_->rms_norm(in, operand(modulation.scale), &operand(modulation.shift),
+                                    norm_options(in, eps)));
 }
 
 Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activation activation,
@@ -86,7 +89,7 @@ Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activat
   shim::Tensor y = multiply(operand(x), linear, bias ? &bias : nullptr, unary(activation), role,
                             exact ? DataType::kFloat32 : DataType::kBfloat16);
   const Shape shape{x.dim(0), y.shape()[3]};
-  return stored(shape, std::move(y));
+  return stored_rows(x, shape, std::move(y));
 }
 
 Tensor TtnnDevice::linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,

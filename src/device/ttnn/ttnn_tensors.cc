@@ -23,6 +23,13 @@ namespace {
 // Other shapes have driven out a table since the work last ran: it cannot be captured now.
 struct TableMissing {};
 
+// Rows of zeros behind them.
+std::vector<float> padded_rows(std::span<const float> values, const Shape4& shape) {
+  std::vector<float> padded(values.begin(), values.end());
+  padded.resize(static_cast<std::size_t>(shim::volume(shape)));
+  return padded;
+}
+
 Tensor input(const Shape& shape, shim::Tensor tensor) {
   Tensor made = stored(shape, std::move(tensor));
   made.as<Stored>().input = true;
@@ -37,16 +44,25 @@ Tensor stored(const Shape& shape, shim::Tensor tensor) {
   return Tensor(shape, std::move(storage));
 }
 
+Tensor stored_rows(const Tensor& x, const Shape& shape, shim::Tensor tensor) {
+  Tensor made = stored(shape, std::move(tensor));
+  made.as<Stored>().runs = x.as<Stored>().runs;
+  made.as<Stored>().prompt = x.as<Stored>().prompt;
+  return made;
+}
+
 TtnnDevice::TtnnDevice(std::unique_ptr<shim::Api> api, const Policies& policies, std::string name,
                        OperationLog* log)
     : api_(std::move(api)),
       policies_(policies),
       name_(std::move(name)),
       log_(log),
-      constants_(*api_, [this] {
-        if (capturing_ != nullptr) throw TableMissing();
-        forget_traces();
-      }) {}
+      constants_(*api_, [this] { before_new_table(); }) {}
+
+void TtnnDevice::before_new_table() {
+  if (capturing_ != nullptr) throw TableMissing();
+  forget_traces();
+}
 
 void TtnnDevice::forget_traces() {
   for (TracedWork* const work : *traced_) work->captured = {};
@@ -72,6 +88,18 @@ Tensor TtnnDevice::upload_images(const Shape& shape, std::span<const float> valu
   return images;
 }
 
+Tensor TtnnDevice::upload_prompt(const Shape& shape, std::span<const float> values) {
+  forget_traces();
+  const Shape4 rows{1, 1, prompt_rows(shape[0]), shape[1]};
+  Tensor prompt = input(shape, api_->to_device(padded_rows(values, rows), rows, DataType::kBfloat16,
+                                               Layout::kTile, Placement::kDram));
+  Stored& stored = prompt.as<Stored>();
+  stored.runs = {{.tokens = 0, .rows = rows[2], .with_prompt = true}};
+  stored.prompt = std::make_shared<PromptTables>(
+      *api_, [this] { before_new_table(); }, shape[0]);
+  return prompt;
+}
+
 // On the second queue, once the first is done with what has been asked of it so far; whatever
 // reads the tensor next waits for this write.
 void TtnnDevice::write(Tensor& tensor, std::span<const float> values) {
@@ -81,6 +109,11 @@ void TtnnDevice::write(Tensor& tensor, std::span<const float> values) {
   if (stored.patch != 0) {
     api_->copy_to_device(cut_to_patches(values, tensor.dim(0), tensor.dim(1), stored.patch),
                          stored.tensor, 1);
+  } else if (stored.prompt) {
+    tensor.set_rows(static_cast<std::int64_t>(values.size()) / tensor.dim(1));
+    assert(prompt_rows(tensor.dim(0)) == stored.tensor.shape()[2]);
+    api_->copy_to_device(padded_rows(values, stored.tensor.shape()), stored.tensor, 1);
+    stored.prompt->write(tensor.dim(0));
   } else {
     api_->copy_to_device(values, stored.tensor, 1);
   }
@@ -105,7 +138,7 @@ std::vector<float> TtnnDevice::download(const Tensor& tensor) {
     row_at = in_order(rows).at;
   } else {
     std::int64_t begin = 0;
-    for (const TokenRun& run : stored.runs) {
+    for (const TokenRun& run : stored.counted_runs()) {
       for (std::int64_t i = 0; i < run.tokens; ++i) row_at.push_back(begin + i);
       begin += run.rows;
     }
@@ -146,34 +179,45 @@ const shim::Tensor& TtnnDevice::constant(const shim::Tensor& tensor) {
 }
 
 // Where every part but the last fills its tiles, tiles are joined as they are: the last part's
-// padding becomes the result's.
+// padding becomes the result's. A prompt is the last part, its padding rows of the result.
 Tensor TtnnDevice::concatenate_rows(std::span<const Tensor* const> parts) {
+  const Tensor& last = *parts.back();
   Shape shape{0, parts[0]->dim(1)};
+  Shape4 whole{1, 1, 0, shape[1]};
   std::vector<shim::Tensor> rows;
   bool whole_tiles = true;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    shim::Tensor part = operand(*parts[i]);
-    shape[0] += parts[i]->dim(0);
-    const Shape4 joined{1, 1, parts[i]->dim(0), shape[1]};
+  for (const Tensor* const one : parts) {
+    shim::Tensor part = operand(*one);
+    const bool prompt = one->as<Stored>().prompt != nullptr;
+    assert(!prompt || one == &last);
+    const Shape4 joined{1, 1, prompt ? part.shape()[2] : one->dim(0), shape[1]};
+    shape[0] += one->dim(0);
+    whole[2] += joined[2];
     if (part.shape() != joined) {  // of several sequences: whole tiles need not move
       part = part.shape()[2] % shim::kTile == 0
                  ? api_->view(part, joined, {1, 1, joined[2], part.spec().padded[3]})
                  : api_->reshape(part, joined, part.spec().placement);
     }
-    const bool last = i + 1 == parts.size();
-    whole_tiles = whole_tiles && (last || joined[2] % shim::kTile == 0);
+    whole_tiles = whole_tiles && (one == &last || joined[2] % shim::kTile == 0);
     rows.push_back(std::move(part));
   }
-  if (rows.size() == 1) return stored(shape, std::move(rows[0]));
-  const Shape4 whole{1, 1, shape[0], shape[1]};
-  const Placement placement = place(TensorRole::kResidual, whole);
-  if (!whole_tiles) return stored(shape, api_->concat(rows, 2, placement));
-  const Shape4 padded = rows.back().spec().padded;
-  const Shape4 filled{1, 1, padded[2], shape[1]};
-  if (rows.back().shape() != filled) rows.back() = api_->view(rows.back(), filled, padded);
-  const shim::Tensor joined = api_->concat(rows, 2, placement);
-  if (joined.shape() == whole) return stored(shape, joined);
-  return stored(shape, api_->view(joined, whole, joined.spec().padded));
+  shim::Tensor joined = rows[0];
+  if (rows.size() > 1) {
+    const Placement placement = place(TensorRole::kResidual, whole);
+    const Shape4 padded = rows.back().spec().padded;
+    const Shape4 filled{1, 1, padded[2], shape[1]};
+    if (whole_tiles && rows.back().shape() != filled) {
+      rows.back() = api_->view(rows.back(), filled, padded);
+    }
+    joined = api_->concat(rows, 2, placement);
+    if (joined.shape() != whole) joined = api_->view(joined, whole, joined.spec().padded);
+  }
+  Tensor result = stored_rows(last, shape, std::move(joined));
+  for (TokenRun& run : result.as<Stored>().runs) {
+    run.tokens += shape[0] - last.dim(0);
+    run.rows = whole[2];
+  }
+  return result;
 }
 
 void TtnnDevice::run(std::unique_ptr<Trace>& trace, const std::function<void()>& work) {
