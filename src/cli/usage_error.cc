@@ -79,7 +79,7 @@ std::string unexpected_sentence(const CLI::App& verb, const std::vector<std::str
 // The parser's own words, but for those that say it badly. Versions of it write them differently:
 // "--seed: At Most 1 required but received 2" in 2.1, "At most" in Debian sid's.
 std::string parser_sentence(const CLI::ParseError& error) {
-  const std::string sentence = error.what();
+  std::string sentence = error.what();
   for (const char* const words : {": At Most 1 required", ": At most 1 required"}) {
     const std::size_t twice = sentence.find(words);
     if (twice != std::string::npos) return sentence.substr(0, twice) + " is given twice";
