@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStateFeature = "observation.state";
-
 // What openpi's form needs to be told, lerobot's files say.
 void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides& options) {
   const std::pair<bool, const char*> given[] = {
@@ -103,7 +101,7 @@ class Normalizer {
     if (!statistics_) return dims;
     std::set<std::int64_t> lengths;
     for (const auto& [name, tensor] : statistics_->tensors()) {
-      if (name.substr(0, name.rfind('.')) != feature || name.ends_with(".count")) continue;
+      if (feature_of(name) != feature || name.ends_with(".count")) continue;
       lengths.insert(tensor.shape.size() == 1 ? tensor.shape[0] : 0);
     }
     const bool shorter = lengths.size() == 1 && *lengths.begin() > 1 && *lengths.begin() < dims;
@@ -130,7 +128,7 @@ class Normalizer {
     if (!statistics_) return "";
     std::set<std::string> names;
     for (const auto& [name, tensor] : statistics_->tensors()) {
-      names.insert(name.substr(0, name.rfind('.')));
+      names.insert(feature_of(name));
     }
     return names.empty() ? ", nor of any" : ", only of " + list_of({names.begin(), names.end()});
   }

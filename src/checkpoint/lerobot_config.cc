@@ -15,7 +15,6 @@ namespace pi0 {
 namespace {
 
 constexpr std::string_view kImages = "observation.images.";
-constexpr const char* kState = "observation.state";
 constexpr const char* kAction = "action";
 constexpr int kMaxCameras = 64;
 constexpr int kMaxImageSize = 1 << 14;  // its square, the number of patches at most, is an int
@@ -231,11 +230,12 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   result.cameras = read_cameras(config, inputs, where);
   model.num_cameras = static_cast<int>(result.cameras.size());
   result.state_dims =
-      read_dims(inputs, kState, "STATE", where + ": input_features", model.state_dim);
+      read_dims(inputs, kStateFeature, "STATE", where + ": input_features", model.state_dim);
   result.action_dims =
       read_dims(outputs, kAction, "ACTION", where + ": output_features", model.action_dim);
   // pi05 has the state in its prompt, unpadded: there it may be longer.
-  if (!pi05) require_at_most(result.state_dims, kState, model.state_dim, "max_state_dim", where);
+  if (!pi05)
+    require_at_most(result.state_dims, kStateFeature, model.state_dim, "max_state_dim", where);
   require_at_most(result.action_dims, kAction, model.action_dim, "max_action_dim", where);
 
   const auto mode = pi05 ? NormalizationMode::kQuantiles : NormalizationMode::kMeanStd;

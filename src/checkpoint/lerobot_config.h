@@ -11,6 +11,8 @@
 
 namespace pi0 {
 
+inline constexpr const char* kStateFeature = "observation.state";
+
 // Which of an action's dimensions are relative to the state: lerobot's relative_actions_processor.
 struct RelativeActions {
   bool enabled = false;

@@ -53,6 +53,9 @@ struct Feature {
   int dims = 0;
 };
 
+// "observation.state" of the tensor "observation.state.mean": lerobot splits at the last dot.
+std::string feature_of(const std::string& statistic);
+
 // How `step` treats `feature`, with the statistics of its state file (nullptr: it has none), which
 // `where` names. A feature without statistics passes unchanged, as in lerobot: the mode is then
 // kIdentity, and `absent` becomes true if the step has a mode for it. Throws Error where lerobot

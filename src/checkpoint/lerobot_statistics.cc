@@ -60,13 +60,15 @@ std::vector<double> read_statistic(const SafeTensors& file, const Feature& featu
 
 bool has_statistics(const SafeTensors& file, const std::string& feature) {
   const auto& tensors = file.tensors();
-  // lerobot splits "feature.statistic" at the last dot.
-  return std::any_of(tensors.begin(), tensors.end(), [&](const auto& tensor) {
-    return tensor.first.substr(0, tensor.first.rfind('.')) == feature;
-  });
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [&](const auto& tensor) { return feature_of(tensor.first) == feature; });
 }
 
 }  // namespace
+
+std::string feature_of(const std::string& statistic) {
+  return statistic.substr(0, statistic.rfind('.'));
+}
 
 Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
                                     const Feature& feature, const std::string& where,
