@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/lerobot_config.h"
-#include "checkpoint/lerobot_processors.h"
-#include "checkpoint/openpi_config.h"
+#include "checkpoint/form/pi0_json.h"
+#include "checkpoint/lerobot/config.h"
+#include "checkpoint/lerobot/processors.h"
+#include "checkpoint/openpi/config.h"
 #include "files/json.h"
 #include "model/config.h"
 #include "pi0/error.h"

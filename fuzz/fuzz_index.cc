@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "checkpoint/weight_files.h"
+#include "checkpoint/weights/weight_files.h"
 #include "files/json.h"
 #include "pi0/error.h"
 

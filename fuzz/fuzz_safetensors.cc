@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/lerobot_processors.h"
+#include "checkpoint/lerobot/processors.h"
 #include "files/safetensors.h"
 #include "pi0/error.h"
 

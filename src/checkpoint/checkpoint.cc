@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "checkpoint/families.h"
-#include "checkpoint/sentence.h"
-#include "checkpoint/sizes.h"
-#include "checkpoint/weight_check.h"
-#include "checkpoint/weight_files.h"
+#include "checkpoint/form/sentence.h"
+#include "checkpoint/form/sizes.h"
+#include "checkpoint/lerobot/lerobot.h"
+#include "checkpoint/openpi/openpi.h"
+#include "checkpoint/weights/weight_check.h"
+#include "checkpoint/weights/weight_files.h"
 #include "files/json.h"
 
 namespace pi0 {
@@ -101,18 +102,6 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
 }
 
 }  // namespace
-
-CheckpointOverrides CheckpointOverrides::or_else(const CheckpointOverrides& others) const {
-  CheckpointOverrides both = *this;
-  if (!both.prompt_format) both.prompt_format = others.prompt_format;
-  if (!both.delta_mask) both.delta_mask = others.delta_mask;
-  if (!both.asset) both.asset = others.asset;
-  if (!both.action_dims) both.action_dims = others.action_dims;
-  if (!both.action_horizon) both.action_horizon = others.action_horizon;
-  if (!both.adapt_to_pi) both.adapt_to_pi = others.adapt_to_pi;
-  if (!both.lerobot_release) both.lerobot_release = others.lerobot_release;
-  return both;
-}
 
 Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOverrides& options) {
   Inspection inspection;

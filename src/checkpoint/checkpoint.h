@@ -1,115 +1,19 @@
-// A checkpoint directory, as lerobot saves it or as openpi's PyTorch conversion leaves it: what
-// the network is, what surrounds it, and its weights.
+// A checkpoint directory, as lerobot saves it or as openpi's PyTorch conversion leaves it.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "model/config.h"
-#include "model/weights.h"
+#include "checkpoint/form/checkpoint_data.h"
+#include "checkpoint/weights/weight_check.h"
 
 namespace pi0 {
-
-// What surrounds the network differs between the two families (resize, prompt, epsilon, cameras).
-enum class Family { kLerobot, kOpenpi };
-
-enum class NormalizationMode { kIdentity, kMeanStd, kMinMax, kQuantiles, kQuantile10 };
-
-// How one vector is normalised on its way in, and un-normalised on its way out.
-struct Normalization {
-  NormalizationMode mode = NormalizationMode::kIdentity;
-  double eps = 0;
-  // kMeanStd: first = mean, second = std. Ranges: first = min | q01 | q10, second = max | q99 |
-  // q90. Empty with kIdentity. lerobot: as long as the vector. openpi: as long as the file has
-  // them; what is beyond the vector is not used, what of the vector is beyond them stays as it is.
-  std::vector<double> first;
-  std::vector<double> second;
-};
-
-struct Camera {
-  std::string feature;          // "observation.images.top"; openpi: "base_0_rgb"
-  std::string name;             // what follows "observation.images." in it, or the feature itself
-  bool empty = false;           // lerobot's empty_cameras: a slot that is always masked
-  Normalization normalization;  // of [0, 1] pixels, per channel; usually kIdentity
-};
-
-// kBare: the instruction as it is, of a lerobot pipeline that has no step for it.
-// Which lerobot trained a policy, as far as they differ: 0.4.x padded π0.5's state in the prompt to
-// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py).
-enum class LerobotRelease { k0_4, k0_5 /* and later */ };
-
-enum class PromptFormat { kPi0, kPi05, kBare };
-
-inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
-
-struct CheckpointData {
-  std::filesystem::path directory;
-  Family family = Family::kLerobot;
-  ModelConfig model;
-  std::vector<Camera> cameras;                    // in the order that the network sees them
-  std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
-  PromptFormat prompt_format = PromptFormat::kPi0;
-  LerobotRelease lerobot_release = LerobotRelease::k0_5;
-  // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics
-  // without what pads them, if anything does.
-  int state_dims = 0;
-  int action_dims = 0;          // the robot's own, at most model.action_dim
-  int n_action_steps = 0;       // how many rows of a chunk the robot executes
-  bool has_statistics = false;  // false: only raw values can be given and had
-  // Why there are none, where the checkpoint has others: "FILE: no statistics of action, only …".
-  std::string statistics_missing;
-  Normalization state;
-  Normalization action;
-  // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.
-  std::vector<bool> relative_actions;
-  bool adapt_to_pi = false;               // openpi: state and actions are ALOHA's; policy/aloha.h
-  std::vector<std::string> action_names;  // empty, or one for each of action_dims
-  std::string asset;                      // openpi: the id under assets/
-  std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed
-  std::vector<std::string> warnings;  // legal but worth saying: a zero std, an empty range
-  std::shared_ptr<const WeightSource> weights;
-};
-
-// What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands
-// before the same key of pi0.json.
-struct CheckpointOverrides {
-  std::optional<PromptFormat> prompt_format = {};
-  std::optional<std::string> delta_mask = {};  // as openpi's make_bool_mask: "6,-1"
-  std::optional<std::string> asset = {};
-  std::optional<int> action_dims = {};
-  std::optional<int> action_horizon = {};
-  std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
-  std::optional<LerobotRelease> lerobot_release = {};
-  // The network is all that is asked for: statistics are not looked for, nor chosen among, and
-  // lerobot's processors say no more than the prompt's length, if they can be read.
-  bool network_alone = false;
-
-  // What these do not say is as `others` have it.
-  CheckpointOverrides or_else(const CheckpointOverrides& others) const;
-  bool operator==(const CheckpointOverrides&) const = default;
-};
 
 // Reads everything but the weights' contents, which stay mapped. Throws Error on the first thing
 // that makes the checkpoint unusable; of the weights' tensors it names all that are wrong.
 CheckpointData open_checkpoint(const std::filesystem::path& directory,
                                const CheckpointOverrides& options = {});
-
-// What `pi0 info` prints beside the CheckpointData itself: the tensors, without judging them.
-struct TensorReport {
-  std::int64_t parameters = 0;       // of the tensors that the network needs and that are there
-  std::int64_t bytes = 0;            // of all tensors in the files
-  std::vector<std::string> files;    // model.safetensors, or the shards
-  std::map<std::string, int> types;  // "bf16" -> how many tensors
-  // In the files, not needed: TensorSpec::optional, the other of the tied pair, whatever else.
-  std::vector<std::string> unused;
-  std::vector<std::string> missing;  // needed, not in the files
-  std::vector<std::string> wrong;    // a sentence each: name, shape found, shape expected
-};
 
 // The same without refusing what is found wrong around the network, or among its tensors. Throws
 // Error as open_checkpoint does for what it cannot do without.

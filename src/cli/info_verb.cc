@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "base/unit_text.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/prompt_format.h"
+#include "checkpoint/form/prompt_format.h"
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
 #include "device/registry/registry.h"

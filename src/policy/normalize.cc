@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "base/text.h"
-#include "checkpoint/sentence.h"
+#include "checkpoint/form/sentence.h"
 
 namespace pi0 {
 namespace {

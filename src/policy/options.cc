@@ -1,6 +1,6 @@
 #include "policy/options.h"
 
-#include "checkpoint/prompt_format.h"
+#include "checkpoint/form/prompt_format.h"
 
 namespace pi0 {
 

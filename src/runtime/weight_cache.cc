@@ -13,7 +13,7 @@
 #include <cstring>
 #include <system_error>
 
-#include "checkpoint/weight_files.h"
+#include "checkpoint/weights/weight_files.h"
 #include "files/descriptor.h"
 #include "files/file.h"
 #include "files/json.h"

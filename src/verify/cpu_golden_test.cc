@@ -5,8 +5,9 @@
 #include <cstdlib>
 #include <optional>
 
-#include "device/cpu/amx_testing.h"
-#include "device/cpu/isa.h"
+#include "device/cpu/cpu.h"
+#include "device/cpu/isa/amx_testing.h"
+#include "device/cpu/isa/isa.h"
 #include "device/registry/registry.h"
 #include "runtime/device_request.h"
 #include "runtime/random_input.h"
@@ -17,8 +18,6 @@
 namespace pi0 {
 namespace {
 
-constexpr cpu::Isa kEveryIsa[] = {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512,
-                                  cpu::Isa::kAvx512Bf16, cpu::Isa::kAmx};
 constexpr const char* kEveryType[] = {"bf16", "int8", "fp32"};
 
 // PI0_CPU_ISA while a test lasts.
@@ -106,7 +105,7 @@ TEST_P(CpuGolden, AgreesWithPyTorch) {
 
 INSTANTIATE_TEST_SUITE_P(All, CpuGolden,
                          testing::Combine(testing::ValuesIn(golden_files()),
-                                          testing::ValuesIn(kEveryIsa)),
+                                          testing::ValuesIn(cpu::kEveryIsa)),
                          [](const auto& info) {
                            return golden_name(std::get<0>(info.param)) + "_" +
                                   cpu::name_of(std::get<1>(info.param));
@@ -145,7 +144,7 @@ TEST_P(CpuFullWidth, CorrelatesWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, CpuFullWidth,
                          testing::Combine(testing::Values(ModelKind::kPi0, ModelKind::kPi05),
-                                          testing::ValuesIn(kEveryIsa)),
+                                          testing::ValuesIn(cpu::kEveryIsa)),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param) == ModelKind::kPi0 ? "pi0"
                                                                                          : "pi05") +

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "checkpoint/prompt_format.h"
+#include "checkpoint/form/prompt_format.h"
 #include "device/host_tensor.h"
 #include "files/json.h"
 #include "pi0/error.h"

@@ -115,7 +115,7 @@ TEST_P(CpuBuffersTest, CallsAfterTheFirstAskForNone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuBuffersTest,
-                         testing::Combine(testing::ValuesIn(kEveryIsa),
+                         testing::Combine(testing::ValuesIn(cpu::kEveryIsa),
                                           testing::ValuesIn(kEveryType)),
                          isa_and_type);
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "device/backend.h"
-#include "device/cpu/isa.h"
+#include "device/cpu/isa/kernel_table.h"
 #include "device/device.h"
 #include "device/prepared_memory.h"
 #include "host/scheduling.h"
@@ -15,13 +15,6 @@ namespace cpu {
 class BufferPool;
 class ThreadPool;
 }  // namespace cpu
-
-enum class CpuType {
-  kBf16,  // weights in bf16, sums in fp32; activations in bf16 where the machine multiplies it
-  kInt8,  // weights by output channel, activations by token, exact 32-bit sums; see kernel_table.h
-  kFp32,
-};
-const char* name_of(CpuType type);  // "bf16", "int8", "fp32"
 
 struct CpuOptions {
   CpuType type = CpuType::kBf16;
@@ -40,8 +33,9 @@ std::shared_ptr<cpu::ThreadPool> pool_of(const CpuOptions& options);
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options);
 std::unique_ptr<Backend> make_cpu_backend();
 
-// How the weights that a device prepares lie in memory: a later device whose text is the same can
-// use them as they are.
-std::string prepared_form(CpuType type, cpu::Isa isa);
+namespace cpu {
+// The device with these kernels; options.type and options.isa are not looked at.
+std::unique_ptr<Device> make_cpu_device(const CpuOptions& options, const KernelTable& table);
+}  // namespace cpu
 
 }  // namespace pi0

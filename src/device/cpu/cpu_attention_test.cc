@@ -169,7 +169,7 @@ TEST_P(CpuAttentionTest, HeadsOfDifferentWidthsInTurn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuAttentionTest,
-                         testing::Combine(testing::ValuesIn(kEveryIsa),
+                         testing::Combine(testing::ValuesIn(cpu::kEveryIsa),
                                           testing::ValuesIn(kEveryType)),
                          isa_and_type);
 

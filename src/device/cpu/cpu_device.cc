@@ -6,7 +6,7 @@
 
 #include "device/cpu/cpu.h"
 #include "device/cpu/cpu_tensors.h"
-#include "device/cpu/kernel_table.h"
+#include "device/cpu/isa/kernel_table.h"
 
 namespace pi0 {
 namespace {
@@ -467,10 +467,6 @@ std::vector<float> cpu::HeadValues::read() const {
   return values;
 }
 
-const char* name_of(CpuType type) {
-  return type == CpuType::kBf16 ? "bf16" : type == CpuType::kInt8 ? "int8" : "fp32";
-}
-
 std::shared_ptr<cpu::ThreadPool> pool_of(const CpuOptions& options) {
   return options.host ? options.host : ThreadPool::of_size(options.threads, options.scheduling);
 }
@@ -481,17 +477,6 @@ std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {
 
 std::unique_ptr<Device> cpu::make_cpu_device(const CpuOptions& options, const KernelTable& table) {
   return std::make_unique<CpuDevice>(options, table);
-}
-
-std::string prepared_form(CpuType type, Isa isa) {
-  constexpr int kVersion = 3;  // another whenever prepared weights become other bytes
-  const KernelTable table = kernel_table(type, isa);
-  std::string form = fmt::format("{}: ", kVersion);
-  for (const MultiplyKernel* kernel : {table.layers, table.exact}) {
-    form += fmt::format("{}-{}-{}-{} ", static_cast<int>(kernel->weights), kernel->columns,
-                        kernel->weight_group, kernel->activation_group);
-  }
-  return form;
 }
 
 }  // namespace pi0

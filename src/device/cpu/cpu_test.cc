@@ -401,7 +401,7 @@ TEST_P(CpuTest, WhatIsNotANumberStaysSo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuTest,
-                         testing::Combine(testing::ValuesIn(kEveryIsa),
+                         testing::Combine(testing::ValuesIn(cpu::kEveryIsa),
                                           testing::ValuesIn(kEveryType)),
                          isa_and_type);
 

@@ -11,17 +11,13 @@
 #include <tuple>
 #include <vector>
 
-#include "device/cpu/amx_testing.h"
 #include "device/cpu/cpu.h"
-#include "device/cpu/kernel_table.h"
+#include "device/cpu/isa/amx_testing.h"
+#include "device/cpu/isa/kernel_table.h"
 #include "device/reference/reference.h"
 #include "device/test_support.h"
 
 namespace pi0 {
-
-inline constexpr cpu::Isa kEveryIsa[] = {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512,
-                                         cpu::Isa::kAvx512Bf16, cpu::Isa::kAmx};
-inline constexpr CpuType kEveryType[] = {CpuType::kBf16, CpuType::kInt8, CpuType::kFp32};
 
 // How far apart, as a share of the expected values' size, or of 1, the size of what goes in.
 inline double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {

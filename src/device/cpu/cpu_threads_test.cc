@@ -70,7 +70,7 @@ TEST_P(CpuThreadsTest, OfTheCallerMayBeTwo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuThreadsTest,
-                         testing::Combine(testing::ValuesIn(kEveryIsa),
+                         testing::Combine(testing::ValuesIn(cpu::kEveryIsa),
                                           testing::ValuesIn(kEveryType)),
                          isa_and_type);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "device/cpu/kernel_table.h"
+#include "device/cpu/isa/kernel_table.h"
 #include "host/thread_pool.h"
 
 namespace pi0 {

@@ -8,7 +8,7 @@
 #include "device/backend.h"
 #include "device/device.h"
 #include "device/operations.h"
-#include "device/ttnn/policies.h"
+#include "device/ttnn/config/policies.h"
 #include "device/ttnn/shim/shim.h"
 
 namespace pi0 {

@@ -1,7 +1,7 @@
 #include <cassert>
 #include <cmath>
 
-#include "device/ttnn/attention_config.h"
+#include "device/ttnn/config/attention_config.h"
 #include "device/ttnn/ttnn_device.h"
 
 namespace pi0::ttnn {

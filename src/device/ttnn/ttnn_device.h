@@ -9,9 +9,9 @@
 
 #include "device/device.h"
 #include "device/operations.h"
+#include "device/ttnn/config/policies.h"
 #include "device/ttnn/constants.h"
 #include "device/ttnn/pack.h"
-#include "device/ttnn/policies.h"
 #include "device/ttnn/prompt_tables.h"
 #include "device/ttnn/shim/shim.h"
 

@@ -1,6 +1,6 @@
 #include <cassert>
 
-#include "device/ttnn/matmul_config.h"
+#include "device/ttnn/config/matmul_config.h"
 #include "device/ttnn/ttnn_device.h"
 
 namespace pi0::ttnn {

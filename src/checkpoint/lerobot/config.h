@@ -1,0 +1,44 @@
+// lerobot's config.json of a pi0 or pi05 policy.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/form/checkpoint_data.h"
+#include "files/json.h"
+
+namespace pi0 {
+
+inline constexpr const char* kStateFeature = "observation.state";
+
+// Which of an action's dimensions are relative to the state: lerobot's relative_actions_processor.
+struct RelativeActions {
+  bool enabled = false;
+  std::vector<std::string> exclude_joints;
+  std::optional<std::vector<std::string>> action_names;  // absent: nothing can be excluded
+};
+
+// One flag a dimension, true where relative: all of them but those whose name contains a word of
+// exclude_joints, in any case (ASCII). Dimensions beyond the names are relative.
+std::vector<bool> relative_mask(const RelativeActions& relative, int dims);
+
+struct LerobotConfig {
+  ModelConfig model;  // vocab_size 0 where the file does not say
+  std::vector<Camera> cameras;
+  int state_dims = 0;
+  int action_dims = 0;
+  int n_action_steps = 0;
+  // Used only where the processors' files are absent; they say the same.
+  std::map<std::string, NormalizationMode> norm_map;  // "STATE" -> mode
+  RelativeActions relative;
+  bool says_relative = false;  // has the key, as 0.5.1 and later write it
+  std::vector<std::string> warnings;
+};
+
+// Throws Error (kUnsupported for another policy type, or a setting that changes the network in a
+// way that is not offered; else kInvalidCheckpoint) naming `where` and the key.
+LerobotConfig parse_lerobot_config(const Json& config, const std::string& where);
+
+}  // namespace pi0

@@ -1,0 +1,263 @@
+#include "checkpoint/lerobot/lerobot.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "checkpoint/form/pi0_json.h"
+#include "checkpoint/form/prompt_format.h"
+#include "checkpoint/form/sentence.h"
+#include "checkpoint/lerobot/config.h"
+#include "checkpoint/lerobot/processors.h"
+#include "checkpoint/weights/weight_files.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What openpi's form needs to be told, lerobot's files say.
+void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides& options) {
+  const std::pair<bool, const char*> given[] = {
+      {options.delta_mask.has_value(), "a delta mask"},
+      {options.asset.has_value(), "an asset"},
+      {options.action_dims.has_value(), "action dims"},
+      {options.action_horizon.has_value(), "an action horizon"},
+      {options.adapt_to_pi.has_value(), "adapt_to_pi"}};
+  for (const auto& [is_given, what] : given) {
+    if (is_given) {
+      fail(directory.string(),
+           std::string(what) + " cannot be given for a lerobot checkpoint, whose files say it",
+           ErrorCode::kInvalidInput);
+    }
+  }
+}
+
+// Of pi0.json, what lerobot's files do not say.
+std::optional<LerobotRelease> release_in_pi0_json(const fs::path& directory) {
+  const fs::path file = directory / "pi0.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  CheckpointOverrides given = parse_pi0_json(read_json(file), file.string());
+  const std::optional<LerobotRelease> release = std::exchange(given.lerobot_release, std::nullopt);
+  if (given != CheckpointOverrides()) {
+    fail(file.string(),
+         "is for openpi's form of checkpoint, but for \"lerobot_version\"; lerobot's files, which "
+         "are here, say the rest themselves");
+  }
+  return release;
+}
+
+// The steps around the network, from their files or, where one is absent (older lerobot had none),
+// as far as config.json says them.
+struct Processors {
+  Preprocessor pre;
+  Postprocessor post;
+  std::string pre_where;  // what an error or a warning names
+  std::string post_where;
+};
+
+Processors read_processors(const fs::path& directory, const LerobotConfig& config) {
+  Processors result;
+  result.pre_where = (directory / "policy_preprocessor.json").string();
+  result.post_where = (directory / "policy_postprocessor.json").string();
+  NormalizerStep without_statistics;
+  without_statistics.norm_map = config.norm_map;
+  without_statistics.features[kStateFeature] = "STATE";
+  for (const Camera& camera : config.cameras)
+    without_statistics.features[camera.feature] = "VISUAL";
+  std::error_code ignored;
+  if (fs::exists(result.pre_where, ignored)) {
+    result.pre = parse_preprocessor(read_json(result.pre_where), result.pre_where);
+  } else {
+    result.pre.normalizer = without_statistics;
+    result.pre.relative = config.relative;
+    result.pre_where += " is absent";
+  }
+  if (fs::exists(result.post_where, ignored)) {
+    result.post = parse_postprocessor(read_json(result.post_where), result.post_where);
+  } else {
+    result.post.unnormalizer = without_statistics;
+    result.post.absolute = result.pre.relative && result.pre.relative->enabled;
+    result.post_where += " is absent";
+  }
+  return result;
+}
+
+// One normalizer step with its state file.
+class Normalizer {
+ public:
+  Normalizer(const fs::path& directory, const std::optional<NormalizerStep>& step,
+             const std::string& where, std::vector<std::string>& warnings)
+      : step_(step), warnings_(warnings), where_(where) {
+    if (!step_ || step_->state_file.empty()) return;
+    require_beside(step_->state_file, where + ": state_file");
+    statistics_ = SafeTensors::open(directory / step_->state_file);
+    where_ = statistics_->where();
+  }
+
+  // The length of all of its statistics, where that is less than `dims`; else `dims`.
+  int dims_of(const std::string& feature, int dims) const {
+    if (!statistics_) return dims;
+    std::set<std::int64_t> lengths;
+    for (const auto& [name, tensor] : statistics_->tensors()) {
+      if (feature_of(name) != feature || name.ends_with(".count")) continue;
+      lengths.insert(tensor.shape.size() == 1 ? tensor.shape[0] : 0);
+    }
+    const bool shorter = lengths.size() == 1 && *lengths.begin() > 1 && *lengths.begin() < dims;
+    return shorter ? static_cast<int>(*lengths.begin()) : dims;
+  }
+
+  // A feature without statistics passes unchanged in lerobot. `missing` then says so.
+  Normalization operator()(const Feature& feature, std::string& missing) const {
+    bool absent = !step_;
+    Normalization result;
+    if (step_) {
+      result = lerobot_normalization(*step_, statistics_ ? &*statistics_ : nullptr, feature, where_,
+                                     warnings_, absent);
+    }
+    if (absent && missing.empty()) {
+      missing = fmt::format("{}: no statistics of {}{}", where_, feature.name, names());
+    }
+    return result;
+  }
+
+ private:
+  // Of the features that it has statistics of.
+  std::string names() const {
+    if (!statistics_) return "";
+    std::set<std::string> names;
+    for (const auto& [name, tensor] : statistics_->tensors()) {
+      names.insert(feature_of(name));
+    }
+    return names.empty() ? ", nor of any" : ", only of " + list_of({names.begin(), names.end()});
+  }
+
+  const std::optional<NormalizerStep>& step_;
+  std::vector<std::string>& warnings_;
+  std::string where_;
+  std::optional<SafeTensors> statistics_;
+};
+
+void read_relative_actions(const LerobotConfig& config, const Processors& processors,
+                           CheckpointData& checkpoint) {
+  const RelativeActions relative = processors.pre.relative.value_or(RelativeActions());
+  const auto& names = relative.action_names ? relative.action_names : config.relative.action_names;
+  if (names && names->size() >= static_cast<std::size_t>(checkpoint.action_dims)) {
+    checkpoint.action_names.assign(names->begin(), names->begin() + checkpoint.action_dims);
+  }
+  // At inference lerobot's preprocessor has no actions to make relative: the postprocessor decides.
+  const bool enabled = processors.post.absolute;
+  if (enabled && !processors.pre.relative) {
+    fail(processors.post_where,
+         "absolute_actions_processor is enabled, but the preprocessor has no "
+         "relative_actions_processor to go with it");
+  }
+  if (enabled != relative.enabled) {
+    checkpoint.warnings.push_back(
+        fmt::format("{}: absolute_actions_processor is {}enabled, unlike "
+                    "relative_actions_processor of the preprocessor; the former is followed",
+                    processors.post_where, enabled ? "" : "not "));
+  }
+  if (!enabled) return;
+  if (checkpoint.state_dims < checkpoint.action_dims) {
+    fail(processors.post_where,
+         fmt::format("the {} actions are relative to the state, which has only {} dimensions",
+                     checkpoint.action_dims, checkpoint.state_dims));
+  }
+  checkpoint.relative_actions = relative_mask(relative, checkpoint.action_dims);
+}
+
+// As the steps have it; as the caller wants it; or, where neither says it, as the kind's are.
+PromptFormat prompt_format(const fs::path& directory, const LerobotConfig& config,
+                           const Processors& processors, const CheckpointOverrides& options) {
+  const std::optional<PromptSteps>& steps = processors.pre.prompt;
+  if (options.prompt_format || !steps) {
+    return choose_prompt_format(config.model.kind, options.prompt_format, directory.string(),
+                                ErrorCode::kInvalidInput);
+  }
+  if (steps->state) {
+    return choose_prompt_format(config.model.kind, PromptFormat::kPi05, processors.pre_where,
+                                ErrorCode::kUnsupported);
+  }
+  return steps->new_line ? PromptFormat::kPi0 : PromptFormat::kBare;
+}
+
+// Whole weights have nothing left to merge, whatever the configuration says of how they came to be.
+void refuse_adapters(const fs::path& directory) {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+    std::error_code ignored;
+    if (fs::exists(directory / name, ignored)) {
+      fail((directory / name).string(),
+           "adapters beside a base model are not supported: merge them into it first",
+           ErrorCode::kUnsupported);
+    }
+  }
+}
+
+}  // namespace
+
+CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides& options) {
+  const std::string config_name = (directory / "config.json").string();
+  const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
+  refuse_openpi_options(directory, options);
+  refuse_adapters(directory);
+  const std::optional<LerobotRelease> in_file = release_in_pi0_json(directory);
+  Processors processors;
+  try {
+    processors = read_processors(directory, config);
+  } catch (const Error&) {
+    if (!options.network_alone) throw;
+  }
+
+  CheckpointData checkpoint;
+  checkpoint.directory = directory;
+  checkpoint.warnings = config.warnings;
+  checkpoint.family = Family::kLerobot;
+  checkpoint.model = config.model;
+  if (processors.pre.max_tokens) checkpoint.model.max_tokens = *processors.pre.max_tokens;
+  checkpoint.cameras = config.cameras;
+  checkpoint.rename_map = processors.pre.rename_map;
+  checkpoint.prompt_format = prompt_format(directory, config, processors, options);
+  checkpoint.state_dims = config.state_dims;
+  checkpoint.action_dims = config.action_dims;
+  checkpoint.n_action_steps = config.n_action_steps;
+  if (options.network_alone) return checkpoint;
+
+  const Normalizer normalize(directory, processors.pre.normalizer, processors.pre_where,
+                             checkpoint.warnings);
+  const Normalizer unnormalize(directory, processors.post.unnormalizer, processors.post_where,
+                               checkpoint.warnings);
+  // A policy that began from another one keeps that one's state in its configuration, and has the
+  // statistics of the data that it was trained on.
+  checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);
+  std::string& missing = checkpoint.statistics_missing;
+  checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
+  checkpoint.action = unnormalize({"action", "ACTION", checkpoint.action_dims}, missing);
+  checkpoint.has_statistics = missing.empty();
+  for (Camera& camera : checkpoint.cameras) {
+    if (!processors.pre.normalizer) continue;
+    std::string of_camera;  // pixels pass as they are, as usual: no reason to refuse the checkpoint
+    camera.normalization = normalize({camera.feature, "VISUAL", 3}, of_camera);
+    if (!of_camera.empty()) checkpoint.warnings.push_back(of_camera + ", which so passes as it is");
+  }
+  read_relative_actions(config, processors, checkpoint);
+  // 0.4 and 0.5.0 write neither; openpi's and later releases do not pad the state in the prompt.
+  const bool old = !config.says_relative && !processors.pre.relative;
+  const std::optional<LerobotRelease> release =
+      options.lerobot_release ? options.lerobot_release : in_file;
+  checkpoint.lerobot_release = release.value_or(LerobotRelease::k0_5);
+  if (old && !release && checkpoint.prompt_format == PromptFormat::kPi05 &&
+      checkpoint.state_dims < checkpoint.model.state_dim) {
+    checkpoint.warnings.push_back(fmt::format(
+        "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded the state to {} numbers in the "
+        "prompt; here it has its own {}: say which (--lerobot-version 0.4, or 0.5; "
+        "\"lerobot_version\" in pi0.json)",
+        config_name, checkpoint.model.state_dim, checkpoint.state_dims));
+  }
+  return checkpoint;
+}
+
+}  // namespace pi0

@@ -1,0 +1,15 @@
+// A directory that lerobot saved: all but its weights.
+#pragma once
+
+#include <filesystem>
+
+#include "checkpoint/form/checkpoint_data.h"
+
+namespace pi0 {
+
+// Fills a CheckpointData but for `dtype` and `weights`; model.vocab_size is 0 where the files do
+// not say it.
+CheckpointData open_lerobot(const std::filesystem::path& directory,
+                            const CheckpointOverrides& options);
+
+}  // namespace pi0

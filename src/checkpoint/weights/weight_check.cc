@@ -1,0 +1,108 @@
+#include "checkpoint/weights/weight_check.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+
+#include "checkpoint/form/sentence.h"
+
+namespace pi0 {
+namespace {
+
+std::optional<DType> weight_type(const std::string& dtype) {
+  if (dtype == "F32") return DType::kF32;
+  if (dtype == "F16") return DType::kF16;
+  if (dtype == "BF16") return DType::kBF16;
+  return std::nullopt;
+}
+
+const WeightFiles::Located* locate(const WeightFiles& files, const std::string& name) {
+  return name == kEmbedTokens ? files.find_embedding() : files.find(name);
+}
+
+class MappedWeights : public WeightSource {
+ public:
+  explicit MappedWeights(std::shared_ptr<const WeightFiles> files) : files_(std::move(files)) {}
+
+  HostTensor tensor(const std::string& name) const override {
+    const WeightFiles::Located* found = locate(*files_, name);
+    if (!found) fail(files_->where(), fmt::format("the tensor {} is missing", name));
+    const std::optional<DType> dtype = weight_type(found->tensor->dtype);
+    const std::string full_name = found->name + " in " + found->file->where();
+    if (!dtype) fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
+    return {full_name, *dtype, found->tensor->shape, found->tensor->bytes.data(),
+            lend(found->tensor->bytes, found->file->owner())};
+  }
+
+ private:
+  std::shared_ptr<const WeightFiles> files_;
+};
+
+}  // namespace
+
+TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) {
+  TensorReport report;
+  report.files = files.names();
+  std::set<const WeightFiles::Located*> used;
+  for (const TensorSpec& spec : architecture(config)) {
+    if (spec.optional) continue;
+    const WeightFiles::Located* found = locate(files, spec.name);
+    if (!found) {
+      report.missing.push_back(spec.name);
+      continue;
+    }
+    used.insert(found);
+    const SafeTensor& tensor = *found->tensor;
+    report.parameters += element_count(tensor.shape);
+    if (tensor.shape != spec.shape) {
+      report.wrong.push_back(fmt::format("{} has shape {}, expected {}", found->name,
+                                         shape_text(tensor.shape), shape_text(spec.shape)));
+    }
+    if (!weight_type(tensor.dtype)) {
+      report.wrong.push_back(
+          fmt::format("{} is of type {}, expected F32, F16 or BF16", found->name, tensor.dtype));
+    }
+  }
+  for (const auto& [name, located] : files.tensors()) {
+    report.bytes += static_cast<std::int64_t>(located.tensor->bytes.size());
+    ++report.types[lower(located.tensor->dtype)];
+    if (!used.contains(&located)) report.unused.push_back(located.name);
+  }
+  return report;
+}
+
+void require_complete(const TensorReport& report, const std::string& where) {
+  // lerobot 0.3, whose modules lay otherwise (and whose statistics are among the weights).
+  for (const std::string& name : report.unused) {
+    if (name.find("paligemma.language_model.model.") == std::string::npos) continue;
+    fail(where,
+         fmt::format("the tensors have the names of lerobot 0.3 ({}), expected those of 0.4 or "
+                     "later: load and save the policy with such a release",
+                     name),
+         ErrorCode::kUnsupported);
+  }
+  std::vector<std::string> sentences;
+  for (const std::string& name : report.missing) sentences.push_back(name + " is missing");
+  sentences.insert(sentences.end(), report.wrong.begin(), report.wrong.end());
+  if (sentences.empty()) return;
+  const std::string subject = sentences.size() == 1
+                                  ? "a tensor of the network is"
+                                  : fmt::format("{} tensors of the network are", sentences.size());
+  fail(where, fmt::format("{} missing or wrong: {}", subject, list_of(sentences, "; ")));
+}
+
+std::string weight_types(const WeightFiles& files, const ModelConfig& config) {
+  std::set<std::string> types;
+  for (const TensorSpec& spec : architecture(config)) {
+    const WeightFiles::Located* found = spec.optional ? nullptr : locate(files, spec.name);
+    if (found) types.insert(lower(found->tensor->dtype));
+  }
+  return list_of({types.begin(), types.end()});
+}
+
+std::shared_ptr<const WeightSource> make_weight_source(std::shared_ptr<const WeightFiles> files) {
+  return std::make_shared<MappedWeights>(std::move(files));
+}
+
+}  // namespace pi0

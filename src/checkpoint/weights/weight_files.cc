@@ -1,0 +1,154 @@
+#include "checkpoint/weights/weight_files.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "checkpoint/form/sentence.h"
+#include "model/weights.h"
+
+namespace pi0 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWhole = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+// lerobot's fine-tunes have "model." before every name; openpi and lerobot's base models have not.
+// torch.compile puts "_orig_mod." into names, DDP "module.", wherever a module was wrapped.
+std::string plain_name(std::string name) {
+  for (const std::string_view wrapper : {"_orig_mod.", "module."}) {
+    for (std::size_t at = name.find(wrapper); at != std::string::npos;
+         at = name.find(wrapper, at)) {
+      if (at == 0 || name[at - 1] == '.') {
+        name.erase(at, wrapper.size());
+      } else {
+        at += wrapper.size();
+      }
+    }
+  }
+  if (name.starts_with("model.")) name.erase(0, 6);
+  return name;
+}
+
+// Where within `directory` a checkpoint is, as lerobot's training and the Hugging Face Hub's cache
+// lay theirs out; empty where there is none.
+fs::path checkpoint_within(const fs::path& directory) {
+  std::error_code error;
+  for (const char* name : {"pretrained_model", "checkpoints/last/pretrained_model"}) {
+    if (fs::exists(directory / name / "config.json", error)) return directory / name;
+  }
+  for (fs::directory_iterator at(directory / "snapshots", error), end; !error && at != end;
+       at.increment(error)) {
+    if (fs::exists(at->path() / "config.json", error)) return at->path();
+  }
+  return {};
+}
+
+[[noreturn]] void fail_without_weights(const fs::path& directory) {
+  std::string sentence = fmt::format("holds neither {} nor {}", kWhole, kIndex);
+  std::error_code ignored;
+  if (fs::is_directory(directory / "params", ignored)) {
+    sentence +=
+        "; it looks like openpi's JAX form (params/), which its "
+        "examples/convert_jax_model_to_pytorch.py converts";
+  } else if (fs::exists(directory / "adapter_model.safetensors", ignored)) {
+    sentence += "; adapters beside a base model are not supported: merge them into it first";
+  } else if (const fs::path within = checkpoint_within(directory); !within.empty()) {
+    sentence += "; the checkpoint is in " + within.string();
+  }
+  fail(directory.string(), sentence);
+}
+
+}  // namespace
+
+void require_beside(const std::string& name, const std::string& where) {
+  const fs::path path(name);
+  bool inside = !name.empty() && path.is_relative() && path.has_filename() &&
+                name.find('\0') == std::string::npos;
+  for (const fs::path& part : path) inside = inside && part != "..";
+  if (!inside) fail(where, describe(name) + " names no file of the checkpoint's directory");
+}
+
+std::map<std::string, std::string> parse_shard_index(const Json& index, const std::string& where) {
+  require_object(index, where);
+  const Json* weight_map = find_object(index, "weight_map", where);
+  if (!weight_map) fail(where, "\"weight_map\" is missing");
+  const std::string at = where + ": weight_map";
+  std::map<std::string, std::string> result;
+  for (const auto& [name, file] : weight_map->items()) {
+    if (!file.is_string()) {
+      fail(at, describe(name) + " is " + describe(file) + ", expected the name of a file");
+    }
+    require_beside(file.get<std::string>(), at);
+    result[name] = file.get<std::string>();
+  }
+  if (result.empty()) fail(at, "names no tensor");
+  return result;
+}
+
+void WeightFiles::add(const SafeTensors& file, const std::string& name) {
+  const auto [place, is_new] =
+      tensors_.emplace(plain_name(name), Located{&file, name, file.find(name)});
+  if (!is_new) {
+    fail(where_,
+         fmt::format("the tensor {} is there twice: as {} in {} and as {} in {}", plain_name(name),
+                     place->second.name, place->second.file->where(), name, file.where()));
+  }
+}
+
+std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) {
+  auto result = std::make_shared<WeightFiles>();
+  std::map<std::string, std::string> weight_map;
+  std::error_code ignored;
+  if (fs::exists(directory / kWhole, ignored)) {
+    result->where_ = (directory / kWhole).string();
+    result->names_ = {kWhole};
+  } else if (fs::exists(directory / kIndex, ignored)) {
+    result->where_ = (directory / kIndex).string();
+    weight_map = parse_shard_index(read_json(directory / kIndex), result->where_);
+    std::set<std::string> shards;
+    for (const auto& [name, shard] : weight_map) shards.insert(shard);
+    result->names_.assign(shards.begin(), shards.end());
+  } else {
+    fail_without_weights(directory);
+  }
+
+  std::vector<std::string> absent;
+  for (const std::string& name : result->names_) {
+    if (!fs::exists(directory / name, ignored)) absent.push_back(name);
+  }
+  if (!absent.empty()) {
+    fail(result->where_, "names files that are absent: " + list_of(absent));
+  }
+  std::map<std::string, const SafeTensors*> by_name;
+  for (const std::string& name : result->names_) {
+    result->files_.push_back(
+        std::make_unique<const SafeTensors>(SafeTensors::open(directory / name)));
+    by_name[name] = result->files_.back().get();
+  }
+  for (const auto& [name, shard] : weight_map) {
+    if (!by_name[shard]->find(name)) {
+      fail(result->where_,
+           fmt::format("says that {} holds the tensor {}, but it does not", shard, name));
+    }
+  }
+  // Also those that an index leaves out.
+  for (const auto& file : result->files_) {
+    for (const auto& [name, tensor] : file->tensors()) result->add(*file, name);
+  }
+  return result;
+}
+
+const WeightFiles::Located* WeightFiles::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? nullptr : &found->second;
+}
+
+const WeightFiles::Located* WeightFiles::find_embedding() const {
+  const Located* embedding = find(kEmbedTokens);
+  return embedding ? embedding : find(kLmHead);
+}
+
+}  // namespace pi0
