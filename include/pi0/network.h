@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,16 @@ struct PI0_API DeviceOptions {
   std::function<void(const Progress&)> progress = {};
 };
 
+// An intermediate result of a call, under the name that recordings have (docs/recordings.md):
+// "image_embeddings", "prefix_keys", "v_t". Only what is valid is there: masked cameras and padded
+// tokens are never computed.
+struct PI0_API Stage {
+  std::string_view name = {};
+  int index = 0;  // the layer (prefix_keys, prefix_values), the step (conditioning, v_t), else 0
+  std::span<const std::int64_t> shape = {};
+  std::span<const float> values = {};  // row-major; until the function that is given them returns
+};
+
 struct PI0_API SampleOptions {
   int steps = 0;                           // Euler steps; 0: as the checkpoint says
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
@@ -78,6 +89,9 @@ struct PI0_API SampleOptions {
   bool time_stages = true;
   // Called on the calling thread; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
+  // As `progress`, with each stage as it is computed: to compare it with another implementation's.
+  // Takes time, and a card does not replay what it has recorded.
+  std::function<void(const Stage&)> observe = {};
 };
 
 // Sizes that a caller needs for its tensors.
@@ -90,6 +104,9 @@ struct PI0_API NetworkInfo {
   int action_dim = 0;      // as padded
   int action_horizon = 0;  // rows of a chunk
   int num_steps = 0;
+  // Of a network on a device that computes in less than fp32: what (actions - noise) correlates
+  // with fp32's at least. 0: it computes in fp32.
+  double least_correlation = 0;
   std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
 
@@ -172,7 +189,7 @@ class PI0_API Network {
   NetworkSession session() const;
 
  private:
-  friend struct PolicyCore;
+  friend class LoadedNetwork;
   struct Impl;
   explicit Network(std::unique_ptr<Impl> impl);
   Impl& impl() const;

@@ -12,6 +12,7 @@
 #include "report/progress.h"
 #include "report/svg.h"
 #include "runtime/device_request.h"
+#include "runtime/loaded_network.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
@@ -27,17 +28,17 @@ struct BenchArguments {
 };
 
 // On one device, which goes before the next comes: weights are never held twice.
-BenchOther measure(const CheckpointData& checkpoint, DeviceOptions network, const NetworkCall& call,
+BenchOther measure(const CheckpointData& checkpoint, DeviceOptions device, const NetworkCall& call,
                    BenchOptions options) {
-  network.progress = options.progress;
+  device.progress = options.progress;
   const Stopwatch watch;
-  Runner runner(checkpoint, network);
+  const Network network = load_network(checkpoint, device);
   const double load_ms = watch.elapsed_ms();
-  print_warnings(runner.network().info().warnings);
+  print_warnings(network.info().warnings);
   BenchOther measured{
-      .device = runner.network().device(), .result = {}, .peak = runner.network().peak()};
+      .device = network.device(), .result = {}, .peak = LoadedNetwork::of(network).peak()};
   if (measured.peak) options.peak = measured.peak->measure;
-  measured.result = bench(runner, checkpoint.model, call, options);
+  measured.result = bench(network, checkpoint.model, call, options);
   measured.result.load_ms = load_ms;
   return measured;
 }

@@ -18,8 +18,8 @@
 #include "policy/options.h"
 #include "policy/readiness.h"
 #include "runtime/device_request.h"
+#include "runtime/loaded_network.h"
 #include "runtime/memory.h"
-#include "runtime/runner.h"
 
 namespace pi0 {
 namespace {

@@ -12,6 +12,7 @@
 #include "policy/options.h"
 #include "report/output_path.h"
 #include "report/progress.h"
+#include "runtime/loaded_network.h"
 #include "verify/verify.h"
 
 namespace pi0 {
@@ -73,19 +74,19 @@ int run_verify(VerifyArguments arguments) {
   }
   ProgressLine line;
   arguments.policy.device.progress = arguments.verify.progress = line.callback();
-  Runner runner(checkpoint, arguments.policy.device);
-  print_warnings(runner.network().info().warnings);
+  const Network network = load_network(checkpoint, arguments.policy.device);
+  print_warnings(network.info().warnings);
 
   RecordedPipelines pipelines(arguments.checkpoint, arguments.policy.checkpoint);
   std::size_t failed = 0, total = 0;
   for (const PyTorchRecording& recording : recordings) {
     Verification all;
     if (recording.network) {
-      all = verify_network(runner, checkpoint.model, *recording.network, recording.where,
+      all = verify_network(network, checkpoint.model, *recording.network, recording.where,
                            arguments.verify);
     }
     for (const RecordedCase& one : recording.cases) {
-      Verification result = verify_case(runner, one, recording.where, pipelines, arguments.verify);
+      Verification result = verify_case(network, one, recording.where, pipelines, arguments.verify);
       all.stages.insert(all.stages.end(), result.stages.begin(), result.stages.end());
       all.computed.merge(result.computed);
       for (std::string& warning : result.warnings) {
@@ -94,7 +95,7 @@ int run_verify(VerifyArguments arguments) {
     }
     line.finish();
     print_warnings(all.warnings);
-    std::cout << recording.where << " on " << runner.network().device() << std::endl;
+    std::cout << recording.where << " on " << network.device() << std::endl;
     print_stages(all.stages);
     std::fflush(stdout);
     for (const StageResult& stage : all.stages) failed += stage.passed() ? 0 : 1;

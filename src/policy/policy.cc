@@ -8,7 +8,7 @@
 #include "policy/options.h"
 #include "policy/pipeline.h"
 #include "runtime/held.h"
-#include "runtime/network_impl.h"
+#include "runtime/loaded_network.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
@@ -60,21 +60,19 @@ struct PolicyCore {
   PolicyCore(const Checkpoint::Impl& checkpoint, const DeviceOptions& options)
       : pipeline(checkpoint.pipeline),
         info(checkpoint.info),
-        loaded(std::make_shared<LoadedNetwork>(pipeline->checkpoint(), options)),
-        network(Network(std::make_unique<Network::Impl>(loaded))) {
+        network(load_network(pipeline->checkpoint(), options)) {
     const std::vector<std::string>& of_network = network.info().warnings;
     info.warnings.insert(info.warnings.end(), of_network.begin(), of_network.end());
   }
 
   std::shared_ptr<const Pipeline> pipeline;
   PolicyInfo info;
-  std::shared_ptr<LoadedNetwork> loaded;
   Network network;
 };
 
 struct Session::Impl {
   explicit Impl(std::shared_ptr<const PolicyCore> policy)
-      : core(std::move(policy)), runner(core->loaded) {}
+      : core(std::move(policy)), network(core->network.session()) {}
 
   struct Prepared {
     PreparedObservation input;
@@ -106,14 +104,14 @@ struct Session::Impl {
     while (prefetched.size() > 1) prefetched.pop_front();
     Prepared prepared = prepare(observation);
     prefetched.push_back({KeptObservation(observation), std::move(prepared)});
-    runner.prefetch(prefetched.back().prepared.input.input);
+    network.prefetch(prefetched.back().prepared.input.input);
   }
 
   ActionChunk infer(const Observation& observation, const SampleOptions& options) {
     Prepared prepared = take(observation);
     ActionChunk chunk;
     const std::vector<float> actions =
-        runner.sample_actions(prepared.input.input, options, &chunk.timing);
+        network.sample_actions(prepared.input.input, options, &chunk.timing);
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
@@ -127,7 +125,7 @@ struct Session::Impl {
   }
 
   std::shared_ptr<const PolicyCore> core;
-  Runner runner;
+  NetworkSession network;
   std::deque<Prefetched> prefetched;
 };
 

@@ -7,7 +7,8 @@
 #include "base/test_support.h"
 #include "device/registry/registry.h"
 #include "pi0/policy.h"
-#include "runtime/runner.h"
+#include "runtime/loaded_network.h"
+#include "runtime/random_input.h"
 
 namespace pi0 {
 namespace {
@@ -44,8 +45,8 @@ class SessionsTest : public testing::TestWithParam<const char*> {
     return result;
   }
   std::vector<float> alone(const NetworkCall& one) const {
-    Runner fresh(checkpoint, options());
-    return fresh.sample_actions(one.input, one.options, nullptr);
+    const Network fresh = load_network(checkpoint, options());
+    return fresh.sample_actions(one.input, one.options);
   }
 
   const CheckpointData checkpoint = small_network();
@@ -53,24 +54,48 @@ class SessionsTest : public testing::TestWithParam<const char*> {
 
 // The next call's images go up while one computes: what was announced comes, or something else.
 TEST_P(SessionsTest, PrefetchedOrNotACallIsWhatItIsAlone) {
-  Runner runner(checkpoint, options());
+  NetworkSession session = load_network(checkpoint, options()).session();
   for (std::size_t i = 0; i < 6; ++i) {  // beyond those that capture traces
-    runner.prefetch(call(i == 3 ? 9 : i + 1).input);
+    session.prefetch(call(i == 3 ? 9 : i + 1).input);
     const NetworkCall one = call(i);
-    EXPECT_EQ(runner.sample_actions(one.input, one.options, nullptr), alone(one)) << i;
+    EXPECT_EQ(session.sample_actions(one.input, one.options), alone(one)) << i;
   }
   // A call that is refused in between leaves nothing behind.
   NetworkCall bad = call(1);
   bad.input.tokens = {-1};
-  runner.prefetch(call(1).input);
-  EXPECT_THROW(runner.sample_actions(bad.input, bad.options, nullptr), Error);
+  session.prefetch(call(1).input);
+  EXPECT_THROW(session.sample_actions(bad.input, bad.options), Error);
   const NetworkCall after = call(4);
-  EXPECT_EQ(runner.sample_actions(after.input, after.options, nullptr), alone(after));
+  EXPECT_EQ(session.sample_actions(after.input, after.options), alone(after));
+}
+
+// What observes a call may end it; nothing of it is left, and observing changes no value.
+TEST_P(SessionsTest, AnObserverSeesStagesAndMayThrow) {
+  const Network network = load_network(checkpoint, options());
+  NetworkCall one = call(2);
+  const std::vector<float> expected = network.sample_actions(one.input, one.options);
+  std::map<std::string, int> seen;
+  one.options.observe = [&](const Stage& stage) {
+    std::size_t size = 1;
+    for (const std::int64_t side : stage.shape) size *= static_cast<std::size_t>(side);
+    EXPECT_EQ(stage.values.size(), size) << stage.name;
+    EXPECT_EQ(stage.index, seen[std::string(stage.name)]++) << stage.name;
+  };
+  EXPECT_EQ(network.sample_actions(one.input, one.options), expected);
+  EXPECT_EQ(seen["v_t"], one.options.steps);
+  EXPECT_EQ(seen["prefix_keys"], checkpoint.model.language.depth);
+  EXPECT_EQ(seen["image_embeddings"], 1);
+  one.options.observe = [](const Stage& stage) {
+    if (stage.name == "v_t") throw std::runtime_error("enough");
+  };
+  EXPECT_THROW(network.sample_actions(one.input, one.options), std::runtime_error);
+  one.options.observe = {};
+  EXPECT_EQ(network.sample_actions(one.input, one.options), expected);
 }
 
 // Pixels in either order are the same call, with a camera masked too.
 TEST_P(SessionsTest, ChannelsMayComeLast) {
-  Runner runner(checkpoint, options());
+  const Network network = load_network(checkpoint, options());
   NetworkCall planar = call(1);
   NetworkCall last = planar;
   last.input.layout = PixelLayout::kHwc;
@@ -84,28 +109,28 @@ TEST_P(SessionsTest, ChannelsMayComeLast) {
   for (const std::vector<std::uint8_t>& masks :
        {std::vector<std::uint8_t>{}, std::vector<std::uint8_t>{1, 0, 1}}) {
     planar.input.image_masks = last.input.image_masks = masks;
-    EXPECT_EQ(runner.sample_actions(last.input, last.options, nullptr),
-              runner.sample_actions(planar.input, planar.options, nullptr));
+    EXPECT_EQ(network.sample_actions(last.input, last.options),
+              network.sample_actions(planar.input, planar.options));
   }
   last.input.images.pop_back();
   const std::string side = std::to_string(size);
   expect_error(ErrorCode::kInvalidInput, {"[cameras, " + side + ", " + side + ", 3]"},
-               [&] { runner.sample_actions(last.input, last.options, nullptr); });
+               [&] { network.sample_actions(last.input, last.options); });
 }
 
 // Shapes that alternate, more than are kept, of two sessions that take turns: on a card each has
 // traces, which write where others' memory might be.
 TEST_P(SessionsTest, ShapesAlternateBetweenSessions) {
-  const auto network = std::make_shared<LoadedNetwork>(checkpoint, options());
-  Runner first(network), second(network);
+  const Network network = load_network(checkpoint, options());
+  NetworkSession first = network.session(), second = network.session();
   const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 40}, {1, 3}, {2, 70}, {1, 40}};
   std::vector<std::vector<float>> expected;
   for (std::size_t i = 0; i < std::size(shapes); ++i) {
     expected.push_back(alone(call(i, shapes[i].first, shapes[i].second)));
   }
-  const auto expect_same = [&](Runner& session, std::size_t i) {
+  const auto expect_same = [&](NetworkSession& session, std::size_t i) {
     const NetworkCall one = call(i, shapes[i].first, shapes[i].second);
-    EXPECT_EQ(session.sample_actions(one.input, one.options, nullptr), expected[i]) << i;
+    EXPECT_EQ(session.sample_actions(one.input, one.options), expected[i]) << i;
   };
   for (int round = 0; round < 4; ++round) {  // two shapes each, until all is replayed
     for (const std::size_t i : {0, 1}) {
@@ -131,7 +156,8 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
     std::map<std::string, int> counts;
   } log;
   const CheckpointData checkpoint = small_network();
-  Runner runner(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
+  const Network network =
+      load_network(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}));
   const ModelConfig& config = checkpoint.model;
   const auto call = [&](std::size_t cameras, std::size_t tokens) {
     NetworkInput input;
@@ -139,7 +165,7 @@ TEST(SessionsOnACardTest, AlternatingShapesAreReplayed) {
     input.tokens.assign(tokens, 7);
     input.state.resize(static_cast<std::size_t>(config.state_dim));
     log.counts.clear();
-    runner.sample_actions(input, {.steps = 2}, nullptr);
+    network.sample_actions(input, {.steps = 2});
     return log.counts["ttnn.linear"];
   };
   const std::pair<std::size_t, std::size_t> shapes[] = {{3, 3}, {3, 40}, {1, 3}, {2, 70}};

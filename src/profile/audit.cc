@@ -6,6 +6,7 @@
 #include "device/registry/registry.h"
 #include "model/random_weights.h"
 #include "pi0/error.h"
+#include "runtime/loaded_network.h"
 #include "runtime/memory.h"
 #include "runtime/random_input.h"
 
@@ -134,12 +135,12 @@ AuditRun run_audit(const CheckpointData& checkpoint, const NetworkCall& call, De
                                                      : modelled_machines().front();
   const std::unique_ptr<CostModel> model = cost_model(of);
   if (model == nullptr) throw Error(ErrorCode::kUnsupported, of + ": no roofline is known of it");
-  Runner runner(checkpoint, std::move(opened), progress);
+  const Network network = load_network(checkpoint, std::move(opened), progress);
   SampleOptions options = call.options;
   options.progress = progress;
-  runner.sample_actions(call.input, options, nullptr);
+  network.sample_actions(call.input, options);
   log.begin();
-  runner.sample_actions(call.input, options, nullptr);
+  network.sample_actions(call.input, options);
   result.audit = summarise(log.take(), log.live_before(), *model);
   return result;
 }

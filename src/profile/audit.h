@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "device/backend.h"
 #include "device/operations.h"
 #include "profile/roofline.h"
-#include "runtime/runner.h"
+#include "runtime/random_input.h"
 
 namespace pi0 {
 

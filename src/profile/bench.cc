@@ -64,7 +64,7 @@ BenchPlan bench_plan(const BenchOptions& options, const std::vector<double>& tot
   return {warmup, done > 0 && ms >= *options.seconds * 1e3 ? done : done + 1};
 }
 
-BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
+BenchResult bench(const Network& network, const ModelConfig& config, const NetworkCall& call,
                   const BenchOptions& options) {
   std::vector<Timing> times;
   double peak = options.peak ? options.peak() : 0;
@@ -78,7 +78,7 @@ BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& 
                         static_cast<std::size_t>(warm ? done - plan.warmup : done),
                         static_cast<std::size_t>(warm ? plan.runs : plan.warmup)});
     }
-    runner.sample_actions(call.input, call.options, &times.emplace_back());
+    network.sample_actions(call.input, call.options, &times.emplace_back());
     totals.push_back(times.back().total_ms);
     plan = bench_plan(options, totals);
     ms_since_peak += totals.back();

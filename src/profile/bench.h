@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "profile/matrices.h"
-#include "runtime/runner.h"
+#include "runtime/random_input.h"
 
 namespace pi0 {
 
@@ -61,8 +61,8 @@ struct BenchPlan {
 };
 BenchPlan bench_plan(const BenchOptions& options, const std::vector<double>& total_ms);
 
-// `config` is the runner's network's.
-BenchResult bench(Runner& runner, const ModelConfig& config, const NetworkCall& call,
+// `config` is the network's.
+BenchResult bench(const Network& network, const ModelConfig& config, const NetworkCall& call,
                   const BenchOptions& options);
 
 // What the measured calls' times come to; `stages` then lack FLOPs. `times` is not empty.

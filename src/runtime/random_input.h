@@ -4,9 +4,14 @@
 #include <cstdint>
 
 #include "model/config.h"
-#include "runtime/runner.h"
+#include "pi0/network.h"
 
 namespace pi0 {
+
+struct NetworkCall {
+  NetworkInput input;
+  SampleOptions options;
+};
 
 struct InputSize {
   int cameras = 0;  // 0: all that the network has

@@ -8,10 +8,9 @@
 
 namespace pi0 {
 
-std::vector<float> Pi0Session::sample_actions(const Pi0Input& input, StageObserver* observer,
-                                              Pi0Timing* timing) {
+std::vector<float> Pi0Session::sample_actions(const Pi0Input& input, Pi0Timing* timing) {
   try {
-    return run(input, observer, timing);
+    return run(input, timing);
   } catch (...) {
     // Half done: what it has recorded may not be replayed, and what a card still does ends before
     // its memory is another's.
@@ -98,11 +97,10 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
   return shapes_.front();
 }
 
-std::vector<float> Pi0Session::run(const Pi0Input& input, StageObserver* observer,
-                                   Pi0Timing* timing) {
+std::vector<float> Pi0Session::run(const Pi0Input& input, Pi0Timing* timing) {
   Stopwatch watch;
   Pi0Timing spent;
-  const Stages stages(device_, observer, input.progress);
+  const Stages stages(device_, input.observe, input.progress);
   Shape& shape = prepare(input);
   Vision& vision = *shape.vision;
   // An observer reads tensors in the middle of the work, which a trace cannot; and what the

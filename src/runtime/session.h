@@ -19,7 +19,8 @@ struct Pi0Input {
   std::vector<float> state;  // [state_dim]; empty for π0.5
   std::vector<float> noise;  // [action_horizon, action_dim]
   int steps = 0;
-  StageProgress progress;  // may be empty
+  StageProgress progress;  // may be empty, as
+  StageObserver observe;   // this; stages that are observed are not replayed from a trace
 };
 
 // Milliseconds.
@@ -35,11 +36,10 @@ class Pi0Session {
  public:
   explicit Pi0Session(const Pi0& model) : model_(model), device_(model.device()) {}
 
-  // [action_horizon, action_dim]. Stages that are observed are not replayed from a trace.
+  // [action_horizon, action_dim].
   // Throws Error when an embedding row that a token names is not finite. `timing`: may be null; to
   // tell the stages apart, the device is waited for after each.
-  std::vector<float> sample_actions(const Pi0Input& input, StageObserver* observer = nullptr,
-                                    Pi0Timing* timing = nullptr);
+  std::vector<float> sample_actions(const Pi0Input& input, Pi0Timing* timing = nullptr);
 
   // The images of the call after the next: they go up while that one computes, where it has as many
   // cameras. Others may be given to that call all the same.
@@ -71,7 +71,7 @@ class Pi0Session {
   void write_images(Vision& vision, const Pi0Input& input);
   void write_inputs(Shape& shape, const Pi0Input& input, const std::vector<float>& language);
   Shape& make_shape(const Pi0Input& input, const std::vector<float>& language);
-  std::vector<float> run(const Pi0Input& input, StageObserver* observer, Pi0Timing* timing);
+  std::vector<float> run(const Pi0Input& input, Pi0Timing* timing);
 
   const Pi0& model_;
   Device& device_;

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/test_support.h"
-#include "runtime/runner.h"
+#include "runtime/loaded_network.h"
 
 namespace pi0 {
 namespace {
@@ -34,15 +34,15 @@ class WeightCacheTest : public testing::Test {
     options.dtype = dtype;
     if (cached) options.cache = cache;
     const CheckpointData opened = open_checkpoint(checkpoint);
-    Runner runner(opened, options);
+    const Network network = load_network(opened, options);
     NetworkInput input;
     const auto pixels = static_cast<std::size_t>(opened.model.image_size) * opened.model.image_size;
     input.images.assign(3 * pixels, 0.25f);
     input.tokens = {2, 5, 7};
-    input.state.assign(static_cast<std::size_t>(runner.network().info().state_dim), 0.5f);
+    input.state.assign(static_cast<std::size_t>(network.info().state_dim), 0.5f);
     SampleOptions sample;
     sample.seed = 3;
-    return {runner.sample_actions(input, sample, nullptr), runner.network().info().warnings};
+    return {network.sample_actions(input, sample), network.info().warnings};
   }
   void expect_warned(const std::vector<std::string>& words) const {
     const Loaded loaded = load();

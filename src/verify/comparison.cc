@@ -5,6 +5,7 @@
 
 #include "device/registry/registry.h"
 #include "model/components.h"
+#include "runtime/loaded_network.h"
 #include "runtime/memory.h"
 #include "runtime/noise.h"
 
@@ -84,7 +85,7 @@ LockstepDevices compare_devices(const CheckpointData& checkpoint, const DeviceRe
   OpenDevice both;
   both.description = devices.device + " against " + devices.against;
   both.device = make_lockstep_device(std::move(first.device), std::move(second.device), comparison);
-  Runner runner(checkpoint, std::move(both), progress);
+  const Network network = load_network(checkpoint, std::move(both), progress);
   for (const NetworkCall& call : calls) {
     SampleOptions options = call.options;
     options.progress = progress;
@@ -93,7 +94,7 @@ LockstepDevices compare_devices(const CheckpointData& checkpoint, const DeviceRe
                            checkpoint.model.action_dim);
       draw_noise(options.seed.value_or(fresh_seed()), options.noise);
     }
-    runner.sample_actions(call.input, options, nullptr);
+    network.sample_actions(call.input, options);
     comparison.end_call(options.noise);
   }
   return devices;

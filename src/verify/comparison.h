@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "device/backend.h"
 #include "device/lockstep.h"
-#include "runtime/runner.h"
+#include "runtime/random_input.h"
 #include "verify/compare.h"
 
 namespace pi0 {

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "model/components.h"
+#include "model/components.h"
 #include "runtime/random_input.h"
 
 namespace pi0 {

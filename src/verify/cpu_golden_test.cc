@@ -10,6 +10,7 @@
 #include "device/cpu/isa/isa.h"
 #include "device/registry/registry.h"
 #include "runtime/device_request.h"
+#include "runtime/loaded_network.h"
 #include "runtime/random_input.h"
 #include "verify/comparison.h"
 #include "verify/golden_testing.h"
@@ -54,15 +55,14 @@ void expect_all_pass(const Verification& verification) {
 }
 
 // On the instruction set that is forced, or on AMX in software.
-std::unique_ptr<Runner> runner_on(cpu::Isa isa, const CheckpointData& checkpoint,
-                                  const DeviceOptions& options) {
-  if (cpu::is_supported(isa)) return std::make_unique<Runner>(checkpoint, options);
+Network network_on(cpu::Isa isa, const CheckpointData& checkpoint, const DeviceOptions& options) {
+  if (cpu::is_supported(isa)) return load_network(checkpoint, options);
   OpenDevice opened = open_device(device_request(options));
   const CpuType type = options.dtype == "int8" ? CpuType::kInt8 : CpuType::kBf16;
   opened.device =
       cpu::make_cpu_device({.type = type, .isa = isa, .threads = 2}, cpu::amx_in_software(type));
   opened.description = "cpu (amx in software)";
-  return std::make_unique<Runner>(checkpoint, std::move(opened), nullptr);
+  return load_network(checkpoint, std::move(opened));
 }
 
 TEST_P(CpuGolden, AgreesWithPyTorch) {
@@ -86,19 +86,17 @@ TEST_P(CpuGolden, AgreesWithPyTorch) {
     RecordedPipelines pipelines(directory, reading);
     const bool fp32 = std::string_view(type) == "fp32";
     if (fp32 && !here) continue;  // which AMX has not
-    const std::unique_ptr<Runner> made = runner_on(isa, checkpoint, options);
-    Runner& runner = *made;
+    const Network network = network_on(isa, checkpoint, options);
     // Judged by what it is: fp32 by its differences, the others by correlation.
-    EXPECT_EQ(runner.network().least_correlation() == 0, fp32);
-    EXPECT_NE(runner.network().device().find(cpu::name_of(isa)), std::string::npos)
-        << runner.network().device();
+    EXPECT_EQ(network.info().least_correlation == 0, fp32);
+    EXPECT_NE(network.device().find(cpu::name_of(isa)), std::string::npos) << network.device();
     if (recording.network) {
-      expect_all_pass(verify_network(runner, checkpoint.model, *recording.network, recording.where,
+      expect_all_pass(verify_network(network, checkpoint.model, *recording.network, recording.where,
                                      VerifyOptions()));
     }
     for (const RecordedCase& one : recording.cases) {
       SCOPED_TRACE(one.name);
-      expect_all_pass(verify_case(runner, one, recording.where, pipelines, VerifyOptions()));
+      expect_all_pass(verify_case(network, one, recording.where, pipelines, VerifyOptions()));
     }
   }
 }

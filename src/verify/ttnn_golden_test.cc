@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "device/registry/registry.h"
+#include "runtime/loaded_network.h"
 #include "runtime/random_input.h"
 #include "verify/comparison.h"
 #include "verify/golden_testing.h"
@@ -50,31 +51,31 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
   const CheckpointOptions reading{.tokenizer =
                                       kSource / "testdata/golden/preprocess/tokenizer.model"};
   const CheckpointData checkpoint = open_checkpoint(directory);
-  Runner runner(checkpoint, options);
+  const Network network = load_network(checkpoint, options);
   const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
   RecordedPipelines pipelines(directory, reading);
   const auto horizon = static_cast<std::size_t>(checkpoint.model.action_horizon);
   if (recording.network) {
-    const NetworkRecording& network = *recording.network;
+    const NetworkRecording& recorded = *recording.network;
     const Verification verification =
-        verify_network(runner, checkpoint.model, network, recording.where, VerifyOptions());
+        verify_network(network, checkpoint.model, recorded, recording.where, VerifyOptions());
     expect_correlated(verification);
     const std::vector<float>& actions = verification.computed.at("actions").values;
-    expect_moved_alike(actions, network.stages.at("actions").values, network.noise, horizon);
+    expect_moved_alike(actions, recorded.stages.at("actions").values, recorded.noise, horizon);
     // Compiled, captured, replayed; and after being observed, all of it anew.
     SampleOptions options_of_call;
-    options_of_call.noise = network.noise;
-    options_of_call.steps = network.steps;
+    options_of_call.noise = recorded.noise;
+    options_of_call.steps = recorded.steps;
     for (int call = 0; call < 4; ++call) {
-      EXPECT_EQ(runner.sample_actions(network.input, options_of_call, nullptr), actions) << call;
+      EXPECT_EQ(network.sample_actions(recorded.input, options_of_call), actions) << call;
     }
-    verify_network(runner, checkpoint.model, network, recording.where, VerifyOptions());
-    EXPECT_EQ(runner.sample_actions(network.input, options_of_call, nullptr), actions);
+    verify_network(network, checkpoint.model, recorded, recording.where, VerifyOptions());
+    EXPECT_EQ(network.sample_actions(recorded.input, options_of_call), actions);
   }
   for (const RecordedCase& one : recording.cases) {
     SCOPED_TRACE(one.name);
     const Verification verification =
-        verify_case(runner, one, recording.where, pipelines, VerifyOptions());
+        verify_case(network, one, recording.where, pipelines, VerifyOptions());
     expect_correlated(verification);
     const auto expected = one.results.find("model_actions");
     if (expected == one.results.end()) continue;
@@ -114,16 +115,16 @@ TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
       call.input = network.input;
       call.options.noise = network.noise;
       call.options.steps = network.steps;
-      Runner fresh(checkpoint, options);
-      call.expected = fresh.sample_actions(call.input, call.options, nullptr);
+      const Network fresh = load_network(checkpoint, options);
+      call.expected = fresh.sample_actions(call.input, call.options);
       calls.push_back(std::move(call));
     }
     ASSERT_NE(calls[0].expected, calls[1].expected);
-    Runner runner(checkpoint, options);
+    const Network network = load_network(checkpoint, options);
     int number = 0;
     for (const int which : {0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0}) {
       const Call& call = calls[which];
-      EXPECT_EQ(runner.sample_actions(call.input, call.options, nullptr), call.expected)
+      EXPECT_EQ(network.sample_actions(call.input, call.options), call.expected)
           << kind << " call " << number;
       ++number;
     }
@@ -141,16 +142,17 @@ TEST(TtnnReplay, PromptsOfEveryLengthShareTheirTraces) {
   for (const char* kind : {"pi0_tiny", "pi05_tiny"}) {
     const CheckpointData checkpoint = open_checkpoint(kSource / "testdata/golden" / kind);
     Log log;
-    Runner card(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}), nullptr);
-    Runner truth(checkpoint, open_device({.name = "reference"}), nullptr);
+    const Network card =
+        load_network(checkpoint, open_device({.name = "ttnn-emulated", .log = &log}));
+    const Network truth = load_network(checkpoint, open_device({.name = "reference"}));
     const int most = checkpoint.model.max_tokens;
     int calls = 0;
     for (const int tokens : {most, 2, 1, most - 1, 7, most / 2, most}) {
       const NetworkCall call = random_call(checkpoint.model, {.tokens = tokens}, 3 + tokens);
       log.linears = 0;
-      const std::vector<float> actions = card.sample_actions(call.input, call.options, nullptr);
+      const std::vector<float> actions = card.sample_actions(call.input, call.options);
       EXPECT_EQ(log.linears == 0, ++calls > 2) << kind << " " << tokens;
-      const std::vector<float> expected = truth.sample_actions(call.input, call.options, nullptr);
+      const std::vector<float> expected = truth.sample_actions(call.input, call.options);
       std::vector<float> moved, expected_moved;
       for (std::size_t i = 0; i < actions.size(); ++i) {
         moved.push_back(actions[i] - call.options.noise[i]);

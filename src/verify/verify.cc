@@ -59,13 +59,12 @@ StageResult judge(const std::string& name, const Shape& shape, std::span<const f
 }
 
 // Keeps what the network shows, under the name and index of each stage.
-class Collector : public StageObserver {
+class Collector {
  public:
-  void observe(std::string_view stage, int index, const Shape&,
-               std::vector<float> values) override {
-    auto& indexed = stages_[std::string(stage)];
-    indexed.resize(static_cast<std::size_t>(index) + 1);
-    indexed.back() = std::move(values);
+  void observe(const Stage& stage) {
+    auto& indexed = stages_[std::string(stage.name)];
+    indexed.resize(static_cast<std::size_t>(stage.index) + 1);
+    indexed.back().assign(stage.values.begin(), stage.values.end());
   }
 
   // All indices of a stage, one after another; empty where it was not shown.
@@ -198,18 +197,18 @@ SampleOptions sample_options(int steps, const std::vector<float>& noise,
 }
 
 // Of a stage by its plain name. What is not the device's work is as exact as ever.
-Rule network_rule(std::string_view stage, const Runner& runner, const std::vector<float>& noise,
-                  const VerifyOptions& options) {
+Rule network_rule(std::string_view stage, const NetworkInfo& network,
+                  const std::vector<float>& noise, const VerifyOptions& options) {
   Rule rule{.tolerance = options.tolerance};
-  if (runner.network().least_correlation() == 0 || stage == "prefix_mask" ||
-      stage == "prefix_positions" || stage == "time") {
+  if (network.least_correlation == 0 || stage == "prefix_mask" || stage == "prefix_positions" ||
+      stage == "time") {
     return rule;
   }
   rule.least_correlation = kStageCorrelation;
-  if (stage.ends_with("actions")) rule.least_correlation = runner.network().least_correlation();
+  if (stage.ends_with("actions")) rule.least_correlation = network.least_correlation;
   if (stage == "x_t" || stage == "actions" || stage == "model_actions") {
     rule.noise = &noise;
-    rule.noise_width = runner.network().info().action_dim;
+    rule.noise_width = network.action_dim;
   }
   return rule;
 }
@@ -231,7 +230,7 @@ constexpr const char* kStages[] = {"prefix_mask",
 
 }  // namespace
 
-Verification verify_network(Runner& runner, const ModelConfig& config,
+Verification verify_network(const Network& network, const ModelConfig& config,
                             const NetworkRecording& recording, const std::string& where,
                             const VerifyOptions& options) {
   const int steps = recording.steps != 0 ? recording.steps : config.num_steps;
@@ -244,8 +243,9 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
     }
   }
   Collector collector;
-  const std::vector<float> actions = runner.sample_actions(
-      recording.input, sample_options(steps, recording.noise, options), nullptr, &collector);
+  SampleOptions sample = sample_options(steps, recording.noise, options);
+  sample.observe = [&](const Stage& stage) { collector.observe(stage); };
+  const std::vector<float> actions = network.sample_actions(recording.input, sample);
 
   Verification verification;
   for (const char* stage : kStages) {
@@ -265,7 +265,7 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
     computed.values =
         Layout::spread(packed, valid, width, static_cast<std::size_t>(element_count(shape)));
     add_results(stage, shape, recorded->second.values, computed.values, valid,
-                network_rule(stage, runner, recording.noise, options), verification.stages);
+                network_rule(stage, network.info(), recording.noise, options), verification.stages);
   }
   if (verification.stages.empty()) {
     refuse_recording(where, "holds inputs but no stage to compare with; see docs/recordings.md");
@@ -273,14 +273,15 @@ Verification verify_network(Runner& runner, const ModelConfig& config,
   return verification;
 }
 
-Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
-                         RecordedPipelines& pipelines, const VerifyOptions& options) {
+Verification verify_case(const Network& network, const RecordedCase& recorded,
+                         const std::string& where, RecordedPipelines& pipelines,
+                         const VerifyOptions& options) {
   const Pipeline& pipeline = pipelines.of(recorded);
   const PreparedObservation prepared = pipeline.prepare(recorded.observation);
-  const std::vector<float> model_actions = runner.sample_actions(
-      prepared.input, sample_options(recorded.steps, recorded.noise, options), nullptr);
+  const std::vector<float> model_actions = network.sample_actions(
+      prepared.input, sample_options(recorded.steps, recorded.noise, options));
   const std::vector<float> actions = pipeline.finish(model_actions, recorded.observation.state);
-  const std::int64_t horizon = runner.network().info().action_horizon;
+  const std::int64_t horizon = network.info().action_horizon;
   const auto dims = static_cast<std::int64_t>(actions.size()) / horizon;
 
   Verification verification;
@@ -318,7 +319,7 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
   // lerobot cuts to the robot's dimensions before it un-normalises, openpi after.
   const auto recorded_model = recorded.results.find("model_actions");
   if (recorded_model != recorded.results.end() && recorded_model->second.shape.size() == 2) {
-    const std::int64_t width = runner.network().info().action_dim;
+    const std::int64_t width = network.info().action_dim;
     const std::int64_t columns = std::min(width, recorded_model->second.shape[1]);
     std::vector<float> cut;
     for (std::int64_t row = 0; row < horizon; ++row) {
@@ -326,10 +327,10 @@ Verification verify_case(Runner& runner, const RecordedCase& recorded, const std
       cut.insert(cut.end(), begin, begin + columns);
     }
     add("model_actions", {horizon, columns}, std::move(cut),
-        network_rule("model_actions", runner, recorded.noise, options));
+        network_rule("model_actions", network.info(), recorded.noise, options));
   }
   // In the robot's units, in which the noise is not known.
-  Rule rule = network_rule("actions", runner, recorded.noise, options);
+  Rule rule = network_rule("actions", network.info(), recorded.noise, options);
   rule.noise = nullptr;
   add("actions", {horizon, dims}, actions, rule);
   if (verification.stages.empty()) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/runner.h"
+#include "pi0/network.h"
 #include "verify/recording.h"
 
 namespace pi0 {
@@ -39,18 +39,19 @@ struct VerifyOptions {
   std::function<void(const Progress&)> progress;  // may be empty
 };
 
-// Where the runner's device computes in less than fp32, a stage of the network is judged by its
-// correlation: kStageCorrelation inside, the device's own (LoadedNetwork::least_correlation()) of
+// Where the network's device computes in less than fp32, a stage of the network is judged by its
+// correlation: kStageCorrelation inside, its own (NetworkInfo::least_correlation) of
 // actions.
 inline constexpr double kStageCorrelation = 0.99;
 
 // Throws Error (kInvalidInput) when the recording does not fit the checkpoint.
-Verification verify_network(Runner& runner, const ModelConfig& config,
+Verification verify_network(const Network& network, const ModelConfig& config,
                             const NetworkRecording& recording, const std::string& where,
                             const VerifyOptions& options);
 
 // The whole way.
-Verification verify_case(Runner& runner, const RecordedCase& recorded, const std::string& where,
-                         RecordedPipelines& pipelines, const VerifyOptions& options);
+Verification verify_case(const Network& network, const RecordedCase& recorded,
+                         const std::string& where, RecordedPipelines& pipelines,
+                         const VerifyOptions& options);
 
 }  // namespace pi0

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "pi0/error.h"
+#include "runtime/loaded_network.h"
 
 namespace pi0 {
 namespace {
@@ -48,13 +49,13 @@ void expect_all_pass(const Verification& verification) {
 
 TEST_P(VerifyGolden, EveryStage) {
   const CheckpointData checkpoint = open_checkpoint(checkpoint_path());
-  Runner runner(checkpoint, reference());
+  const Network network = load_network(checkpoint, reference());
   const PyTorchRecording recording =
       read_recording(checkpoint_path() / GetParam().file, checkpoint);
   RecordedPipelines pipelines(checkpoint_path(), with_tokenizer());
   std::size_t stages = 0;
   if (recording.network) {
-    const Verification verification = verify_network(runner, checkpoint.model, *recording.network,
+    const Verification verification = verify_network(network, checkpoint.model, *recording.network,
                                                      recording.where, VerifyOptions());
     expect_all_pass(verification);
     stages += verification.stages.size();
@@ -62,7 +63,7 @@ TEST_P(VerifyGolden, EveryStage) {
   for (const RecordedCase& one : recording.cases) {
     SCOPED_TRACE(one.name);
     const Verification verification =
-        verify_case(runner, one, recording.where, pipelines, VerifyOptions());
+        verify_case(network, one, recording.where, pipelines, VerifyOptions());
     expect_all_pass(verification);
     stages += verification.stages.size();
   }
@@ -118,11 +119,11 @@ class VerifyTest : public testing::Test {
  protected:
   const std::filesystem::path path = kGolden / "pi0_tiny";
   const CheckpointData checkpoint = open_checkpoint(path);
-  Runner runner{checkpoint, reference()};
+  const Network network = load_network(checkpoint, reference());
   NetworkRecording recording =
       *read_recording(path / "masked_middle.safetensors", checkpoint).network;
   Verification verify(const NetworkRecording& changed) {
-    return verify_network(runner, checkpoint.model, changed, "recording", VerifyOptions());
+    return verify_network(network, checkpoint.model, changed, "recording", VerifyOptions());
   }
 };
 
@@ -170,9 +171,9 @@ TEST_F(VerifyTest, AMaskedCameraHasNoInfluence) {
     if (recording.input.token_mask[i] != 0) without.tokens.push_back(recording.input.tokens[i]);
   }
   without.token_mask = {};
-  const std::vector<float> expected = runner.sample_actions(recording.input, sample, nullptr);
-  EXPECT_EQ(runner.sample_actions(noisy, sample, nullptr), expected);
-  EXPECT_EQ(runner.sample_actions(without, sample, nullptr), expected);
+  const std::vector<float> expected = network.sample_actions(recording.input, sample);
+  EXPECT_EQ(network.sample_actions(noisy, sample), expected);
+  EXPECT_EQ(network.sample_actions(without, sample), expected);
 }
 
 TEST_F(VerifyTest, StagesThatARecordingLacksAreLeftOut) {
@@ -208,7 +209,7 @@ TEST_F(VerifyTest, InputsOfTheNetworkAreChecked) {
     NetworkInput input = recording.input;
     change(input);
     try {
-      runner.sample_actions(input, {}, nullptr);
+      network.sample_actions(input, {});
       FAIL() << "accepted, expected an error about " << word;
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();

@@ -1,14 +1,11 @@
-#include "runtime/runner.h"
+#include "runtime/pack_input.h"
 
 #include <cmath>
 #include <span>
+#include <utility>
 
-#include "device/registry/registry.h"
 #include "pi0/error.h"
-#include "runtime/device_request.h"
-#include "runtime/memory.h"
 #include "runtime/noise.h"
-#include "runtime/stopwatch.h"
 
 namespace pi0 {
 namespace {
@@ -21,6 +18,13 @@ void require(bool holds, const std::string& sentence) {
 
 std::string count(std::size_t number) { return std::to_string(number); }
 
+// True where `mask` says so, or everywhere when there is none.
+bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
+  return mask.empty() || mask[i] != 0;
+}
+
+}  // namespace
+
 void require_finite_values(const char* name, const std::vector<float>& values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
@@ -30,13 +34,7 @@ void require_finite_values(const char* name, const std::vector<float>& values) {
   }
 }
 
-// True where `mask` says so, or everywhere when there is none.
-bool valid(const std::vector<std::uint8_t>& mask, std::size_t i) {
-  return mask.empty() || mask[i] != 0;
-}
-
-// Channel-last, without the masked cameras.
-void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& packed) {
+PackedImages pack_images(const NetworkInput& input, const NetworkInfo& info) {
   const std::size_t pixels = static_cast<std::size_t>(info.image_size) * info.image_size;
   const std::size_t cameras = input.images.size() / (3 * pixels);
   const std::string sides = count(info.image_size) + ", " + count(info.image_size);
@@ -50,28 +48,32 @@ void pack_images(const NetworkInput& input, const NetworkInfo& info, Pi0Input& p
           "image_masks: " + count(input.image_masks.size()) + " flags for " + count(cameras) +
               " cameras");
   require_finite_values("images", input.images);
-  packed.images.reserve(input.images.size());
+  PackedImages packed;
+  packed.values.reserve(input.images.size());
   for (std::size_t camera = 0; camera < cameras; ++camera) {
     if (!valid(input.image_masks, camera)) continue;
     const auto values = std::span(input.images).subspan(camera * 3 * pixels, 3 * pixels);
     if (input.layout == PixelLayout::kHwc) {
-      packed.images.insert(packed.images.end(), values.begin(), values.end());
+      packed.values.insert(packed.values.end(), values.begin(), values.end());
     } else {
       for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
         for (std::size_t channel = 0; channel < 3; ++channel) {
-          packed.images.push_back(values[channel * pixels + pixel]);
+          packed.values.push_back(values[channel * pixels + pixel]);
         }
       }
     }
     ++packed.cameras;
   }
   require(packed.cameras > 0, "images: no camera is valid, expected at least one");
+  return packed;
 }
 
-// Throws Error (kInvalidInput) for what does not fit.
-Pi0Input pack(const NetworkInput& input, const SampleOptions& options, const NetworkInfo& info) {
+Pi0Input pack_input(const NetworkInput& input, const SampleOptions& options,
+                    const NetworkInfo& info) {
   Pi0Input packed;
-  pack_images(input, info, packed);
+  PackedImages images = pack_images(input, info);
+  packed.images = std::move(images.values);
+  packed.cameras = images.cameras;
   require(input.tokens.size() <= static_cast<std::size_t>(info.max_tokens),
           "tokens: " + count(input.tokens.size()) + ", expected at most " + count(info.max_tokens));
   require(input.token_mask.empty() || input.token_mask.size() == input.tokens.size(),
@@ -113,98 +115,8 @@ Pi0Input pack(const NetworkInput& input, const SampleOptions& options, const Net
       options.progress({stage, static_cast<std::size_t>(done), static_cast<std::size_t>(total)});
     };
   }
+  packed.observe = options.observe;
   return packed;
-}
-
-}  // namespace
-
-NetworkInfo network_info(const ModelConfig& config) {
-  return {.num_cameras = config.num_cameras,
-          .image_size = config.image_size,
-          .max_tokens = config.max_tokens,
-          .vocab_size = config.vocab_size,
-          .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
-          .action_dim = config.action_dim,
-          .action_horizon = config.action_horizon,
-          .num_steps = config.num_steps};
-}
-
-LoadedNetwork::Opened LoadedNetwork::open(const CheckpointData& checkpoint,
-                                          const DeviceOptions& options) {
-  Opened opened;
-  DeviceRequest request = device_request(options);
-  if (!options.cache.empty()) {
-    request.memory = [&](const std::string& form) {
-      opened.cache = WeightCache::open(options.cache, checkpoint, form);
-      return opened.cache;
-    };
-  }
-  opened.device = open_device(request);
-  require_memory(checkpoint, opened.device, options.memory_limit_bytes);
-  return opened;
-}
-
-LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, const DeviceOptions& options)
-    : LoadedNetwork(checkpoint, open(checkpoint, options), options) {}
-
-LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, Opened opened,
-                             const DeviceOptions& options)
-    : LoadedNetwork(checkpoint, std::move(opened.device), options.progress, opened.cache) {}
-
-LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device,
-                             const std::function<void(const Progress&)>& progress,
-                             const std::shared_ptr<WeightCache>& cache)
-    : device_(std::move(device.description)),
-      peak_(std::move(device.peak)),
-      least_correlation_(device.least_correlation) {
-  std::size_t total = 0;
-  for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
-  const auto prepared = [&](int done) {
-    if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
-  };
-  model_ =
-      std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
-                                  std::move(device.device), prepared);
-  if (cache) cache->finish();
-  if (progress) progress({"preparing weights", total, total});
-  info_ = network_info(checkpoint.model);
-  if (cache) info_.warnings = cache->warnings();
-}
-
-Runner::Runner(std::shared_ptr<LoadedNetwork> network)
-    : network_(std::move(network)), session_(std::make_unique<Pi0Session>(*network_->model_)) {}
-
-Runner::~Runner() {
-  const std::lock_guard device(network_->mutex_);
-  session_.reset();
-}
-
-std::vector<float> Runner::sample_actions(const NetworkInput& input, const SampleOptions& options,
-                                          Timing* timing, StageObserver* observer) {
-  const Stopwatch watch;
-  const Pi0Input packed = pack(input, options, network_->info());
-  Pi0Timing spent;
-  std::vector<float> actions;
-  {
-    const std::lock_guard device(network_->mutex_);
-    actions = session_->sample_actions(packed, observer,
-                                       timing != nullptr && options.time_stages ? &spent : nullptr);
-  }
-  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
-  if (timing != nullptr) {
-    *timing = {.vision_ms = spent.vision,
-               .prefix_ms = spent.prefix,
-               .denoise_ms = spent.denoise,
-               .total_ms = watch.elapsed_ms()};
-  }
-  return actions;
-}
-
-void Runner::prefetch(const NetworkInput& next) {
-  Pi0Input packed;
-  pack_images(next, network_->info(), packed);
-  const std::lock_guard device(network_->mutex_);
-  session_->prefetch(std::move(packed.images));
 }
 
 }  // namespace pi0
