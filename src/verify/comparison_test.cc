@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "model/components.h"
-#include "model/components.h"
 #include "runtime/random_input.h"
 
 namespace pi0 {
