@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "checkpoint/form/nearest.h"
 #include "checkpoint/form/sentence.h"
 #include "checkpoint/form/sizes.h"
 #include "checkpoint/lerobot/lerobot.h"
@@ -59,12 +60,11 @@ bool is_hub_name(const std::string& name) {
     name.erase(0, prefix.size());
     name.resize(std::min(name.find("/tree/"), name.size()));
   }
-  std::error_code ignored;
   if (is_hub_name(name)) {
     sentence += "; a repository of the Hugging Face Hub is downloaded first: hf download " + name +
                 " --local-dir " + name.substr(name.find('/') + 1);
-  } else if (fs::is_regular_file(given, ignored) && given.has_parent_path()) {
-    sentence += ", such as " + given.parent_path().string();
+  } else {
+    sentence += nearest_to_checkpoint(given);
   }
   fail(given.string(), sentence, ErrorCode::kIo);
 }

@@ -79,8 +79,9 @@ TEST(Openpi, WhatIsElsewhereIsDownloadedFirst) {
       EXPECT_EQ(std::string(error.what()).find("hf download"), std::string::npos) << error.what();
     }
   }
-  expect_error(ErrorCode::kIo, {"file", "such as " + directory.path().string()},
-               [&] { open_checkpoint(directory / "file"); });
+  const fs::path golden = kGolden / "openpi_pi0";
+  expect_error(ErrorCode::kIo, {"config.json", "the checkpoint is " + golden.string()},
+               [&] { open_checkpoint(golden / "config.json"); });
 }
 
 TEST(Openpi, KindIsReadFromTheTensors) {

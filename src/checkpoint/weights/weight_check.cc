@@ -89,7 +89,11 @@ void require_complete(const TensorReport& report, const std::string& where) {
   const std::string subject = sentences.size() == 1
                                   ? "a tensor of the network is"
                                   : fmt::format("{} tensors of the network are", sentences.size());
-  fail(where, fmt::format("{} missing or wrong: {}", subject, list_of(sentences, "; ")));
+  // What they may be called instead.
+  const std::string others = report.missing.empty() || report.unused.empty()
+                                 ? ""
+                                 : "; not of this network are " + list_of(report.unused, ", ", 3);
+  fail(where, fmt::format("{} missing or wrong: {}{}", subject, list_of(sentences, "; "), others));
 }
 
 std::string weight_types(const WeightFiles& files, const ModelConfig& config) {

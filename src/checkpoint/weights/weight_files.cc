@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "checkpoint/form/nearest.h"
 #include "checkpoint/form/sentence.h"
 #include "model/weights.h"
 
@@ -30,35 +31,6 @@ std::string plain_name(std::string name) {
   }
   if (name.starts_with("model.")) name.erase(0, 6);
   return name;
-}
-
-// Where within `directory` a checkpoint is, as lerobot's training and the Hugging Face Hub's cache
-// lay theirs out; empty where there is none.
-fs::path checkpoint_within(const fs::path& directory) {
-  std::error_code error;
-  for (const char* name : {"pretrained_model", "checkpoints/last/pretrained_model"}) {
-    if (fs::exists(directory / name / "config.json", error)) return directory / name;
-  }
-  for (fs::directory_iterator at(directory / "snapshots", error), end; !error && at != end;
-       at.increment(error)) {
-    if (fs::exists(at->path() / "config.json", error)) return at->path();
-  }
-  return {};
-}
-
-[[noreturn]] void fail_without_weights(const fs::path& directory) {
-  std::string sentence = fmt::format("holds neither {} nor {}", kWhole, kIndex);
-  std::error_code ignored;
-  if (fs::is_directory(directory / "params", ignored)) {
-    sentence +=
-        "; it looks like openpi's JAX form (params/), which its "
-        "examples/convert_jax_model_to_pytorch.py converts";
-  } else if (fs::exists(directory / "adapter_model.safetensors", ignored)) {
-    sentence += "; adapters beside a base model are not supported: merge them into it first";
-  } else if (const fs::path within = checkpoint_within(directory); !within.empty()) {
-    sentence += "; the checkpoint is in " + within.string();
-  }
-  fail(directory.string(), sentence);
 }
 
 }  // namespace
@@ -112,7 +84,8 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
     for (const auto& [name, shard] : weight_map) shards.insert(shard);
     result->names_.assign(shards.begin(), shards.end());
   } else {
-    fail_without_weights(directory);
+    fail(directory.string(), fmt::format("holds neither {} nor {}{}", kWhole, kIndex,
+                                         nearest_to_checkpoint(directory)));
   }
 
   std::vector<std::string> absent;

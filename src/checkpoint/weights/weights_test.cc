@@ -38,14 +38,11 @@ TEST(Weights, AreMissing) {
   write_file(checkpoint / "adapter_model.safetensors", "");
   checkpoint.expect_refused(ErrorCode::kUnsupported, {"adapters", "merge"});
   fs::remove(checkpoint / "adapter_model.safetensors");
-  for (const char* within :
-       {"snapshots/0123abc", "checkpoints/last/pretrained_model", "pretrained_model"}) {
-    fs::create_directories(checkpoint / within);
-    write_file(checkpoint / (std::string(within) + "/config.json"), "{}");
-    checkpoint.expect_refused(kInvalid, {"the checkpoint is in " + (checkpoint / within).string()});
-  }
-  fs::create_directory(checkpoint / "params");
-  checkpoint.expect_refused(kInvalid, {"JAX", "convert_jax_model_to_pytorch.py"});
+  fs::create_directories(checkpoint / "checkpoints/last/pretrained_model");
+  write_file(checkpoint / "checkpoints/last/pretrained_model/model.safetensors", "");
+  checkpoint.expect_refused(
+      kInvalid,
+      {"the checkpoint is in " + (checkpoint / "checkpoints/last/pretrained_model").string()});
 }
 
 TEST(Weights, AllMissingAndWrongTensorsAreNamedAtOnce) {
@@ -71,6 +68,17 @@ TEST(Weights, AllMissingAndWrongTensorsAreNamedAtOnce) {
             (std::vector<std::string>{"action_in_proj.bias", "state_proj.weight"}));
   EXPECT_EQ(inspection.tensors.wrong.size(), 2u);
   EXPECT_EQ(inspection.checkpoint.state_dims, 14);
+}
+
+TEST(Weights, WhatATensorIsCalledInsteadIsSaid) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.edit_tensors(kWeights, [](std::vector<EditedTensor>& tensors) {
+    for (EditedTensor& tensor : tensors) {
+      if (tensor.name == "model.state_proj.weight") tensor.name = "model.state_projection.kernel";
+    }
+  });
+  checkpoint.expect_refused(kInvalid, {"state_proj.weight is missing; not of this network are",
+                                       "model.state_projection.kernel"});
 }
 
 TEST(Weights, ALongListOfMissingTensorsIsCut) {
