@@ -124,6 +124,7 @@ int read_dims(const Json* features, const char* name, const char* type, const st
   const Json* feature = features ? find_object(*features, name, where) : nullptr;
   if (!feature) return fallback;
   const std::string at = where + "." + name;
+  require_known(*feature, {"type", "shape"}, at);
   const std::string found = get_string(*feature, "type", at, std::nullopt);
   if (found != type) fail(at, "\"type\" is " + describe(found) + ", expected \"" + type + "\"");
   const auto shape = find_ints(*feature, "shape", at, 1, kMaxSize);
@@ -146,6 +147,7 @@ std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const s
     for (const auto& [name, feature] : inputs->items()) {
       const std::string at = where + ": input_features." + name;
       require_object(feature, at);
+      require_known(feature, {"type", "shape"}, at);
       if (get_string(feature, "type", at, std::nullopt) == "VISUAL") {
         cameras.push_back(make_camera(name));
       }
@@ -175,6 +177,18 @@ void require_at_most(int dims, const std::string& feature, int padded, const cha
 }
 
 }  // namespace
+
+void require_known(const Json& object, const std::set<std::string>& known,
+                   const std::string& where) {
+  for (const auto& [key, value] : object.items()) {
+    if (!known.contains(key)) {
+      fail(where,
+           fmt::format("the setting \"{}\" ({}) is not supported{}", key, describe(value),
+                       known.empty() ? "" : ", only " + list_of({known.begin(), known.end()})),
+           ErrorCode::kUnsupported);
+    }
+  }
+}
 
 std::vector<bool> relative_mask(const RelativeActions& relative, int dims) {
   std::vector<bool> mask(static_cast<std::size_t>(dims), true);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,11 @@ struct RelativeActions {
 // One flag a dimension, true where relative: all of them but those whose name contains a word of
 // exclude_joints, in any case (ASCII). Dimensions beyond the names are relative.
 std::vector<bool> relative_mask(const RelativeActions& relative, int dims);
+
+// Throws Error (kUnsupported) naming `where` and the first key of `object` that is not `known`: a
+// setting that is not read could change what the policy does.
+void require_known(const Json& object, const std::set<std::string>& known,
+                   const std::string& where);
 
 struct LerobotConfig {
   ModelConfig model;  // vocab_size 0 where the file does not say

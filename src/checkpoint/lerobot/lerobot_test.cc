@@ -68,6 +68,18 @@ TEST(LerobotConfig, WholeWeightsHaveNoAdaptersLeft) {
   checkpoint.expect_refused(kUnsupported, {"adapter_config.json", "merge"});
 }
 
+TEST(LerobotConfig, WhatAFeatureSaysBesideTypeAndShapeIsRefused) {
+  for (const char* feature : {"/input_features/observation.state", "/output_features/action",
+                              "/input_features/observation.images.base_0_rgb"}) {
+    EditableCheckpoint checkpoint("pi0_tiny");
+    const auto pointer = Json::json_pointer(feature);
+    ASSERT_TRUE(read_json(checkpoint / "config.json").contains(pointer)) << feature;
+    checkpoint.set("config.json", std::string(feature) + "/pose_representation", "rot6d");
+    checkpoint.expect_refused(ErrorCode::kUnsupported,
+                              {"config.json", "pose_representation", "only shape, type"});
+  }
+}
+
 TEST(LerobotConfig, KeysThatNoReleaseWritesAreWarnedAbout) {
   EditableCheckpoint checkpoint("pi0_tiny");
   EXPECT_TRUE(checkpoint.open().warnings.empty());

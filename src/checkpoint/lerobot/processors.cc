@@ -21,19 +21,6 @@ struct Step {
   std::string where;  // "policy_preprocessor.json: step 3 (tokenizer_processor)"
 };
 
-// A setting that is not read could change what the policy does.
-void require_known(const Json& object, const std::set<std::string>& known,
-                   const std::string& where) {
-  for (const auto& [key, value] : object.items()) {
-    if (!known.contains(key)) {
-      fail(where,
-           fmt::format("the setting \"{}\" ({}) is not supported{}", key, describe(value),
-                       known.empty() ? "" : ", only " + list_of({known.begin(), known.end()})),
-           ErrorCode::kUnsupported);
-    }
-  }
-}
-
 // Where tensors are, and in which type: this library's own matter, but for narrower observations.
 bool read_transport(const Step& step) {
   if (step.name == "to_batch_processor") {
