@@ -80,11 +80,37 @@ struct PI0_API Stage {
   std::span<const float> values = {};  // row-major; until the function that is given them returns
 };
 
+// How much of the chunk before is held to, from the row `inference_delay` on: lerobot's
+// RTCAttentionSchedule.
+enum class RtcSchedule {
+  kLinear,  // falls in equal steps to 0 at the execution horizon
+  kExp,     // that times expm1(that) / (e - 1)
+  kOnes,    // 1 up to the execution horizon
+  kZeros,   // 0 at once
+};
+
+// Real-time chunking (Black et al., arXiv 2506.07339), in the guided form of lerobot's
+// RTCProcessor: the new chunk begins with what goes out while it is computed, and leaves it
+// smoothly. In each Euler step, with w a row's weight, v becomes v - min(g, max_guidance_weight) w
+// (left over - (x - t v)), where g = (t / tau) (t² + tau²) / t², tau = 1 - t.
+struct PI0_API RealTimeChunking {
+  // [rows, dims], normalised, as sample_actions gave it: of the chunk before, what had not been
+  // executed when this observation was taken. Beyond its rows and dims there are zeros. Empty:
+  // there was none, and nothing is guided.
+  std::vector<float> prev_chunk_left_over = {};
+  int dims = 0;                // of it; 0: action_dim
+  int inference_delay = 0;     // rows of it that go out before this call's chunk is there
+  int execution_horizon = 10;  // rows of it that count at all
+  float max_guidance_weight = 10;
+  RtcSchedule prefix_attention_schedule = RtcSchedule::kLinear;
+};
+
 struct PI0_API SampleOptions {
   int steps = 0;                           // Euler steps; 0: as the checkpoint says
   std::optional<std::uint64_t> seed = {};  // of the noise; without one it is new at every call
   // [action_horizon, action_dim], x at t = 1; empty: drawn. Refused together with a seed.
   std::vector<float> noise = {};
+  std::optional<RealTimeChunking> rtc = {};
   // Tell vision, prefix and denoising apart in Timing: a card is then waited for after each.
   bool time_stages = true;
   // Called on the calling thread; may be empty, and may throw to cancel.

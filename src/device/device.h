@@ -236,6 +236,9 @@ class Device {
   // The tokens of `a`, then of `b`.
   virtual KeysValues concatenate_tokens(KeysValues a, KeysValues b) = 0;
 
+  // v - gain * weights * (target - (x - t * v)), by element in fp32; all [rows, width].
+  virtual Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                                 const Tensor& weights, float t, float gain) = 0;
   // x + dt * v, in fp32.
   virtual Tensor euler_step(const Tensor& x, const Tensor& v, float dt) = 0;
 

@@ -215,6 +215,13 @@ class Lockstep final : public Device {
     return {result("concatenate_tokens.keys", std::move(first.keys), std::move(second.keys)),
             result("concatenate_tokens.values", std::move(first.values), std::move(second.values))};
   }
+  Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                         const Tensor& weights, float t, float gain) override {
+    const Both &a = both(x), &b = both(v), &c = both(target), &d = both(weights);
+    return result("guided_velocity",
+                  first_->guided_velocity(a.first, b.first, c.first, d.first, t, gain),
+                  second_->guided_velocity(a.second, b.second, c.second, d.second, t, gain));
+  }
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override {
     return result("euler_step", first_->euler_step(both(x).first, both(v).first, dt),
                   second_->euler_step(both(x).second, both(v).second, dt));

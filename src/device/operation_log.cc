@@ -302,6 +302,16 @@ class LoggingDevice final : public Device {
          {&result.keys, &result.values}, 0);
     return result;
   }
+  Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                         const Tensor& weights, float t, float gain) override {
+    Tensor result =
+        make(x.shape(),
+             inner_ ? inner_->guided_velocity(logged(x).inner, logged(v).inner,
+                                              logged(target).inner, logged(weights).inner, t, gain)
+                    : Tensor());
+    return done("guided_velocity", {&x, &v, &target, &weights}, {}, std::move(result),
+                7 * flops::elements(x));
+  }
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override {
     Tensor result = make(
         x.shape(), inner_ ? inner_->euler_step(logged(x).inner, logged(v).inner, dt) : Tensor());

@@ -174,6 +174,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   const Tensor* const parts[] = {&x, &condition};
   const Tensor rows = device.concatenate_rows(parts);
   keep("concatenate_rows", rows);
+  keep("guided_velocity", device.guided_velocity(rows, rows, rows, rows, 0.75f, 2.5f));
   keep("euler_step", device.euler_step(rows, rows, -0.25f));
   return results;
 }

@@ -1,6 +1,19 @@
 #include "model/denoise.h"
 
+#include <algorithm>
+
 namespace pi0 {
+namespace {
+
+// How strongly the error at time t counts; at t = 1 it would be infinite. lerobot's RTCProcessor.
+float guidance_gain(float t, float max_weight) {
+  const double tau = 1.0 - double{t}, square = double{t} * t;
+  if (tau <= 0) return max_weight;
+  return static_cast<float>(
+      std::min(double{t} / tau * (square + tau * tau) / square, double{max_weight}));
+}
+
+}  // namespace
 
 Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(config, loader) {
   const std::string model = "paligemma_with_expert.gemma_expert.model.";
@@ -63,7 +76,8 @@ KvCache Denoiser::append_state(Device& device, const Tensor& state, KvCache pref
 }
 
 Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cache,
-                         const std::vector<StepConstants>& steps, const Stages& stages) const {
+                         const std::vector<StepConstants>& steps, const Guidance* guidance,
+                         const Stages& stages) const {
   Tensor x;
   const Tensor* x_t = &noise;
   const auto dt = static_cast<float>(-1.0 / static_cast<double>(steps.size()));
@@ -71,9 +85,14 @@ Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cac
     const int index = static_cast<int>(k);
     stages.progress("denoising", k, steps.size());
     stages("x_t", index, *x_t);
-    const Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
+    Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
     stages("v_t", index, v);
     device.mark(component::kDenoisingStep, index);
+    if (guidance != nullptr) {
+      const float t = steps[k].t;
+      v = device.guided_velocity(*x_t, v, guidance->target, guidance->weights, t,
+                                 guidance_gain(t, guidance->max_weight));
+    }
     x = device.euler_step(*x_t, v, dt);
     x_t = &x;
   }

@@ -16,6 +16,13 @@ struct StepConstants {
   std::vector<Modulation> modulations;  // π0.5: two a layer, then the final norm's
 };
 
+// Towards the chunk before (real-time chunking), both [action_horizon, action_dim] in fp32.
+struct Guidance {
+  Tensor target;   // what is left of that chunk
+  Tensor weights;  // how much of each of its elements counts
+  float max_weight = 0;
+};
+
 class Denoiser {
  public:
   Denoiser(const ModelConfig& config, const Loader& loader);
@@ -29,8 +36,10 @@ class Denoiser {
                        const Stages& stages) const;
 
   // noise (x at t = 1) [action_horizon, action_dim] -> actions. Every action sees the whole cache.
+  // `guidance` may be null.
   Tensor denoise(Device& device, const Tensor& noise, const KvCache& cache,
-                 const std::vector<StepConstants>& steps, const Stages& stages) const;
+                 const std::vector<StepConstants>& steps, const Guidance* guidance,
+                 const Stages& stages) const;
 
  private:
   Tensor velocity(Device& device, const Tensor& x_t, const KvCache& cache,

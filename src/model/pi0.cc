@@ -55,8 +55,9 @@ std::vector<StepConstants> Pi0::step_constants(int steps) const {
 }
 
 Tensor Pi0::denoise(const Tensor& noise, const KvCache& cache,
-                    const std::vector<StepConstants>& steps, const Stages& stages) const {
-  return denoiser_->denoise(*device_, noise, cache, steps, stages);
+                    const std::vector<StepConstants>& steps, const Guidance* guidance,
+                    const Stages& stages) const {
+  return denoiser_->denoise(*device_, noise, cache, steps, guidance, stages);
 }
 
 }  // namespace pi0

@@ -34,9 +34,9 @@ class Pi0 {
   KvCache append_state(const Tensor& state, KvCache prefix, const Stages& stages) const;
   // What so many Euler steps need of their times.
   std::vector<StepConstants> step_constants(int steps) const;
-  // noise [action_horizon, action_dim] -> actions.
+  // noise [action_horizon, action_dim] -> actions. `guidance` may be null.
   Tensor denoise(const Tensor& noise, const KvCache& cache, const std::vector<StepConstants>& steps,
-                 const Stages& stages) const;
+                 const Guidance* guidance, const Stages& stages) const;
 
  private:
   ModelConfig config_;

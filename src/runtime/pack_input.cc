@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pi0/error.h"
+#include "runtime/guidance.h"
 #include "runtime/noise.h"
 
 namespace pi0 {
@@ -115,6 +116,7 @@ Pi0Input pack_input(const NetworkInput& input, const SampleOptions& options,
       options.progress({stage, static_cast<std::size_t>(done), static_cast<std::size_t>(total)});
     };
   }
+  if (options.rtc) packed.guidance = pack_guidance(*options.rtc, info);
   packed.observe = options.observe;
   return packed;
 }

@@ -31,7 +31,8 @@ Pi0Session::Shape& Pi0Session::prepare(const Pi0Input& input) {
   const std::int64_t rows = device_.prompt_rows(std::ssize(input.tokens));
   const auto known = std::find_if(shapes_.begin(), shapes_.end(), [&](const Shape& shape) {
     return shape.vision->cameras == input.cameras && shape.prompt_rows == rows &&
-           shape.steps == input.steps;
+           shape.steps == input.steps && shape.guidance.has_value() == input.guidance.has_value() &&
+           (!shape.guidance || shape.guidance->max_weight == input.guidance->max_weight);
   });
   if (known == shapes_.end()) return make_shape(input, language);
   shapes_.splice(shapes_.begin(), shapes_, known);
@@ -51,6 +52,10 @@ void Pi0Session::write_inputs(Shape& shape, const Pi0Input& input,
   if (shape.language) device_.write(shape.language, language);
   if (shape.state) device_.write(shape.state, input.state);
   device_.write(shape.noise, input.noise);
+  if (shape.guidance) {
+    device_.write(shape.guidance->target, input.guidance->target);
+    device_.write(shape.guidance->weights, input.guidance->weights);
+  }
 }
 
 // What of it other shapes have, it shares with them.
@@ -91,8 +96,13 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
   if (config.kind == ModelKind::kPi0) {
     shape.state = device_.upload({1, config.state_dim}, input.state);
   }
-  shape.noise =
-      device_.upload({config.action_horizon, config.action_dim}, input.noise, Precision::kFp32);
+  const pi0::Shape chunk{config.action_horizon, config.action_dim};
+  shape.noise = device_.upload(chunk, input.noise, Precision::kFp32);
+  if (input.guidance) {
+    shape.guidance = {device_.upload(chunk, input.guidance->target, Precision::kFp32),
+                      device_.upload(chunk, input.guidance->weights, Precision::kFp32),
+                      input.guidance->max_weight};
+  }
   shapes_.push_front(std::move(shape));
   return shapes_.front();
 }
@@ -145,7 +155,8 @@ std::vector<float> Pi0Session::run(const Pi0Input& input, Pi0Timing* timing) {
   lap(spent.prefix);
 
   work_on("denoising", shape.constants->size(), shape.denoise, [&] {
-    shape.actions = model_.denoise(shape.noise, shape.cache, *shape.constants, stages);
+    shape.actions = model_.denoise(shape.noise, shape.cache, *shape.constants,
+                                   shape.guidance ? &*shape.guidance : nullptr, stages);
   });
   device_.mark(component::kActions, 0);
   std::vector<float> actions = device_.download(shape.actions);

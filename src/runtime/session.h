@@ -4,11 +4,18 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/pi0.h"
 
 namespace pi0 {
+
+// Towards what is left of the chunk before, [action_horizon, action_dim] each; see Guidance.
+struct Pi0Guidance {
+  std::vector<float> target, weights;
+  float max_weight = 0;
+};
 
 // One call's inputs, with masked cameras and padded tokens already left out. Sizes and values
 // have been checked.
@@ -19,6 +26,7 @@ struct Pi0Input {
   std::vector<float> state;  // [state_dim]; empty for π0.5
   std::vector<float> noise;  // [action_horizon, action_dim]
   int steps = 0;
+  std::optional<Pi0Guidance> guidance;
   StageProgress progress;  // may be empty, as
   StageObserver observe;   // this; stages that are observed are not replayed from a trace
 };
@@ -55,13 +63,14 @@ class Pi0Session {
     Tensor embeddings;
     std::unique_ptr<Trace> trace;
   };
-  // And calls of one shape: as many cameras and steps, and prompts of as many rows.
+  // And calls of one shape: as many cameras and steps, prompts of as many rows, guided as strongly.
   struct Shape {
     std::shared_ptr<Vision> vision;
     std::int64_t prompt_rows = 0;
     int steps = 0;
     std::shared_ptr<const std::vector<StepConstants>> constants;
     Tensor language, state, noise;
+    std::optional<Guidance> guidance;
     KvCache cache;  // of the prefix, and π0's state
     Tensor actions;
     std::unique_ptr<Trace> prefix, denoise;

@@ -13,6 +13,7 @@
 
 #include "model/random_weights.h"
 #include "verify/comparison.h"
+#include "verify/recording.h"
 
 namespace pi0 {
 
@@ -54,6 +55,16 @@ inline std::vector<GoldenFile> golden_files() {
     return std::tie(a.checkpoint, a.file) < std::tie(b.checkpoint, b.file);
   });
   return files;
+}
+
+// The small networks' calls have every setting of real-time chunking; of the larger one's, which
+// take long where every instruction set or card makes them, the first two will do.
+inline void keep_few_guided(PyTorchRecording& recording) {
+  constexpr int kLongHorizon = 50;
+  if (!recording.network || recording.network->guided.size() < 2) return;
+  std::vector<GuidedCall>& guided = recording.network->guided;
+  if (guided.front().actions.shape[0] >= kLongHorizon)
+    guided.erase(guided.begin() + 2, guided.end());
 }
 
 // A SigLIP layer, a Gemma layer with and without a cache and the expert's, as wide as they are

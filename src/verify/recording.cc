@@ -9,6 +9,7 @@
 #include "files/json.h"
 #include "pi0/error.h"
 #include "policy/options.h"
+#include "runtime/guidance.h"
 
 namespace pi0 {
 namespace {
@@ -180,6 +181,38 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
   return descriptions;
 }
 
+// metadata `cases` of real-time chunking: {name: {"schedule": …, "steps": …, …}}.
+std::vector<GuidedCall> guided_calls(const Reader& reader, const std::string& text) {
+  const std::string where = reader.file().where() + ", metadata cases";
+  const Json cases = parse_json(text, where);
+  require_object(cases, where);
+  std::vector<GuidedCall> calls;
+  for (const auto& [name, value] : cases.items()) {
+    const std::string here = where + ", case " + name;
+    require_object(value, here);
+    GuidedCall call;
+    call.name = name;
+    call.steps = get_int(value, "steps", here, std::nullopt, 1, 10000);
+    call.rtc.prefix_attention_schedule =
+        parse_rtc_schedule(get_string(value, "schedule", here, std::nullopt), here);
+    call.rtc.max_guidance_weight =
+        static_cast<float>(get_number(value, "max_guidance_weight", here, std::nullopt));
+    call.rtc.execution_horizon =
+        get_int(value, "execution_horizon", here, std::nullopt, 1, 1 << 20);
+    if (find_key(value, "inference_delay") && !value["inference_delay"].is_null()) {
+      call.rtc.inference_delay = get_int(value, "inference_delay", here, std::nullopt, 0, 1 << 20);
+    }
+    if (reader.has(name + ".prev_chunk_left_over")) {
+      RecordedTensor left_over = reader.get(name + ".prev_chunk_left_over", 2);
+      call.rtc.dims = static_cast<int>(left_over.shape[1]);
+      call.rtc.prev_chunk_left_over = std::move(left_over.values);
+    }
+    call.actions = reader.get(name + ".actions", 2);
+    calls.push_back(std::move(call));
+  }
+  return calls;
+}
+
 // The recording of examples/policy: metadata `tasks` is a list of texts, a case is named after one
 // of them ("episode.open_the_drawer.0"), and "<case>.image" is what the only camera saw.
 std::vector<CaseDescription> task_cases(const SafeTensors& file, const Json& tasks,
@@ -268,11 +301,14 @@ PyTorchRecording read_recording(const std::filesystem::path& path,
 PyTorchRecording parse_recording(const SafeTensors& file, const CheckpointData& checkpoint) {
   const Reader reader(file);
   PyTorchRecording recording{file.where(), std::nullopt, {}};
+  const auto cases = file.metadata().find("cases");
   if (reader.has("images")) {
     recording.network = read_network(reader);
+    if (cases != file.metadata().end()) {
+      recording.network->guided = guided_calls(reader, cases->second);
+    }
     return recording;
   }
-  const auto cases = file.metadata().find("cases");
   const std::vector<CaseDescription> descriptions =
       cases != file.metadata().end()
           ? described_cases(cases->second, file.where() + ", metadata cases")

@@ -23,12 +23,22 @@ struct RecordedTensor {
   std::vector<float> values;
 };
 
-// One call of the network alone: its inputs, and what PyTorch had at each stage.
+// A call of the network with what is left of a chunk before it, and the actions.
+struct GuidedCall {
+  std::string name;
+  int steps = 0;
+  RealTimeChunking rtc;
+  RecordedTensor actions;
+};
+
+// One call of the network alone: its inputs, and what PyTorch had at each stage; or several with
+// the same inputs, guided.
 struct NetworkRecording {
   NetworkInput input;
   std::vector<float> noise;
   int steps = 0;  // 0: the recording does not say
   std::map<std::string, RecordedTensor> stages;
+  std::vector<GuidedCall> guided;
 };
 
 // One call of the whole way: an observation, and tokens, normalised state and actions.

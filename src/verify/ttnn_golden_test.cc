@@ -52,7 +52,8 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
                                       kSource / "testdata/golden/preprocess/tokenizer.model"};
   const CheckpointData checkpoint = open_checkpoint(directory);
   const Network network = load_network(checkpoint, options);
-  const PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
+  PyTorchRecording recording = read_recording(directory / golden.file, checkpoint);
+  keep_few_guided(recording);
   RecordedPipelines pipelines(directory, reading);
   const auto horizon = static_cast<std::size_t>(checkpoint.model.action_horizon);
   if (recording.network) {
@@ -60,6 +61,18 @@ TEST_P(TtnnGolden, CorrelatesWithPyTorch) {
     const Verification verification =
         verify_network(network, checkpoint.model, recorded, recording.where, VerifyOptions());
     expect_correlated(verification);
+    for (const GuidedCall& call : recorded.guided) {  // each captured, and replayed
+      SampleOptions guided;
+      guided.noise = recorded.noise;
+      guided.steps = call.steps;
+      guided.rtc = call.rtc;
+      for (int again = 0; again < 2; ++again) {
+        EXPECT_EQ(network.sample_actions(recorded.input, guided),
+                  verification.computed.at(call.name + ".actions").values)
+            << call.name;
+      }
+    }
+    if (recorded.stages.empty()) return;
     const std::vector<float>& actions = verification.computed.at("actions").values;
     expect_moved_alike(actions, recorded.stages.at("actions").values, recorded.noise, horizon);
     // Compiled, captured, replayed; and after being observed, all of it anew.

@@ -242,12 +242,12 @@ Verification verify_network(const Network& network, const ModelConfig& config,
                                           stage, shape_text(tensor.shape), shape_text(expected)));
     }
   }
+  Verification verification;
   Collector collector;
   SampleOptions sample = sample_options(steps, recording.noise, options);
   sample.observe = [&](const Stage& stage) { collector.observe(stage); };
-  const std::vector<float> actions = network.sample_actions(recording.input, sample);
-
-  Verification verification;
+  std::vector<float> actions;
+  if (!recording.stages.empty()) actions = network.sample_actions(recording.input, sample);
   for (const char* stage : kStages) {
     const auto recorded = recording.stages.find(stage);
     if (recorded == recording.stages.end()) continue;
@@ -266,6 +266,21 @@ Verification verify_network(const Network& network, const ModelConfig& config,
         Layout::spread(packed, valid, width, static_cast<std::size_t>(element_count(shape)));
     add_results(stage, shape, recorded->second.values, computed.values, valid,
                 network_rule(stage, network.info(), recording.noise, options), verification.stages);
+  }
+  for (const GuidedCall& call : recording.guided) {
+    SampleOptions guided = sample_options(call.steps, recording.noise, options);
+    guided.rtc = call.rtc;
+    const std::string name = call.name + ".actions";
+    const Shape shape = layout.shape("actions", call.steps);
+    if (call.actions.shape != shape) {
+      refuse_recording(where, fmt::format("tensor {} has shape {}, expected {} for this checkpoint",
+                                          name, shape_text(call.actions.shape), shape_text(shape)));
+    }
+    RecordedTensor& computed = verification.computed[name];
+    computed = {shape, network.sample_actions(recording.input, guided)};
+    add_results(name, shape, call.actions.values, computed.values, {},
+                network_rule("actions", network.info(), recording.noise, options),
+                verification.stages);
   }
   if (verification.stages.empty()) {
     refuse_recording(where, "holds inputs but no stage to compare with; see docs/recordings.md");

@@ -92,6 +92,13 @@ INSTANTIATE_TEST_SUITE_P(
                    network_stages(2, 10, false)}),
     test_name);
 
+// Actions of twelve calls each: every schedule, left-overs that are shorter and narrower, one step.
+INSTANTIATE_TEST_SUITE_P(RealTimeChunking, VerifyGolden,
+                         testing::Values(GoldenFile{"golden/pi0_tiny", "rtc.safetensors", 12},
+                                         GoldenFile{"golden/pi05_tiny", "rtc.safetensors", 12},
+                                         GoldenFile{"golden/pi0_tiny_224", "rtc.safetensors", 12}),
+                         test_name);
+
 INSTANTIATE_TEST_SUITE_P(WholeWay, VerifyGolden,
                          testing::Values(GoldenFile{"golden/pi0_tiny", "policy.safetensors", 8},
                                          GoldenFile{"golden/pi05_tiny", "policy.safetensors", 8},

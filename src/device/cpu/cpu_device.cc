@@ -302,6 +302,20 @@ class CpuDevice final : public Device {
   KeysValues concatenate_tokens(KeysValues a, KeysValues b) override {
     return {join_tokens(a.keys, b.keys), join_tokens(a.values, b.values)};
   }
+  Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                         const Tensor& weights, float t, float gain) override {
+    Tensor result = make(x.shape());
+    const Values& to = values_of(result);
+    for (std::int64_t r = 0; r < to.rows; ++r) {
+      const float *from = values_of(x).row(r), *by = values_of(v).row(r);
+      const float *aim = values_of(target).row(r), *weight = values_of(weights).row(r);
+      for (std::int64_t i = 0; i < to.width; ++i) {
+        to.row(r)[i] = by[i] - gain * (weight[i] * (aim[i] - (from[i] - t * by[i])));
+      }
+    }
+    return result;
+  }
+
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override {
     Tensor result = make(x.shape());
     const Values &from = values_of(x), &by = values_of(v), &to = values_of(result);

@@ -259,6 +259,18 @@ TEST_P(CpuTest, ConcatenatesRows) {
   }
 }
 
+TEST_P(CpuTest, GuidedVelocity) {
+  for (const std::int64_t width : {1, 7, 300}) {
+    const Shape shape{50, width};
+    const Both x = upload(shape), v = upload(shape), target = upload(shape),
+               weights = upload(shape);
+    expect_same(cpu->guided_velocity(x.cpu, v.cpu, target.cpu, weights.cpu, 0.7f, 3.0f),
+                reference->guided_velocity(x.reference, v.reference, target.reference,
+                                           weights.reference, 0.7f, 3.0f),
+                "guided_velocity");
+  }
+}
+
 TEST_P(CpuTest, EulerStep) {
   for (const std::int64_t width : {1, 7, 300}) {
     const Both x = upload({50, width}), v = upload({50, width});

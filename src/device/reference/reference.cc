@@ -414,6 +414,16 @@ class Reference final : public Device {
     return {join_tokens(a.keys, b.keys), join_tokens(a.values, b.values)};
   }
 
+  Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                         const Tensor& weights, float t, float gain) override {
+    Tensor result = make_tensor(x.shape());
+    for (std::int64_t i = 0; i < element_count(x.shape()); ++i) {
+      const float error = data(target)[i] - (data(x)[i] - t * data(v)[i]);
+      data(result)[i] = data(v)[i] - gain * (data(weights)[i] * error);
+    }
+    return result;
+  }
+
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override {
     Tensor result = make_tensor(x.shape());
     for (std::int64_t i = 0; i < element_count(x.shape()); ++i) {

@@ -217,6 +217,14 @@ TEST_F(ReferenceTest, ConcatenatesRowsInOrder) {
   EXPECT_EQ(device->download(all), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}));
 }
 
+TEST_F(ReferenceTest, GuidesTowardsATarget) {
+  const auto row = [&](std::vector<float> values) { return device->upload({1, 4}, values); };
+  // x - t v is {-4, 2, 0, 1}: 5 and 1 short of the target where the weight is 1 and 0.5.
+  const Tensor v = device->guided_velocity(row({1, 2, 3, 1}), row({10, 0, 6, 0}), row({1, 3, 9, 1}),
+                                           row({1, 0.5, 0, 1}), 0.5f, 3.0f);
+  EXPECT_EQ(device->download(v), (std::vector<float>{10 - 3 * 5, -1.5, 6, 0}));
+}
+
 TEST_F(ReferenceTest, EulerStepLeavesItsInput) {
   const Tensor x = device->upload({1, 3}, std::vector<float>{1, 2, 3});
   const Tensor v = device->upload({1, 3}, std::vector<float>{10, 20, -30});

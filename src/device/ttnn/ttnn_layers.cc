@@ -131,6 +131,22 @@ Modulation TtnnDevice::modulation(const Tensor& condition, const LinearWeights& 
   return result;
 }
 
+Tensor TtnnDevice::guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
+                                   const Tensor& weights, float t, float gain) {
+  const shim::Tensor &from = operand(x), &by = operand(v);
+  const shim::BinaryOptions fp32{
+      .dtype = DataType::kFloat32,
+      .placement = place(TensorRole::kSmall, from.shape(), DataType::kFloat32)};
+  // -gain w (target - x + t v), then added to v.
+  shim::Tensor error = api_->multiply(from, -1.0f, fp32);
+  error = api_->add(error, operand(target), in_place(error));
+  const shim::Tensor part = api_->multiply(by, t, fp32);
+  error = api_->add(error, part, in_place(error));
+  error = api_->multiply(error, operand(weights), in_place(error));
+  error = api_->multiply(error, -gain, in_place(error));
+  return stored(x.shape(), api_->add(by, error, in_place(error)));
+}
+
 Tensor TtnnDevice::euler_step(const Tensor& x, const Tensor& v, float dt) {
   const shim::Tensor& in = operand(x);
   const Placement placement = place(TensorRole::kSmall, in.shape(), DataType::kFloat32);

@@ -236,6 +236,18 @@ TEST_P(TtnnTest, EulerStepIsExact) {
   for (std::size_t i = 0; i < made.size(); ++i) EXPECT_NEAR(made[i], expected[i], 1e-6) << i;
 }
 
+TEST_P(TtnnTest, GuidedVelocityIsExact) {
+  std::vector<std::vector<float>> values;
+  for (int i = 0; i < 4; ++i) values.push_back(random.values(50 * 7));
+  const auto guide = [&](Device& device) {
+    std::vector<Tensor> in;
+    for (const auto& one : values) in.push_back(device.upload({50, 7}, one, Precision::kFp32));
+    return device.download(device.guided_velocity(in[0], in[1], in[2], in[3], 0.7f, 3.0f));
+  };
+  const std::vector<float> made = guide(*ttnn), expected = guide(*reference);
+  for (std::size_t i = 0; i < made.size(); ++i) EXPECT_NEAR(made[i], expected[i], 1e-5) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Cards, TtnnTest, testing::Values("n150", "p150"),
                          [](const auto& info) { return info.param; });
 

@@ -1,0 +1,87 @@
+#include "runtime/guidance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "pi0/error.h"
+#include "runtime/pack_input.h"
+
+namespace pi0 {
+namespace {
+
+void require_rtc(bool holds, const std::string& sentence) {
+  if (!holds) throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
+}
+
+}  // namespace
+
+RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where) {
+  std::string upper = text;
+  for (char& c : upper) {
+    if (c >= 'a' && c <= 'z') c += 'A' - 'a';
+  }
+  if (upper == "LINEAR") return RtcSchedule::kLinear;
+  if (upper == "EXP") return RtcSchedule::kExp;
+  if (upper == "ONES") return RtcSchedule::kOnes;
+  if (upper == "ZEROS") return RtcSchedule::kZeros;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      fmt::format("{}: the schedule is {}, expected LINEAR, EXP, ONES or ZEROS", where, text));
+}
+
+std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int execution_horizon,
+                                  int rows) {
+  std::vector<float> weights(static_cast<std::size_t>(rows), 0.0f);
+  const int end = execution_horizon, start = std::min(inference_delay, end);
+  const int between = std::min(end, rows) - start;
+  for (int row = 0; row < std::min(end, rows); ++row) {
+    double weight = 1;
+    if (row >= start && schedule != RtcSchedule::kOnes) {
+      weight = 1 - double{1} * (row - start + 1) / (between + 1);
+      if (schedule == RtcSchedule::kExp) weight *= std::expm1(weight) / (std::numbers::e - 1);
+      if (schedule == RtcSchedule::kZeros) weight = 0;
+    }
+    weights[static_cast<std::size_t>(row)] = static_cast<float>(weight);
+  }
+  return weights;
+}
+
+std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info) {
+  if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
+  const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
+  require_rtc(width > 0 && width <= info.action_dim,
+              fmt::format("dims is {}, expected 1 to {}", rtc.dims, info.action_dim));
+  const auto values = static_cast<std::int64_t>(rtc.prev_chunk_left_over.size());
+  require_rtc(
+      values % width == 0 && values / width <= info.action_horizon,
+      fmt::format("prev_chunk_left_over has {} values, expected rows of {}, at most {} of them",
+                  values, width, info.action_horizon));
+  require_rtc(
+      rtc.inference_delay >= 0,
+      fmt::format("inference_delay is {}, expected none or more rows", rtc.inference_delay));
+  require_rtc(
+      rtc.execution_horizon > 0,
+      fmt::format("execution_horizon is {}, expected a row or more", rtc.execution_horizon));
+  require_rtc(std::isfinite(rtc.max_guidance_weight) && rtc.max_guidance_weight >= 0,
+              fmt::format("max_guidance_weight is {}, expected a finite number from 0 on",
+                          rtc.max_guidance_weight));
+  require_finite_values("rtc: prev_chunk_left_over", rtc.prev_chunk_left_over);
+  const int rows = static_cast<int>(values / width);
+  const std::vector<float> weights =
+      prefix_weights(rtc.prefix_attention_schedule, rtc.inference_delay,
+                     std::min(rtc.execution_horizon, rows), info.action_horizon);
+  const auto size = static_cast<std::size_t>(info.action_horizon) * info.action_dim;
+  Pi0Guidance guidance{std::vector<float>(size, 0.0f), std::vector<float>(size),
+                       rtc.max_guidance_weight};
+  for (std::size_t i = 0; i < size; ++i) guidance.weights[i] = weights[i / info.action_dim];
+  for (int row = 0; row < rows; ++row) {
+    std::copy_n(rtc.prev_chunk_left_over.begin() + std::int64_t{row} * width, width,
+                guidance.target.begin() + std::int64_t{row} * info.action_dim);
+  }
+  return guidance;
+}
+
+}  // namespace pi0
