@@ -11,9 +11,12 @@ Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
-Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptions& options) {
-  return Network(std::make_unique<Impl>(std::make_shared<LoadedNetwork>(
-      open_checkpoint(checkpoint, {.network_alone = true}), options)));
+Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptions& options,
+                      const std::filesystem::path& base) {
+  CheckpointOverrides reading{.network_alone = true};
+  if (!base.empty()) reading.base = base;
+  return Network(std::make_unique<Impl>(
+      std::make_shared<LoadedNetwork>(open_checkpoint(checkpoint, reading), options)));
 }
 
 Network::Impl& Network::impl() const { return held(impl_, "Network", "network", "load anew"); }

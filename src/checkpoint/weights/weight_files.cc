@@ -15,23 +15,6 @@ namespace fs = std::filesystem;
 constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
-// lerobot's fine-tunes have "model." before every name; openpi and lerobot's base models have not.
-// torch.compile puts "_orig_mod." into names, DDP "module.", wherever a module was wrapped.
-std::string plain_name(std::string name) {
-  for (const std::string_view wrapper : {"_orig_mod.", "module."}) {
-    for (std::size_t at = name.find(wrapper); at != std::string::npos;
-         at = name.find(wrapper, at)) {
-      if (at == 0 || name[at - 1] == '.') {
-        name.erase(at, wrapper.size());
-      } else {
-        at += wrapper.size();
-      }
-    }
-  }
-  if (name.starts_with("model.")) name.erase(0, 6);
-  return name;
-}
-
 // Where within `directory` a checkpoint is, as lerobot's training and the Hugging Face Hub's cache
 // lay theirs out; empty where there is none.
 fs::path checkpoint_within(const fs::path& directory) {
@@ -53,8 +36,6 @@ fs::path checkpoint_within(const fs::path& directory) {
     sentence +=
         "; it looks like openpi's JAX form (params/), which its "
         "examples/convert_jax_model_to_pytorch.py converts";
-  } else if (fs::exists(directory / "adapter_model.safetensors", ignored)) {
-    sentence += "; adapters beside a base model are not supported: merge them into it first";
   } else if (const fs::path within = checkpoint_within(directory); !within.empty()) {
     sentence += "; the checkpoint is in " + within.string();
   }
@@ -62,6 +43,36 @@ fs::path checkpoint_within(const fs::path& directory) {
 }
 
 }  // namespace
+
+// lerobot's fine-tunes have "model." before every name; openpi and lerobot's base models have not.
+// torch.compile puts "_orig_mod." into names, DDP "module.", wherever a module was wrapped.
+std::string plain_name(std::string name) {
+  for (const std::string_view wrapper : {"_orig_mod.", "module."}) {
+    for (std::size_t at = name.find(wrapper); at != std::string::npos;
+         at = name.find(wrapper, at)) {
+      if (at == 0 || name[at - 1] == '.') {
+        name.erase(at, wrapper.size());
+      } else {
+        at += wrapper.size();
+      }
+    }
+  }
+  if (name.starts_with("model.")) name.erase(0, 6);
+  return name;
+}
+
+std::optional<DType> weight_type(const std::string& dtype) {
+  if (dtype == "F32") return DType::kF32;
+  if (dtype == "F16") return DType::kF16;
+  if (dtype == "BF16") return DType::kBF16;
+  return std::nullopt;
+}
+
+HostTensor mapped_tensor(const SafeTensors& file, const std::string& name,
+                         const SafeTensor& tensor) {
+  return {name + " in " + file.where(), weight_type(tensor.dtype).value(), tensor.shape,
+          tensor.bytes.data(), lend(tensor.bytes, file.owner())};
+}
 
 void require_beside(const std::string& name, const std::string& where) {
   const fs::path path(name);
@@ -100,6 +111,7 @@ void WeightFiles::add(const SafeTensors& file, const std::string& name) {
 
 std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) {
   auto result = std::make_shared<WeightFiles>();
+  result->directory_ = directory;
   std::map<std::string, std::string> weight_map;
   std::error_code ignored;
   if (fs::exists(directory / kWhole, ignored)) {
@@ -139,6 +151,12 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
     for (const auto& [name, tensor] : file->tensors()) result->add(*file, name);
   }
   return result;
+}
+
+std::vector<fs::path> WeightFiles::paths() const {
+  std::vector<fs::path> paths;
+  for (const std::string& name : names_) paths.push_back(directory_ / name);
+  return paths;
 }
 
 const WeightFiles::Located* WeightFiles::find(std::string_view name) const {

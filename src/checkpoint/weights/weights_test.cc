@@ -35,9 +35,6 @@ TEST(Weights, AreMissing) {
   EditableCheckpoint checkpoint("pi0_tiny");
   fs::remove(checkpoint / kWeights);
   checkpoint.expect_refused(kInvalid, {checkpoint.path().string(), "neither", kWeights, kIndex});
-  write_file(checkpoint / "adapter_model.safetensors", "");
-  checkpoint.expect_refused(ErrorCode::kUnsupported, {"adapters", "merge"});
-  fs::remove(checkpoint / "adapter_model.safetensors");
   for (const char* within :
        {"snapshots/0123abc", "checkpoints/last/pretrained_model", "pretrained_model"}) {
     fs::create_directories(checkpoint / within);
@@ -46,6 +43,13 @@ TEST(Weights, AreMissing) {
   }
   fs::create_directory(checkpoint / "params");
   checkpoint.expect_refused(kInvalid, {"JAX", "convert_jax_model_to_pytorch.py"});
+}
+
+TEST(Weights, AdaptersAmongThemAreRefused) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  checkpoint.put_tensor(kWeights, float_tensor("action_in_proj.lora_A.default.weight", {1}, {1}));
+  checkpoint.expect_refused(ErrorCode::kUnsupported,
+                            {kWeights, "action_in_proj.lora_A.default.weight", "peft"});
 }
 
 TEST(Weights, AllMissingAndWrongTensorsAreNamedAtOnce) {
