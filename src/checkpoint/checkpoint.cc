@@ -140,7 +140,9 @@ void merge_adapters(const AdapterConfig& config, CheckpointData& checkpoint) {
   const fs::path file = checkpoint.directory / "adapter_model.safetensors";
   Adapters adapters =
       read_adapters(std::make_shared<const SafeTensors>(SafeTensors::open(file)), config);
-  fit_adapters(adapters, config, checkpoint.model);
+  for (std::string& warning : fit_adapters(adapters, config, checkpoint.model)) {
+    checkpoint.warnings.push_back(std::move(warning));
+  }
   checkpoint.adapters = summary(adapters, config);
   checkpoint.weights = merge(std::move(checkpoint.weights), std::move(adapters));
   checkpoint.weight_files.push_back(file);

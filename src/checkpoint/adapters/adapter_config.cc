@@ -167,6 +167,7 @@ AdapterConfig parse_adapter_config(const Json& config, const std::string& where)
          ErrorCode::kUnsupported);
   }
   result.biases = bias != "none";
+  result.lora_only = bias == "lora_only";
   return result;
 }
 

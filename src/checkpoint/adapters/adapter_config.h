@@ -20,6 +20,7 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, double>> alpha_pattern;
   std::vector<std::string> modules_to_save;  // whole, or their last parts
   bool biases = false;                       // trained too, so whole in the file
+  bool lora_only = false;                    // those of layers with adapters alone
 
   // Of a module by its name in the policy: "model.action_in_proj".
   int rank_of(const std::string& module) const;

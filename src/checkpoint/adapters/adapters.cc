@@ -114,7 +114,8 @@ Adapters read_adapters(std::shared_ptr<const SafeTensors> file, const AdapterCon
   return result;
 }
 
-void fit_adapters(Adapters& adapters, const AdapterConfig& config, const ModelConfig& model) {
+std::vector<std::string> fit_adapters(Adapters& adapters, const AdapterConfig& config,
+                                      const ModelConfig& model) {
   std::vector<std::string> wrong;
   std::map<std::string, Shape> shapes;
   std::map<std::string, bool> known;  // true: computed with
@@ -150,6 +151,17 @@ void fit_adapters(Adapters& adapters, const AdapterConfig& config, const ModelCo
   if (adapters.low_rank.empty() && adapters.whole.empty()) {
     fail(where, "changes no tensor of the network");
   }
+  // peft 0.13 to 0.18 looked for them under a name that they do not have.
+  std::vector<std::string> lost;
+  for (const auto& [weight, pair] : adapters.low_rank) {
+    const std::string bias = weight.substr(0, weight.rfind('.')) + ".bias";
+    if (shapes.contains(bias) && !adapters.whole.contains(bias)) lost.push_back(bias);
+  }
+  if (!config.lora_only || lost.empty()) return {};
+  return {
+      fmt::format("{}: \"bias\" is lora_only, but older releases of peft did not save what was "
+                  "trained: the base's stay, as in peft: {}",
+                  where, list_of(lost))};
 }
 
 std::string summary(const Adapters& adapters, const AdapterConfig& config) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "checkpoint/adapters/adapter_config.h"
 #include "files/safetensors.h"
@@ -33,8 +34,9 @@ Adapters read_adapters(std::shared_ptr<const SafeTensors> file, const AdapterCon
 
 // Leaves out what the network does not compute with (the heads of the language models). Throws
 // Error naming the tensors that do not fit the network's: none of the name, another shape, nothing
-// left, or one that modules_to_save promises and the file has not.
-void fit_adapters(Adapters& adapters, const AdapterConfig& config, const ModelConfig& model);
+// left, or one that modules_to_save promises and the file has not. Returns what is worth a warning.
+std::vector<std::string> fit_adapters(Adapters& adapters, const AdapterConfig& config,
+                                      const ModelConfig& model);
 
 // "rank 16, alpha 32: 84 tensors changed, 2 whole".
 std::string summary(const Adapters& adapters, const AdapterConfig& config);

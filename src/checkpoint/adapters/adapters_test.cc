@@ -197,6 +197,33 @@ TEST(Adapters, RefuseConfigurationsThatAreNotBasePlusBA) {
   adapters.open();
 }
 
+// Python: re.match(rf"(.*\\.)?({pattern})$", module) of each, in peft's get_pattern_key.
+TEST(Adapters, PatternsMatchAsInPeft) {
+  struct Case {
+    const char *pattern, *module;
+    bool matches;
+  };
+  const Case cases[] = {{"k_proj", "model.layers.0.k_proj", true},
+                        {"k_proj", "k_proj", true},
+                        {"k_proj", "model.layers.0.ak_proj", false},
+                        {"k_proj", "model.k_proj.x", false},
+                        {"layers.0.k_proj", "model.layers.0.k_proj", true},
+                        {"layers.0.k_proj", "model.layers-0-k_proj", true},
+                        {"layers\\.0\\.k_proj", "model.layers.0.k_proj", true},
+                        {"layers\\.0\\.k_proj", "model.layers-0-k_proj", false},
+                        {"^model.k_proj", "model.k_proj", true},
+                        {"^model.k_proj", "a.model.k_proj", false},
+                        {"a.model.k_proj", "k_proj", false}};
+  for (const auto& [pattern, module, matches] : cases) {
+    Json json = read_json(kAdapters / "lerobot_default" / kConfig);
+    json["rank_pattern"] = {{pattern, 9}};
+    json["alpha_pattern"] = {{pattern, 18}};
+    const AdapterConfig config = parse_adapter_config(json, kConfig);
+    EXPECT_EQ(config.rank_of(module), matches ? 9 : 3) << pattern << " of " << module;
+    EXPECT_DOUBLE_EQ(config.scale_of(module), matches ? 2 : 7.0 / 3) << pattern;
+  }
+}
+
 TEST(Adapters, RefuseTensorsThatDoNotFit) {
   const std::string head = "base_model.model.model.";
   const std::string in = head + "action_in_proj.lora_";
@@ -247,6 +274,21 @@ TEST(Adapters, RefuseTensorsThatDoNotFit) {
     EditableAdapters adapters("lerobot_default");
     adapters.edit_tensors(kTensors, [](std::vector<EditedTensor>& tensors) { tensors.clear(); });
     adapters.expect_refused(kInvalid, {"changes no tensor"});
+  }
+}
+
+// As peft 0.13 to 0.18 left them out; they are lost, and the base's stay.
+TEST(Adapters, LostBiasesAreWarnedAbout) {
+  EXPECT_TRUE(open_checkpoint(kAdapters / "openpi_bf16").warnings.size() ==
+              1);  // of the statistics
+  EditableAdapters adapters("openpi_bf16", kGolden / "openpi_pi05");
+  adapters.edit_tensors(kTensors, [](std::vector<EditedTensor>& tensors) {
+    std::erase_if(tensors, [](const auto& tensor) { return tensor.name.ends_with(".bias"); });
+  });
+  const CheckpointData opened = adapters.open();
+  ASSERT_EQ(opened.warnings.size(), 2u);
+  for (const char* word : {"lora_only", "time_mlp_in.bias", "the base's stay"}) {
+    EXPECT_NE(opened.warnings[1].find(word), std::string::npos) << opened.warnings[1];
   }
 }
 
