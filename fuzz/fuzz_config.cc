@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/adapters/adapter_config.h"
 #include "checkpoint/form/pi0_json.h"
+#include "checkpoint/form/statistics.h"
 #include "checkpoint/lerobot/config.h"
 #include "checkpoint/lerobot/processors.h"
 #include "checkpoint/openpi/config.h"
@@ -50,6 +52,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       validate(model, "fuzz");
     });
     only_error([&] { pi0::parse_pi0_json(json, "fuzz"); });
+    only_error([&] {
+      const pi0::AdapterConfig adapters = pi0::parse_adapter_config(json, "fuzz");
+      for (const char* module : {"model.action_in_proj", "a.b.layers.1.q_proj", "x", ""}) {
+        if (adapters.rank_of(module) < 1) std::abort();
+        adapters.scale_of(module);
+        adapters.saves(module);
+      }
+    });
+    only_error([&] {
+      const pi0::Statistics statistics = pi0::parse_statistics(json, "fuzz");
+      for (const auto& [name, statistic] : statistics.values) {
+        std::size_t count = 1;
+        for (const std::int64_t dim : statistic.shape) count *= static_cast<std::size_t>(dim);
+        if (count != statistic.values.size()) std::abort();
+      }
+      pi0::norm_stats_of(statistics);
+    });
     for (const bool quantiles : {false, true}) {
       only_error([&] {
         std::vector<std::string> warnings;

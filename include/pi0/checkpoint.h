@@ -35,6 +35,12 @@ struct PI0_API CheckpointOptions {
   // say: 0.4 padded pi05's state in the prompt, and images with -3.
   std::string lerobot_version = {};
   int action_horizon = 0;  // openpi: rows of a chunk, where no config.json says them
+  // Of adapters (adapter_config.json): the directory of the weights that they change; else the one
+  // that their configuration names, as it is, beside them or in the Hugging Face Hub's cache.
+  std::filesystem::path base = {};
+  // Statistics to take in place of the checkpoint's: openpi's norm_stats.json, lerobot's
+  // meta/stats.json of a dataset or the safetensors of a processor.
+  std::filesystem::path norm_stats = {};
   bool raw = false;  // allow a checkpoint without statistics: state and actions as the network's
 };
 

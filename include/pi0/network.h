@@ -194,8 +194,9 @@ class PI0_API NetworkSession {
 // One that was moved from throws Error (kInvalidInput) when it is used; it can be assigned to.
 class PI0_API Network {
  public:
-  // Throws Error; see pi0/error.h.
-  static Network load(const std::filesystem::path& checkpoint, const DeviceOptions& options = {});
+  // `base`: of adapters, as in CheckpointOptions. Throws Error; see pi0/error.h.
+  static Network load(const std::filesystem::path& checkpoint, const DeviceOptions& options = {},
+                      const std::filesystem::path& base = {});
 
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;

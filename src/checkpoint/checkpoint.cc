@@ -4,6 +4,10 @@
 #include <utility>
 
 #include "checkpoint/form/nearest.h"
+#include "checkpoint/adapters/adapters.h"
+#include "checkpoint/adapters/find_base.h"
+#include "checkpoint/adapters/merged_weights.h"
+#include "checkpoint/form/places.h"
 #include "checkpoint/form/sentence.h"
 #include "checkpoint/form/sizes.h"
 #include "checkpoint/lerobot/lerobot.h"
@@ -17,10 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Family family_of(const fs::path& directory) {
+Family family_of(const Places& places) {
   std::error_code ignored;
-  if (fs::exists(directory / "policy_preprocessor.json", ignored)) return Family::kLerobot;
-  const fs::path config = directory / "config.json";
+  if (fs::exists(places / "policy_preprocessor.json", ignored)) return Family::kLerobot;
+  const fs::path config = places / "config.json";
   if (!fs::exists(config, ignored)) return Family::kOpenpi;
   const Json json = read_json(config);
   require_object(json, config.string());
@@ -69,9 +73,30 @@ bool is_hub_name(const std::string& name) {
   fail(given.string(), sentence, ErrorCode::kIo);
 }
 
+// Of a directory of adapters.
+AdapterConfig read_adapter_config(const fs::path& directory, bool base_is_named) {
+  for (const char* needed : {"adapter_config.json", "adapter_model.safetensors"}) {
+    std::error_code ignored;
+    if (fs::exists(directory / needed, ignored)) continue;
+    fail(directory.string(),
+         std::string("holds adapters, but no ") + needed + ": copy it from where peft saved them");
+  }
+  for (const char* whole : {"model.safetensors", "model.safetensors.index.json"}) {
+    std::error_code ignored;
+    if (base_is_named || !fs::exists(directory / whole, ignored)) continue;
+    fail((directory / whole).string(),
+         "lies beside adapters (adapter_config.json), and nothing says whether they are merged "
+         "into it: take the adapters away if they are, or name it as their base (--base " +
+             directory.string() + ")");
+  }
+  const fs::path file = directory / "adapter_config.json";
+  return parse_adapter_config(read_json(file), file.string());
+}
+
 struct Opened {
   CheckpointData checkpoint;
   std::shared_ptr<const WeightFiles> files;
+  std::optional<AdapterConfig> adapters;
 };
 
 Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
@@ -80,14 +105,24 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
     fail_without_directory(directory);
   }
   Opened opened;
-  if (family_of(directory) == Family::kLerobot) {
-    opened.checkpoint =
-        open_lerobot(directory, options);  // first: it may say why others are absent
-    opened.files = WeightFiles::open(directory);
-  } else {
-    opened.files = WeightFiles::open(directory);
-    opened.checkpoint = open_openpi(directory, *opened.files, options);
+  Places places{directory};
+  const fs::path base = options.base.value_or("");
+  if (holds_adapters(directory)) {
+    opened.adapters = read_adapter_config(directory, !base.empty());
+    places.base = find_base(directory, opened.adapters->base, opened.adapters->revision, base);
+  } else if (!base.empty()) {
+    fail(directory.string(),
+         "holds no adapters (adapter_config.json), so no base can be named for it",
+         ErrorCode::kInvalidInput);
   }
+  if (family_of(places) == Family::kLerobot) {
+    opened.checkpoint = open_lerobot(places, options);  // first: it may say why others are absent
+    opened.files = WeightFiles::open(places.weights());
+  } else {
+    opened.files = WeightFiles::open(places.weights());
+    opened.checkpoint = open_openpi(places, *opened.files, options);
+  }
+  opened.checkpoint.base = places.base;
   ModelConfig& model = opened.checkpoint.model;
   if (model.vocab_size == 0) {
     const WeightFiles::Located* embedding = opened.files->find_embedding();
@@ -96,9 +131,32 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
     model.vocab_size =
         sane ? static_cast<int>(embedding->tensor->shape[0]) : ModelConfig().vocab_size;
   }
-  validate(model, (directory / "config.json").string());
-  opened.checkpoint.dtype = weight_types(*opened.files, model);
+  validate(model, (places / "config.json").string());
   return opened;
+}
+
+// Into the weights of the base.
+void merge_adapters(const AdapterConfig& config, CheckpointData& checkpoint) {
+  const fs::path file = checkpoint.directory / "adapter_model.safetensors";
+  Adapters adapters =
+      read_adapters(std::make_shared<const SafeTensors>(SafeTensors::open(file)), config);
+  for (std::string& warning : fit_adapters(adapters, config, checkpoint.model)) {
+    checkpoint.warnings.push_back(std::move(warning));
+  }
+  checkpoint.adapters = summary(adapters, config);
+  checkpoint.weights = merge(std::move(checkpoint.weights), std::move(adapters));
+  checkpoint.weight_files.push_back(file);
+  checkpoint.weight_files.push_back(checkpoint.directory / "adapter_config.json");
+}
+
+// Whose tensors have been checked.
+CheckpointData with_weights(Opened opened) {
+  CheckpointData& checkpoint = opened.checkpoint;
+  checkpoint.weight_files = opened.files->paths();
+  checkpoint.weights = make_weight_source(std::move(opened.files));
+  if (opened.adapters) merge_adapters(*opened.adapters, checkpoint);
+  checkpoint.dtype = weight_types(*checkpoint.weights, checkpoint.model);
+  return std::move(checkpoint);
 }
 
 }  // namespace
@@ -121,9 +179,13 @@ Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOverrid
   } catch (const Error& error) {
     inspection.refused.emplace_back(error.what());
   }
-  inspection.checkpoint = std::move(opened.checkpoint);
+  inspection.checkpoint = opened.checkpoint;
   if (inspection.tensors.missing.empty() && inspection.tensors.wrong.empty()) {
-    inspection.checkpoint.weights = make_weight_source(std::move(opened.files));
+    try {
+      inspection.checkpoint = with_weights(std::move(opened));
+    } catch (const Error& error) {  // of the adapters
+      inspection.refused.emplace_back(error.what());
+    }
   }
   return inspection;
 }
@@ -131,8 +193,7 @@ Inspection inspect_checkpoint(const fs::path& directory, const CheckpointOverrid
 CheckpointData open_checkpoint(const fs::path& directory, const CheckpointOverrides& options) {
   Opened opened = open_all(directory, options);
   require_complete(check_weights(*opened.files, opened.checkpoint.model), opened.files->where());
-  opened.checkpoint.weights = make_weight_source(std::move(opened.files));
-  return std::move(opened.checkpoint);
+  return with_weights(std::move(opened));
 }
 
 }  // namespace pi0

@@ -38,8 +38,8 @@ class EditableCheckpoint {
     namespace fs = std::filesystem;
     for (const auto& entry : fs::directory_iterator(kGolden / golden)) {
       const std::string name = entry.path().filename().string();
-      if (name.starts_with("model") || name.starts_with("policy_p") || name == "config.json" ||
-          name == "assets") {
+      if (name.starts_with("model") || name.starts_with("policy_p") ||
+          name.starts_with("adapter_") || name == "config.json" || name == "assets") {
         fs::copy(entry.path(), directory_ / name, fs::copy_options::recursive);
       }
     }

@@ -51,6 +51,7 @@ void add_audit(CLI::App& command, Run& run) {
       "What runs where: each operation of a call, its shape, placement, bytes and FLOPs, memory, "
       "and what a card could do at best");
   add_network_arguments(verb, arguments->network);
+  add_base_option(verb, arguments->network.base);
   add_device_options(verb, arguments->device);
   add_input_size_options(verb, arguments->size);
   verb.add_option("--card", arguments->card,

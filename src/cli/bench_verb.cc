@@ -88,6 +88,7 @@ void add_bench(CLI::App& command, Run& run) {
   CLI::App& verb = *command.add_subcommand(
       "bench", "How long a call takes: mean, P50, P95 and P99 after warming up, and each stage");
   add_network_arguments(verb, arguments->network);
+  add_base_option(verb, arguments->network.base);
   add_device_options(verb, arguments->device);
   add_scheduling_options(verb, arguments->device);
   add_cache_option(verb, arguments->device);

@@ -286,6 +286,46 @@ TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
   EXPECT_NE(openpi.out.find("droid"), std::string::npos) << openpi.out;
 }
 
+TEST_F(CommandTest, AdaptersGoWithTheirBase) {
+  const std::string adapters = path("adapters");
+  std::filesystem::copy(kSource / "testdata/adapters/lerobot_default", adapters);
+  const std::string base = " --base " + kGolden + "/pi0_tiny";
+  const std::string tokenizer = " --tokenizer " + kGolden + "/preprocess/tokenizer.json";
+  const Result info = pi0("info " + adapters + base + tokenizer + " --device reference");
+  EXPECT_EQ(info.status, 0) << info.out << info.err;
+  for (const char* word : {"base         ", "rank 3, alpha 7: 11 tensors changed, 0 whole",
+                           "pi0, lerobot", "pi0 run: ready"}) {
+    EXPECT_NE(info.out.find(word), std::string::npos) << word << "\n" << info.out;
+  }
+  const std::string call = adapters + base + " --cameras 1 --tokens 2 --steps 1";
+  EXPECT_EQ(pi0("audit " + call + " --device reference").status, 0);
+  EXPECT_EQ(pi0("bench " + call + " --device reference --runs 1 --warmup 0").status, 0);
+  // Other weights than the base's: it is no longer what PyTorch recorded of that.
+  const std::string recording = kGolden + "/pi0_tiny/full.safetensors --device reference";
+  EXPECT_EQ(pi0("verify " + kGolden + "/pi0_tiny " + recording).status, 0);
+  EXPECT_EQ(pi0("verify " + adapters + " " + recording + base).status, 1);
+  for (const char* verb : {"info", "audit", "bench", "compare"}) {
+    expect_error(pi0(std::string(verb) + " " + adapters), {"adapter_config.json", "--base"});
+  }
+}
+
+TEST_F(CommandTest, StatisticsMayBeNamed) {
+  const std::string checkpoint = path("policy");
+  std::filesystem::copy(kPolicy, checkpoint, std::filesystem::copy_options::recursive);
+  std::filesystem::remove(checkpoint + "/policy_preprocessor.json");
+  const std::string info = "info " + checkpoint + " --device reference";
+  EXPECT_EQ(pi0(info).status, 1);
+  std::ofstream(path("stats.json"))
+      << R"({"observation.state": {"mean": [0, 0, 0, 0], "std": [1, 1, 1, 1]},)"
+      << R"( "action": {"mean": [0, 0, 0, 0], "std": [1, 1, 1, 1]}})";
+  const Result named = pi0(info + " --norm-stats " + path("stats.json"));
+  EXPECT_EQ(named.status, 0) << named.out << named.err;
+  std::ofstream(path("stats.json")) << R"({"action": {"mean": [0, 0, 0, 0]}})";
+  const Result lacking = pi0(info + " --norm-stats " + path("stats.json"));
+  EXPECT_EQ(lacking.status, 1);
+  EXPECT_NE(lacking.out.find("action.std is missing"), std::string::npos) << lacking.out;
+}
+
 TEST_F(CommandTest, InfoListsAllThatIsMissing) {
   std::filesystem::copy(kPolicy, path("policy"), std::filesystem::copy_options::recursive);
   const SafeTensors file = SafeTensors::open(path("policy/model.safetensors"));

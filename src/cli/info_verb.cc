@@ -169,6 +169,10 @@ int run_info(const InfoArguments& arguments) {
   const CheckpointData& checkpoint = inspection.checkpoint;
   const TensorReport& tensors = inspection.tensors;
   print_line("checkpoint", checkpoint.directory.string());
+  if (!checkpoint.base.empty()) {
+    print_line("base", checkpoint.base.string());
+    print_line("adapters", checkpoint.adapters.empty() ? "unusable" : checkpoint.adapters);
+  }
   print_line("kind",
              fmt::format("{}, {}", checkpoint.model.kind == ModelKind::kPi0 ? "pi0" : "pi05",
                          checkpoint.family == Family::kLerobot ? "lerobot" : "openpi"));

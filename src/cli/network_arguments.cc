@@ -62,7 +62,9 @@ void add_json_option(CLI::App& verb, std::filesystem::path& path) {
 CheckpointData open_network(const NetworkArguments& arguments, const CheckpointOverrides& options,
                             bool with_weights) {
   if (arguments.is_random()) return random_checkpoint(arguments.random, with_weights);
-  return open_checkpoint(arguments.checkpoint, options);
+  CheckpointOverrides reading = options;
+  if (!arguments.base.empty()) reading.base = arguments.base;
+  return open_checkpoint(arguments.checkpoint, reading);
 }
 
 void require_report_paths(const std::filesystem::path& json,

@@ -15,6 +15,7 @@ namespace pi0 {
 
 struct NetworkArguments {
   std::filesystem::path checkpoint;
+  std::filesystem::path base;  // of adapters; see add_base_option
   std::string random;  // "pi0", "pi05": a full-size network with random weights; empty: none
   bool is_random() const { return !random.empty(); }
 };

@@ -61,7 +61,20 @@ void add_checkpoint_argument(CLI::App& verb, std::filesystem::path& checkpoint) 
       ->type_name("DIR");
 }
 
+void add_base_option(CLI::App& verb, std::filesystem::path& base) {
+  verb.add_option(
+          "--base", base,
+          "Adapters (LoRA): the directory of the weights that they change; default: as their "
+          "configuration names it, beside them or in the Hugging Face Hub's cache")
+      ->type_name("DIR");
+}
+
 void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options) {
+  add_base_option(verb, options.base);
+  verb.add_option("--norm-stats", options.norm_stats,
+                  "Statistics to take in place of the checkpoint's: openpi's norm_stats.json, "
+                  "lerobot's meta/stats.json or a processor's safetensors")
+      ->type_name("FILE");
   verb.add_option("--prompt-format", options.prompt_format,
                   "pi0, or pi05 (the state's bins in the prompt); default: as the checkpoint says")
       ->type_name("pi0|pi05");

@@ -26,8 +26,10 @@ struct PolicyArguments {
   DeviceOptions device;
 };
 
-// Adds what a checkpoint of openpi's form does not say: --prompt-format, --delta-mask, --asset,
-// --action-dims.
+// Adds --base.
+void add_base_option(CLI::App& verb, std::filesystem::path& base);
+// Adds what a checkpoint does not say: --base, --norm-stats, and of openpi's form --prompt-format,
+// --delta-mask, --asset, --action-dims and others.
 void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options);
 
 // Adds --device, --dtype, --threads.

@@ -19,6 +19,12 @@ CheckpointOverrides overrides_of(const CheckpointOptions& options) {
         parse_lerobot_release(options.lerobot_version, "options", ErrorCode::kInvalidInput);
   }
   if (options.action_horizon != 0) result.action_horizon = options.action_horizon;
+  if (!options.base.empty()) result.base = options.base;
+  if (!options.norm_stats.empty() && !options.asset.empty()) {
+    throw Error(ErrorCode::kInvalidInput,
+                "options: both an asset and a file of statistics are named, expected one of them");
+  }
+  if (!options.norm_stats.empty()) result.norm_stats = options.norm_stats;
   return result;
 }
 

@@ -76,7 +76,8 @@ void require_statistics(const CheckpointData& checkpoint, const CheckpointOption
 // policy/readiness.cc asks for each of these too.
 Pipeline::Pipeline(CheckpointData checkpoint, const CheckpointOptions& options)
     : checkpoint_(std::move(checkpoint)),
-      tokenizer_(Tokenizer::load(find_tokenizer(checkpoint_.directory, options.tokenizer))),
+      tokenizer_(Tokenizer::load(
+          find_tokenizer(checkpoint_.directory, options.tokenizer, checkpoint_.base))),
       resize_(resize_method(checkpoint_, options)),
       raw_(options.raw) {
   require_statistics(checkpoint_, options);

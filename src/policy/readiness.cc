@@ -24,7 +24,8 @@ Readiness readiness_of(const Inspection& inspection, const CheckpointOptions& op
   if (!inspection.network_alone) ask([&] { require_statistics(checkpoint, options); });
   ask([&] { resize_method(checkpoint, options); });
   ask([&] {
-    const std::filesystem::path found = find_tokenizer(checkpoint.directory, options.tokenizer);
+    const std::filesystem::path found =
+        find_tokenizer(checkpoint.directory, options.tokenizer, checkpoint.base);
     Tokenizer::load(found);
     readiness.tokenizer = found;
   });

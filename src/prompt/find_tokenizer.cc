@@ -23,12 +23,16 @@ fs::path require_file(const fs::path& path, const std::string& who) {
 
 }  // namespace
 
-fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& named) {
+fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& named,
+                        const fs::path& base) {
   if (!named.empty()) return require_file(named, "the tokenizer option");
-  for (const char* name : {"tokenizer.model", "paligemma_tokenizer.model", "tokenizer.json",
-                           "tokenizer/tokenizer.model", "tokenizer/tokenizer.json"}) {
-    fs::path beside = checkpoint_directory / name;
-    if (is_file(beside)) return beside;
+  for (const fs::path& directory : {checkpoint_directory, base}) {
+    if (directory.empty()) continue;
+    for (const char* name : {"tokenizer.model", "paligemma_tokenizer.model", "tokenizer.json",
+                             "tokenizer/tokenizer.model", "tokenizer/tokenizer.json"}) {
+      fs::path beside = directory / name;
+      if (is_file(beside)) return beside;
+    }
   }
   const char* environment = std::getenv("PI0_TOKENIZER");  // NOLINT(concurrency-mt-unsafe)
   if (environment && *environment) return require_file(environment, "PI0_TOKENIZER");

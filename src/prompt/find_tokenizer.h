@@ -7,12 +7,14 @@ namespace pi0 {
 
 // `named`, unless it is empty; else a file beside the checkpoint: tokenizer.model,
 // paligemma_tokenizer.model, tokenizer.json, tokenizer/tokenizer.model, tokenizer/tokenizer.json;
-// else what the environment's PI0_TOKENIZER names. The .model stands before the .json: both are
-// the same vocabulary, and it is read several times as fast.
+// else one of these beside `base`, whose weights the checkpoint's adapters change; else what the
+// environment's PI0_TOKENIZER names. The .model stands before the .json: both are the same
+// vocabulary, and it is read several times as fast.
 //
 // Throws Error (kIo) when what was named is not there, and when nothing is found, saying where
 // PaliGemma's can be had.
 std::filesystem::path find_tokenizer(const std::filesystem::path& checkpoint_directory,
-                                     const std::filesystem::path& named = {});
+                                     const std::filesystem::path& named = {},
+                                     const std::filesystem::path& base = {});
 
 }  // namespace pi0

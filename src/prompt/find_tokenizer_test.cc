@@ -47,6 +47,14 @@ TEST_F(FindTokenizer, TheEnvironmentIsLast) {
   EXPECT_EQ(find_tokenizer(directory_), beside);
 }
 
+TEST_F(FindTokenizer, BesideTheBaseOfAdapters) {
+  const fs::path of_base = touch("base/tokenizer.model");
+  fs::create_directories(directory_ / "adapters");
+  EXPECT_EQ(find_tokenizer(directory_ / "adapters", {}, directory_ / "base"), of_base);
+  const fs::path own = touch("adapters/tokenizer.json");
+  EXPECT_EQ(find_tokenizer(directory_ / "adapters", {}, directory_ / "base"), own);
+}
+
 TEST_F(FindTokenizer, WhatIsNamedIsFirst) {
   touch("tokenizer.model");
   const fs::path named = touch("elsewhere/mine");

@@ -145,7 +145,10 @@ MemoryNeed memory_need(const CheckpointData& checkpoint, const Holding& holding)
                            size_of(checkpoint.weights->dtype(spec.name));
     }
   }
-  need.host_bytes = static_cast<unsigned>(holding.copies) * tensor_bytes(config);
+  // Adapters add a copy, in which they are merged.
+  const unsigned copies = static_cast<unsigned>(holding.copies) +
+                          (holding.scale && !checkpoint.adapters.empty() ? 1 : 0);
+  need.host_bytes = copies * tensor_bytes(config);
   if (holding.on_host) need.host_bytes += need.total();
   return need;
 }

@@ -88,6 +88,15 @@ TEST(MemoryNeedTest, OfAChunk) {
   EXPECT_GT(after.activation_bytes, before.activation_bytes + 2 * noise);
 }
 
+// The tensor that is being merged is held beside those that are being prepared.
+TEST(MemoryNeedTest, OfAdapters) {
+  const Holding cpu = open_device({.name = "cpu"}).holding;
+  const MemoryNeed base = memory_need(golden("pi0_tiny"), cpu);
+  const MemoryNeed adapted = memory_need(golden("../adapters/lerobot_default"), cpu);
+  EXPECT_EQ(adapted.total(), base.total());
+  EXPECT_EQ(adapted.host_bytes, base.host_bytes + std::uint64_t{4} * 64 * 3 * 14 * 14);
+}
+
 // What is said is what is allocated then, to the byte.
 class MemoryOfDevice : public testing::TestWithParam<const char*> {};
 

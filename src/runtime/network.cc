@@ -45,8 +45,11 @@ Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
-Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptions& options) {
-  return load_network(open_checkpoint(checkpoint, {.network_alone = true}), options);
+Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptions& options,
+                      const std::filesystem::path& base) {
+  CheckpointOverrides reading{.network_alone = true};
+  if (!base.empty()) reading.base = base;
+  return load_network(open_checkpoint(checkpoint, reading), options);
 }
 
 Network::Impl& Network::impl() const { return held(impl_, "Network", "network", "load anew"); }

@@ -13,7 +13,6 @@
 #include <cstring>
 #include <system_error>
 
-#include "checkpoint/weights/weight_files.h"
 #include "files/descriptor.h"
 #include "files/file.h"
 #include "files/json.h"
@@ -60,15 +59,15 @@ class Hash {
 std::string message_of(int error) { return std::generic_category().message(error); }
 
 // What the system says of the weight files; where it is the same, so are they.
-Json signature(const CheckpointData& checkpoint, const std::vector<std::string>& names) {
+Json signature(const std::vector<fs::path>& paths) {
   Json files = Json::array();
-  for (const std::string& name : names) {
+  for (const fs::path& path : paths) {
     struct stat status {};
-    ::stat((checkpoint.directory / name).c_str(), &status);
+    ::stat(path.c_str(), &status);
     const auto nanoseconds = [](const timespec& time) {
       return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
     };
-    files.push_back({{"name", name},
+    files.push_back({{"name", path.filename().string()},
                      {"size", static_cast<std::int64_t>(status.st_size)},
                      {"modified", nanoseconds(status.st_mtim)},
                      {"changed", nanoseconds(status.st_ctim)},
@@ -78,11 +77,11 @@ Json signature(const CheckpointData& checkpoint, const std::vector<std::string>&
 }
 
 // Of what the files hold. Read, not mapped: it would count as this process's memory.
-std::string content_hash(const CheckpointData& checkpoint, const std::vector<std::string>& names) {
+std::string content_hash(const std::vector<fs::path>& paths) {
   Hash hash;
   std::vector<char> buffer(std::size_t{4} << 20);
-  for (const std::string& name : names) {
-    const Descriptor file(checkpoint.directory / name, O_RDONLY);
+  for (const fs::path& path : paths) {
+    const Descriptor file(path, O_RDONLY);
     ssize_t count = -1;
     while (file && (count = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
       hash.add(buffer.data(), static_cast<std::size_t>(count));
@@ -118,10 +117,9 @@ class FileCache final : public WeightCache {
       : path_(std::move(path)),
         partial_(path_.string() + ".partial"),
         checkpoint_(checkpoint),
-        names_(WeightFiles::open(checkpoint.directory)->names()),
         form_(std::move(form)),
         architecture_(architecture_hash(checkpoint.model)),
-        signature_(signature(checkpoint, names_)) {
+        signature_(signature(checkpoint.weight_files)) {
     const std::string wrong = read();
     if (ready_) return;
     if (!wrong.empty()) {
@@ -166,7 +164,7 @@ class FileCache final : public WeightCache {
     Hash data;
     for (const Segment& segment : segments_) data.add(segment.data, segment.bytes);
     Json json{{"form", form_},       {"architecture", architecture_},
-              {"files", signature_}, {"content", content_hash(checkpoint_, names_)},
+              {"files", signature_}, {"content", content_hash(checkpoint_.weight_files)},
               {"data", data.text()}, {"blocks", blocks_}};
     const std::string text = json.dump();
     const std::uint64_t length = text.size();
@@ -175,7 +173,7 @@ class FileCache final : public WeightCache {
     const ssize_t written =
         ::pwrite(file_->get(), end.data(), end.size(), static_cast<off_t>(offset_));
     if (written != static_cast<ssize_t>(end.size())) return give_up(written < 0 ? errno : ENOSPC);
-    if (signature(checkpoint_, names_) != signature_) {
+    if (signature(checkpoint_.weight_files) != signature_) {
       return warn(checkpoint_.directory.string() +
                   " was written to while it was loaded: its prepared weights are not kept");
     }
@@ -249,7 +247,8 @@ class FileCache final : public WeightCache {
         expected += in_pages(bytes);
       }
       if (expected != data_bytes) return "is damaged (it is not as long as its blocks)";
-      if (json.at("files") != signature_ && !is("content", content_hash(checkpoint_, names_))) {
+      if (json.at("files") != signature_ &&
+          !is("content", content_hash(checkpoint_.weight_files))) {
         return "was made from other weights than " + checkpoint_.directory.string() + " has now";
       }
       if (data_bytes == 0) return "is damaged (it holds no weights)";
@@ -328,7 +327,6 @@ class FileCache final : public WeightCache {
 
   fs::path path_, partial_;
   const CheckpointData checkpoint_;
-  std::vector<std::string> names_;  // of the weight files
   std::string form_, architecture_;
   Json signature_;
   std::vector<std::string> warnings_;
@@ -343,13 +341,17 @@ class FileCache final : public WeightCache {
   std::unique_ptr<PreparedMemory> memory_;  // where the file cannot be written
 };
 
-// One file a checkpoint (by its place) and form.
+// One file a checkpoint (by its place, and that of the base where it is adapters) and form.
 fs::path file_in(const fs::path& directory, const CheckpointData& checkpoint,
                  const std::string& form) {
-  std::error_code ignored;
-  const fs::path canonical = fs::canonical(checkpoint.directory, ignored);
-  const fs::path place = ignored ? checkpoint.directory : canonical;
+  const auto canonical = [](const fs::path& path) {
+    std::error_code error;
+    const fs::path found = fs::canonical(path, error);
+    return error ? path : found;
+  };
+  const fs::path place = canonical(checkpoint.directory);
   Hash hash;
+  if (!checkpoint.base.empty()) hash.add(canonical(checkpoint.base).string() + '\n');
   hash.add(place.string() + '\n' + form + '\n' + architecture_hash(checkpoint.model));
   return directory / (place.filename().string() + "-" + hash.text().substr(0, 16) + ".prepared");
 }

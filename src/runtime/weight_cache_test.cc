@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "base/test_support.h"
+#include "files/file.h"
+#include "files/json.h"
 #include "runtime/loaded_network.h"
 
 namespace pi0 {
@@ -160,6 +162,28 @@ TEST_F(WeightCacheTest, AChangedCheckpointIsPreparedAnew) {
   // The same bytes at another time are the same weights.
   fs::last_write_time(weights, fs::file_time_type::clock::now());
   EXPECT_TRUE(load().warnings.empty());
+}
+
+// Of adapters, their own files count, and where the base is.
+TEST_F(WeightCacheTest, ChangedAdaptersArePreparedAnew) {
+  fs::rename(checkpoint, directory / "base");
+  fs::copy(fs::path(PI0_SOURCE_DIR) / "testdata/adapters/lerobot_default", checkpoint);
+  const fs::path config = checkpoint / "adapter_config.json";
+  Json json = read_json(config);
+  json["base_model_name_or_path"] = (directory / "base").string();
+  write_file(config, json.dump());
+  const std::vector<float> before = load().actions;
+  EXPECT_EQ(load().actions, before);
+  EXPECT_EQ(before, load("int8", false).actions);
+  json["lora_alpha"] = 70;
+  write_file(config, json.dump());
+  expect_warned({"other weights"});
+  EXPECT_NE(load().actions, before);
+  const fs::path tensors = checkpoint / "adapter_model.safetensors";
+  overwrite(tensors, static_cast<std::int64_t>(fs::file_size(tensors)) - 8, std::string(4, '\0'));
+  expect_warned({"other weights"});
+  overwrite(directory / "base/model.safetensors", 500'000, std::string(4, '\0'));
+  expect_warned({"other weights"});
 }
 
 TEST_F(WeightCacheTest, ADirectoryThatCannotBe) {

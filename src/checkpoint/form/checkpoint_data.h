@@ -48,6 +48,8 @@ inline constexpr int kAlohaDims = 14;  // of ALOHA's state and actions
 
 struct CheckpointData {
   std::filesystem::path directory;
+  std::filesystem::path base;  // whose weights adapters of `directory` change; empty without any
+  std::string adapters;        // what they change: "rank 16, 84 tensors changed, 2 in place"
   Family family = Family::kLerobot;
   ModelConfig model;
   std::vector<Camera> cameras;                    // in the order that the network sees them
@@ -72,6 +74,7 @@ struct CheckpointData {
   std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed
   std::vector<std::string> warnings;  // legal but worth saying: a zero std, an empty range
   std::shared_ptr<const WeightSource> weights;
+  std::vector<std::filesystem::path> weight_files;  // all that `weights` are made from
 };
 
 // What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands
@@ -84,6 +87,8 @@ struct CheckpointOverrides {
   std::optional<int> action_horizon = {};
   std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
   std::optional<LerobotRelease> lerobot_release = {};
+  std::optional<std::filesystem::path> base = {};        // of adapters; not in pi0.json
+  std::optional<std::filesystem::path> norm_stats = {};  // a file; not in pi0.json
   // The network is all that is asked for: statistics are not looked for, nor chosen among, and
   // lerobot's processors say no more than the prompt's length, if they can be read.
   bool network_alone = false;

@@ -26,6 +26,8 @@ CheckpointOverrides CheckpointOverrides::or_else(const CheckpointOverrides& othe
   if (!both.action_horizon) both.action_horizon = others.action_horizon;
   if (!both.adapt_to_pi) both.adapt_to_pi = others.adapt_to_pi;
   if (!both.lerobot_release) both.lerobot_release = others.lerobot_release;
+  if (!both.base) both.base = others.base;
+  if (!both.norm_stats) both.norm_stats = others.norm_stats;
   return both;
 }
 

@@ -53,14 +53,18 @@ std::optional<LerobotRelease> release_in_pi0_json(const fs::path& directory) {
 // The steps around the network, from their files or, where one is absent (older lerobot had none),
 // as far as config.json says them.
 struct Processors {
+  fs::path directory;
   Preprocessor pre;
   Postprocessor post;
   std::string pre_where;  // what an error or a warning names
   std::string post_where;
 };
 
-Processors read_processors(const fs::path& directory, const LerobotConfig& config) {
+Processors read_processors(const Places& places, const LerobotConfig& config) {
   Processors result;
+  // Both are one directory's: adapters' own, or their base's.
+  result.directory = places.of("policy_preprocessor.json");
+  const fs::path& directory = result.directory;
   result.pre_where = (directory / "policy_preprocessor.json").string();
   result.post_where = (directory / "policy_postprocessor.json").string();
   NormalizerStep without_statistics;
@@ -86,25 +90,27 @@ Processors read_processors(const fs::path& directory, const LerobotConfig& confi
   return result;
 }
 
-// One normalizer step with its state file.
+// One normalizer step with the statistics that are named, or else those of its state file.
 class Normalizer {
  public:
   Normalizer(const fs::path& directory, const std::optional<NormalizerStep>& step,
-             const std::string& where, std::vector<std::string>& warnings)
-      : step_(step), warnings_(warnings), where_(where) {
-    if (!step_ || step_->state_file.empty()) return;
-    require_beside(step_->state_file, where + ": state_file");
-    statistics_ = SafeTensors::open(directory / step_->state_file);
-    where_ = statistics_->where();
+             const std::string& where, const std::optional<Statistics>& named,
+             std::vector<std::string>& warnings)
+      : step_(step), warnings_(warnings), where_(where), statistics_(named) {
+    if (!statistics_ && step_ && !step_->state_file.empty()) {
+      require_beside(step_->state_file, where + ": state_file");
+      statistics_ = statistics_in(SafeTensors::open(directory / step_->state_file));
+    }
+    if (statistics_) where_ = statistics_->where;
   }
 
   // The length of all of its statistics, where that is less than `dims`; else `dims`.
   int dims_of(const std::string& feature, int dims) const {
     if (!statistics_) return dims;
     std::set<std::int64_t> lengths;
-    for (const auto& [name, tensor] : statistics_->tensors()) {
+    for (const auto& [name, statistic] : statistics_->values) {
       if (feature_of(name) != feature || name.ends_with(".count")) continue;
-      lengths.insert(tensor.shape.size() == 1 ? tensor.shape[0] : 0);
+      lengths.insert(statistic.shape.size() == 1 ? statistic.shape[0] : 0);
     }
     const bool shorter = lengths.size() == 1 && *lengths.begin() > 1 && *lengths.begin() < dims;
     return shorter ? static_cast<int>(*lengths.begin()) : dims;
@@ -129,16 +135,14 @@ class Normalizer {
   std::string names() const {
     if (!statistics_) return "";
     std::set<std::string> names;
-    for (const auto& [name, tensor] : statistics_->tensors()) {
-      names.insert(feature_of(name));
-    }
+    for (const auto& [name, statistic] : statistics_->values) names.insert(feature_of(name));
     return names.empty() ? ", nor of any" : ", only of " + list_of({names.begin(), names.end()});
   }
 
   const std::optional<NormalizerStep>& step_;
   std::vector<std::string>& warnings_;
   std::string where_;
-  std::optional<SafeTensors> statistics_;
+  std::optional<Statistics> statistics_;
 };
 
 void read_relative_actions(const LerobotConfig& config, const Processors& processors,
@@ -185,29 +189,17 @@ PromptFormat prompt_format(const fs::path& directory, const LerobotConfig& confi
   return steps->new_line ? PromptFormat::kPi0 : PromptFormat::kBare;
 }
 
-// Whole weights have nothing left to merge, whatever the configuration says of how they came to be.
-void refuse_adapters(const fs::path& directory) {
-  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
-    std::error_code ignored;
-    if (fs::exists(directory / name, ignored)) {
-      fail((directory / name).string(),
-           "adapters beside a base model are not supported: merge them into it first",
-           ErrorCode::kUnsupported);
-    }
-  }
-}
-
 }  // namespace
 
-CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides& options) {
-  const std::string config_name = (directory / "config.json").string();
+CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& options) {
+  const fs::path& directory = places.directory;
+  const std::string config_name = (places / "config.json").string();
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
-  refuse_adapters(directory);
   const std::optional<LerobotRelease> in_file = release_in_pi0_json(directory);
   Processors processors;
   try {
-    processors = read_processors(directory, config);
+    processors = read_processors(places, config);
   } catch (const Error&) {
     if (!options.network_alone) throw;
   }
@@ -225,11 +217,19 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   checkpoint.action_dims = config.action_dims;
   checkpoint.n_action_steps = config.n_action_steps;
   if (options.network_alone) return checkpoint;
+  if (processors.directory != directory) {
+    checkpoint.warnings.push_back(
+        fmt::format("{}: no processors beside the adapters, so the base's are taken, statistics "
+                    "and all: {}",
+                    directory.string(), processors.pre_where));
+  }
 
-  const Normalizer normalize(directory, processors.pre.normalizer, processors.pre_where,
-                             checkpoint.warnings);
-  const Normalizer unnormalize(directory, processors.post.unnormalizer, processors.post_where,
-                               checkpoint.warnings);
+  std::optional<Statistics> named;
+  if (options.norm_stats) named = read_statistics(*options.norm_stats);
+  const Normalizer normalize(processors.directory, processors.pre.normalizer, processors.pre_where,
+                             named, checkpoint.warnings);
+  const Normalizer unnormalize(processors.directory, processors.post.unnormalizer,
+                               processors.post_where, named, checkpoint.warnings);
   // A policy that began from another one keeps that one's state in its configuration, and has the
   // statistics of the data that it was trained on.
   checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);

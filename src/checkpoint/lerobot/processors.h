@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "checkpoint/form/checkpoint_data.h"
+#include "checkpoint/form/statistics.h"
 #include "checkpoint/lerobot/config.h"
 #include "files/json.h"
-#include "files/safetensors.h"
 
 namespace pi0 {
 
@@ -53,14 +53,11 @@ struct Feature {
   int dims = 0;
 };
 
-// "observation.state" of the tensor "observation.state.mean": lerobot splits at the last dot.
-std::string feature_of(const std::string& statistic);
-
-// How `step` treats `feature`, with the statistics of its state file (nullptr: it has none), which
+// How `step` treats `feature`, with these statistics (nullptr: there are none), which
 // `where` names. A feature without statistics passes unchanged, as in lerobot: the mode is then
 // kIdentity, and `absent` becomes true if the step has a mode for it. Throws Error where lerobot
 // could not compute: a statistic of the mode is missing, or does not broadcast to `dims`.
-Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
+Normalization lerobot_normalization(const NormalizerStep& step, const Statistics* statistics,
                                     const Feature& feature, const std::string& where,
                                     std::vector<std::string>& warnings, bool& absent);
 

@@ -5,29 +5,13 @@
 
 #include <algorithm>
 
+#include "base/shape_text.h"
 #include "checkpoint/form/normalization.h"
 #include "checkpoint/form/sentence.h"
 #include "checkpoint/lerobot/processors.h"
-#include "device/host_tensor.h"
 
 namespace pi0 {
 namespace {
-
-// lerobot converts all of them to float32, whatever they were saved as.
-std::vector<double> read_values(const SafeTensor& tensor, const std::string& name,
-                                const std::string& where) {
-  const std::span<const std::byte> bytes = tensor.bytes;
-  const auto narrowed = [](auto x) { return static_cast<float>(x); };
-  if (tensor.dtype == "F32") return converted<float, double>(bytes, narrowed);
-  if (tensor.dtype == "F64") return converted<double, double>(bytes, narrowed);
-  if (tensor.dtype == "F16") return converted<std::uint16_t, double>(bytes, f16_to_float);
-  if (tensor.dtype == "BF16") return converted<std::uint16_t, double>(bytes, bf16_to_float);
-  if (tensor.dtype == "I64") return converted<std::int64_t, double>(bytes, narrowed);
-  if (tensor.dtype == "I32") return converted<std::int32_t, double>(bytes, narrowed);
-  if (tensor.dtype == "I16") return converted<std::int16_t, double>(bytes, narrowed);
-  if (tensor.dtype == "U8") return converted<std::uint8_t, double>(bytes, narrowed);
-  fail(where, fmt::format("{} is of type {}, expected a float or an integer", name, tensor.dtype));
-}
 
 // Whether a tensor of this shape broadcasts to [..., dims], or, for a camera, to [..., dims, H, W]
 // (lerobot makes a flat [dims] of a camera's [dims, 1, 1]).
@@ -40,37 +24,44 @@ bool broadcasts(const std::vector<std::int64_t>& shape, int dims, bool camera) {
   return !camera || shape.size() != 2;
 }
 
-std::vector<double> read_statistic(const SafeTensors& file, const Feature& feature,
-                                   const std::string& statistic, NormalizationMode mode,
-                                   const std::string& where) {
+std::vector<double> read_statistic(const Statistics& statistics, const Feature& feature,
+                                   const std::string& statistic, NormalizationMode mode) {
+  const std::string& where = statistics.where;
   const std::string name = feature.name + "." + statistic;
-  const SafeTensor* tensor = file.find(name);
-  if (!tensor) {
-    fail(where, fmt::format("{} is missing, which the mode {} needs", name, name_of(mode)));
+  const auto found = statistics.values.find(name);
+  if (found == statistics.values.end()) {
+    std::vector<std::string> others;
+    for (const auto& [other, values] : statistics.values) {
+      if (feature_of(other) == feature.name) others.push_back(other.substr(other.rfind('.') + 1));
+    }
+    fail(where, fmt::format("{} is missing, which the mode {} needs: there are {}", name,
+                            name_of(mode), list_of(others)));
   }
-  if (!broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) {
-    fail(where, fmt::format("{} has shape {}, but {} has {}{}", name, shape_text(tensor->shape),
+  const Statistic& given = found->second;
+  if (!broadcasts(given.shape, feature.dims, feature.type == "VISUAL")) {
+    fail(where, fmt::format("{} has shape {}, but {} has {}{}", name, shape_text(given.shape),
                             feature.name, feature.dims,
                             feature.type == "VISUAL" ? " channels" : " dimensions"));
   }
-  std::vector<double> values = read_values(*tensor, name, where);
+  if (!given.unreadable.empty()) {
+    fail(where,
+         fmt::format("{} is of type {}, expected a float or an integer", name, given.unreadable));
+  }
+  // lerobot converts all of them to float32, whatever they were saved as.
+  std::vector<double> values = given.values;
+  for (double& value : values) value = static_cast<float>(value);
   if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
   return values;
 }
 
-bool has_statistics(const SafeTensors& file, const std::string& feature) {
-  const auto& tensors = file.tensors();
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [&](const auto& tensor) { return feature_of(tensor.first) == feature; });
+bool has_statistics(const Statistics& statistics, const std::string& feature) {
+  return std::any_of(statistics.values.begin(), statistics.values.end(),
+                     [&](const auto& entry) { return feature_of(entry.first) == feature; });
 }
 
 }  // namespace
 
-std::string feature_of(const std::string& statistic) {
-  return statistic.substr(0, statistic.rfind('.'));
-}
-
-Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
+Normalization lerobot_normalization(const NormalizerStep& step, const Statistics* statistics,
                                     const Feature& feature, const std::string& where,
                                     std::vector<std::string>& warnings, bool& absent) {
   const bool action = feature.type == "ACTION";  // the step's list of features is for observations
@@ -95,9 +86,9 @@ Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensor
     return {};
   }
   const auto [first, second] = statistics_of(mode);
-  return make_normalization(
-      mode, step.eps, read_statistic(*statistics, feature, first, mode, where),
-      read_statistic(*statistics, feature, second, mode, where), feature.name, where, warnings);
+  return make_normalization(mode, step.eps, read_statistic(*statistics, feature, first, mode),
+                            read_statistic(*statistics, feature, second, mode), feature.name, where,
+                            warnings);
 }
 
 }  // namespace pi0

@@ -13,18 +13,27 @@ namespace {
 
 constexpr double kEps = 1e-6;  // openpi's transforms.py, Normalize and Unnormalize
 
+std::string names_in(const Json& object) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names.empty() ? "none" : list_of(names);
+}
+
 Normalization read_statistics(const Json& all, const std::string& key, bool quantiles,
                               const std::string& where, std::vector<std::string>& warnings) {
   const Json* statistics = find_object(all, key, where);
-  if (!statistics) fail(where, fmt::format("\"{}\" is missing", key));
+  if (!statistics) {
+    fail(where, fmt::format("\"{}\" is missing, there is {}", key, names_in(all)));
+  }
   const auto mode = quantiles ? NormalizationMode::kQuantiles : NormalizationMode::kMeanStd;
   const auto names = statistics_of(mode);
   const std::string at = where + "." + key;
   const auto read = [&](const std::string& name) {
     auto values = find_numbers(*statistics, name, at);
     if (!values) {
-      fail(at, fmt::format("\"{}\" is missing, which {}", name,
-                           quantiles ? "a pi05 policy needs (quantiles)" : "a pi0 policy needs"));
+      fail(at, fmt::format("\"{}\" is missing, which {}: there is {}", name,
+                           quantiles ? "a pi05 policy needs (quantiles)" : "a pi0 policy needs",
+                           names_in(*statistics)));
     }
     if (values->empty()) fail(at, fmt::format("\"{}\" is empty", name));
     return *std::move(values);

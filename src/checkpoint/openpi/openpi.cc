@@ -12,6 +12,7 @@
 #include "checkpoint/form/prompt_format.h"
 #include "checkpoint/form/sentence.h"
 #include "checkpoint/form/sizes.h"
+#include "checkpoint/form/statistics.h"
 #include "checkpoint/openpi/config.h"
 
 namespace pi0 {
@@ -74,23 +75,44 @@ void find_assets(const fs::path& folder, const std::string& id, int depth,
   }
 }
 
+// What norm_stats.json there is in one place, by id; "." for one in the folder itself.
+std::map<std::string, fs::path> assets_in(const fs::path& folder) {
+  std::map<std::string, fs::path> found;
+  find_assets(folder, "", 1, found);
+  std::error_code ignored;
+  const fs::path at_top = folder / "norm_stats.json";
+  if (fs::exists(at_top, ignored)) found["."] = at_top;
+  return found;
+}
+
+// Where statistics may be, one after another: openpi's converter copies assets/ from beside the
+// weights of the JAX form; RLinf leaves statistics among the weights.
+std::vector<fs::path> asset_places(const Places& places) {
+  std::vector<fs::path> folders{places.directory / "assets", places.directory};
+  if (!places.base.empty()) folders.insert(folders.end(), {places.base / "assets", places.base});
+  std::error_code ignored;
+  fs::path own = fs::absolute(places.directory, ignored).lexically_normal();
+  if (!own.has_filename()) own = own.parent_path();
+  folders.push_back(own.parent_path() / "assets");
+  return folders;
+}
+
 // The asset to take, as (id, norm_stats.json); nullopt when there is none and none was asked for.
 std::optional<std::pair<std::string, fs::path>> choose_asset(
-    const fs::path& directory, const std::optional<std::string>& asked,
+    const Places& places, const std::optional<std::string>& asked,
     std::vector<std::string>& warnings) {
   std::map<std::string, fs::path> found;
-  find_assets(directory / "assets", "", 1, found);
-  const bool beside = found.empty();  // RLinf, say, leaves them beside the weights
-  if (beside) {
-    find_assets(directory, "", 1, found);
-    std::error_code ignored;
-    const fs::path at_top = directory / "norm_stats.json";
-    if (fs::exists(at_top, ignored)) found["."] = at_top;
+  const fs::path expected = places.directory / "assets";
+  bool elsewhere = false;
+  for (const fs::path& folder : asset_places(places)) {
+    if (!found.empty()) break;
+    found = assets_in(folder);
+    elsewhere = folder != expected;
   }
   std::vector<std::string> ids;
   ids.reserve(found.size());
   for (const auto& [id, path] : found) ids.push_back(id);
-  const std::string where = (directory / "assets").string();
+  const std::string where = expected.string();
   if (asked) {
     const auto chosen = found.find(*asked);
     if (chosen == found.end()) {
@@ -104,7 +126,7 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
     fail(where, "there are several assets, choose one by --asset or in pi0.json: " + list_of(ids));
   }
   if (found.empty()) return std::nullopt;
-  if (beside) {
+  if (elsewhere) {
     warnings.push_back(where +
                        ": no norm_stats.json, so the one that there is elsewhere is taken: " +
                        found.begin()->second.string());
@@ -112,22 +134,26 @@ std::optional<std::pair<std::string, fs::path>> choose_asset(
   return *found.begin();
 }
 
-void read_statistics(const fs::path& directory, const std::optional<std::string>& asset,
-                     CheckpointData& checkpoint) {
-  const auto chosen = choose_asset(directory, asset, checkpoint.warnings);
-  if (!chosen) {
-    checkpoint.statistics_missing =
-        (directory / "assets").string() +
-        ": no ID/norm_stats.json, nor one in another folder of the checkpoint";
-    return;
-  }
-  checkpoint.asset = chosen->first;
+void take_statistics(const Json& json, const std::string& where, CheckpointData& checkpoint) {
   OpenpiStatistics statistics =
-      parse_norm_stats(read_json(chosen->second), chosen->second.string(),
-                       checkpoint.model.kind == ModelKind::kPi05, checkpoint.warnings);
+      parse_norm_stats(json, where, checkpoint.model.kind == ModelKind::kPi05, checkpoint.warnings);
   checkpoint.state = std::move(statistics.state);
   checkpoint.action = std::move(statistics.action);
   checkpoint.has_statistics = true;
+}
+
+void find_statistics(const Places& places, const std::optional<std::string>& asset,
+                     CheckpointData& checkpoint) {
+  const auto chosen = choose_asset(places, asset, checkpoint.warnings);
+  if (!chosen) {
+    checkpoint.statistics_missing =
+        (places.directory / "assets").string() +
+        ": no ID/norm_stats.json, nor one in another folder of the checkpoint or in an assets/ "
+        "beside it (--norm-stats names a file)";
+    return;
+  }
+  checkpoint.asset = chosen->first;
+  take_statistics(read_json(chosen->second), chosen->second.string(), checkpoint);
 }
 
 // How many values the robot's own state has. Statistics may be padded to the network's width, as
@@ -151,8 +177,8 @@ int dims_of(const Normalization& normalization, const ModelConfig& model) {
 
 // Who asks for something: the caller's options, or pi0.json.
 struct Source {
-  Source(bool is_option, const fs::path& directory)
-      : where((is_option ? directory : directory / "pi0.json").string()),
+  Source(bool is_option, const Places& places)
+      : where((is_option ? places.directory : places / "pi0.json").string()),
         code(is_option ? ErrorCode::kInvalidInput : ErrorCode::kInvalidCheckpoint) {}
   std::string where;
   ErrorCode code;
@@ -195,9 +221,9 @@ void read_delta_mask(const std::optional<std::string>& asked, const Source& sour
 
 // config.json, or what openpi's training in PyTorch leaves, which has none; then the horizon is
 // what the caller says, since no tensor does.
-void read_config(const fs::path& directory, const std::optional<int>& horizon, const Source& source,
+void read_config(const Places& places, const std::optional<int>& horizon, const Source& source,
                  ModelConfig& model, std::vector<std::string>& warnings) {
-  const std::string name = (directory / "config.json").string();
+  const std::string name = (places / "config.json").string();
   std::error_code ignored;
   const bool there = fs::exists(name, ignored);
   const Json config = there ? read_json(name) : Json::object();
@@ -234,7 +260,7 @@ void require_aloha(const Source& source, const CheckpointData& checkpoint) {
   }
 }
 
-ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
+ModelConfig read_model(const Places& places, const WeightFiles& files,
                        const std::optional<int>& horizon, const Source& source,
                        std::vector<std::string>& warnings) {
   ModelConfig model;
@@ -242,7 +268,7 @@ ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
   const auto patch = dimension(files, std::string(kEmbeddings) + "patch_embedding.weight", 4, 2);
   model.vision.patch_size = patch.value_or(model.vision.patch_size);
   model.action_dim = dimension(files, "action_in_proj.weight", 2, 1).value_or(model.action_dim);
-  read_config(directory, horizon, source, model, warnings);
+  read_config(places, horizon, source, model, warnings);
   read_image_size(files, model);
   model.state_dim = model.action_dim;
   model.max_tokens = model.kind == ModelKind::kPi05 ? 200 : 48;  // openpi's models/pi0_config.py
@@ -251,25 +277,25 @@ ModelConfig read_model(const fs::path& directory, const WeightFiles& files,
 
 }  // namespace
 
-CheckpointData open_openpi(const fs::path& directory, const WeightFiles& files,
+CheckpointData open_openpi(const Places& places, const WeightFiles& files,
                            const CheckpointOverrides& options) {
   CheckpointData checkpoint;
-  checkpoint.directory = directory;
+  checkpoint.directory = places.directory;
   checkpoint.family = Family::kOpenpi;
-  const std::string pi0_json = (directory / "pi0.json").string();
+  const std::string pi0_json = (places / "pi0.json").string();
   std::error_code ignored;
   CheckpointOverrides from_file;
   if (fs::exists(pi0_json, ignored)) from_file = parse_pi0_json(read_json(pi0_json), pi0_json);
   const CheckpointOverrides asked = options.or_else(from_file);
   if (asked.lerobot_release) {
-    const Source source(options.lerobot_release.has_value(), directory);
+    const Source source(options.lerobot_release.has_value(), places);
     fail(source.where, "a version of lerobot cannot be given for an openpi checkpoint",
          source.code);
   }
 
   checkpoint.model =
-      read_model(directory, files, asked.action_horizon,
-                 Source(options.action_horizon.has_value(), directory), checkpoint.warnings);
+      read_model(places, files, asked.action_horizon,
+                 Source(options.action_horizon.has_value(), places), checkpoint.warnings);
   const ModelConfig& model = checkpoint.model;
   for (const char* name : {"base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"}) {
     Camera camera;
@@ -277,19 +303,24 @@ CheckpointData open_openpi(const fs::path& directory, const WeightFiles& files,
     checkpoint.cameras.push_back(camera);
   }
 
-  const Source source(options.prompt_format.has_value(), directory);
+  const Source source(options.prompt_format.has_value(), places);
   checkpoint.prompt_format =
       choose_prompt_format(model.kind, asked.prompt_format, source.where, source.code);
-  if (!options.network_alone) read_statistics(directory, asked.asset, checkpoint);
+  if (!options.network_alone && asked.norm_stats) {
+    const Statistics named = read_statistics(*asked.norm_stats);
+    take_statistics(norm_stats_of(named), named.where, checkpoint);
+  } else if (!options.network_alone) {
+    find_statistics(places, asked.asset, checkpoint);
+  }
   checkpoint.state_dims = state_dims(checkpoint.state, model);
   checkpoint.n_action_steps = model.action_horizon;
   // AlohaOutputs cuts, whatever statistics are padded to.
   const bool aloha = asked.adapt_to_pi.value_or(false);
   read_action_dims(aloha && !asked.action_dims ? kAlohaDims : asked.action_dims,
-                   Source(options.action_dims.has_value(), directory), checkpoint);
-  read_delta_mask(asked.delta_mask, Source(options.delta_mask.has_value(), directory), checkpoint);
+                   Source(options.action_dims.has_value(), places), checkpoint);
+  read_delta_mask(asked.delta_mask, Source(options.delta_mask.has_value(), places), checkpoint);
   if (aloha) {
-    require_aloha(Source(options.adapt_to_pi.has_value(), directory), checkpoint);
+    require_aloha(Source(options.adapt_to_pi.has_value(), places), checkpoint);
     checkpoint.adapt_to_pi = true;
   }
   return checkpoint;

@@ -222,6 +222,19 @@ TEST(OpenpiStatistics, AreFoundElsewhereInTheCheckpoint) {
   checkpoint.expect_refused(kInvalid, {"several assets"});
 }
 
+// As beside params/ of the JAX form, from where openpi's converter copies them.
+TEST(OpenpiStatistics, AreFoundInAssetsBesideTheCheckpoint) {
+  TemporaryDirectory parent;
+  fs::copy(kGolden / "openpi_pi0", parent / "pytorch", fs::copy_options::recursive);
+  fs::rename(parent / "pytorch/assets", parent / "assets");
+  for (const fs::path& directory : {parent / "pytorch", parent / "pytorch/"}) {
+    const CheckpointData opened = open_checkpoint(directory);
+    EXPECT_EQ(opened.asset, "my_robot");
+    ASSERT_EQ(opened.warnings.size(), 1u);
+    EXPECT_NE(opened.warnings[0].find((parent / "assets/my_robot").string()), std::string::npos);
+  }
+}
+
 TEST(OpenpiStatistics, OfTheKindMustBeThere) {
   EditableCheckpoint pi0("openpi_pi0");
   pi0.edit_json(kStatistics, [](Json& json) {

@@ -2,20 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <set>
 
 #include "checkpoint/form/sentence.h"
 
 namespace pi0 {
 namespace {
-
-std::optional<DType> weight_type(const std::string& dtype) {
-  if (dtype == "F32") return DType::kF32;
-  if (dtype == "F16") return DType::kF16;
-  if (dtype == "BF16") return DType::kBF16;
-  return std::nullopt;
-}
 
 const WeightFiles::Located* locate(const WeightFiles& files, const std::string& name) {
   return name == kEmbedTokens ? files.find_embedding() : files.find(name);
@@ -28,11 +20,10 @@ class MappedWeights : public WeightSource {
   HostTensor tensor(const std::string& name) const override {
     const WeightFiles::Located* found = locate(*files_, name);
     if (!found) fail(files_->where(), fmt::format("the tensor {} is missing", name));
-    const std::optional<DType> dtype = weight_type(found->tensor->dtype);
-    const std::string full_name = found->name + " in " + found->file->where();
-    if (!dtype) fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
-    return {full_name, *dtype, found->tensor->shape, found->tensor->bytes.data(),
-            lend(found->tensor->bytes, found->file->owner())};
+    if (!weight_type(found->tensor->dtype)) {
+      fail(files_->where(), "the tensor " + name + " is of type " + found->tensor->dtype);
+    }
+    return mapped_tensor(*found->file, found->name, *found->tensor);
   }
 
  private:
@@ -82,6 +73,15 @@ void require_complete(const TensorReport& report, const std::string& where) {
                      name),
          ErrorCode::kUnsupported);
   }
+  // openpi's code for PyTorch has no adapters, and neither library saves any among the weights.
+  for (const std::string& name : report.unused) {
+    if (name.find("lora_") == std::string::npos) continue;
+    fail(where,
+         fmt::format("holds the adapter {} among the weights, which neither openpi nor lerobot "
+                     "saves so: merge it into them, or save it with peft",
+                     name),
+         ErrorCode::kUnsupported);
+  }
   std::vector<std::string> sentences;
   for (const std::string& name : report.missing) sentences.push_back(name + " is missing");
   sentences.insert(sentences.end(), report.wrong.begin(), report.wrong.end());
@@ -96,11 +96,10 @@ void require_complete(const TensorReport& report, const std::string& where) {
   fail(where, fmt::format("{} missing or wrong: {}{}", subject, list_of(sentences, "; "), others));
 }
 
-std::string weight_types(const WeightFiles& files, const ModelConfig& config) {
+std::string weight_types(const WeightSource& weights, const ModelConfig& config) {
   std::set<std::string> types;
   for (const TensorSpec& spec : architecture(config)) {
-    const WeightFiles::Located* found = spec.optional ? nullptr : locate(files, spec.name);
-    if (found) types.insert(lower(found->tensor->dtype));
+    if (!spec.optional) types.insert(name_of(weights.dtype(spec.name)));
   }
   return list_of({types.begin(), types.end()});
 }

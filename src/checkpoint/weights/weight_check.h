@@ -32,7 +32,7 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config);
 void require_complete(const TensorReport& report, const std::string& where);
 
 // The types of the network's own tensors: "bf16", or "bf16, f32" where mixed.
-std::string weight_types(const WeightFiles& files, const ModelConfig& config);
+std::string weight_types(const WeightSource& weights, const ModelConfig& config);
 
 // Hands out views of the mapped files; `files` must have passed require_complete.
 std::shared_ptr<const WeightSource> make_weight_source(std::shared_ptr<const WeightFiles> files);

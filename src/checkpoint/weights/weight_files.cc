@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
+}  // namespace
+
 // lerobot's fine-tunes have "model." before every name; openpi and lerobot's base models have not.
 // torch.compile puts "_orig_mod." into names, DDP "module.", wherever a module was wrapped.
 std::string plain_name(std::string name) {
@@ -33,7 +35,18 @@ std::string plain_name(std::string name) {
   return name;
 }
 
-}  // namespace
+std::optional<DType> weight_type(const std::string& dtype) {
+  if (dtype == "F32") return DType::kF32;
+  if (dtype == "F16") return DType::kF16;
+  if (dtype == "BF16") return DType::kBF16;
+  return std::nullopt;
+}
+
+HostTensor mapped_tensor(const SafeTensors& file, const std::string& name,
+                         const SafeTensor& tensor) {
+  return {name + " in " + file.where(), weight_type(tensor.dtype).value(), tensor.shape,
+          tensor.bytes.data(), lend(tensor.bytes, file.owner())};
+}
 
 void require_beside(const std::string& name, const std::string& where) {
   const fs::path path(name);
@@ -72,6 +85,7 @@ void WeightFiles::add(const SafeTensors& file, const std::string& name) {
 
 std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) {
   auto result = std::make_shared<WeightFiles>();
+  result->directory_ = directory;
   std::map<std::string, std::string> weight_map;
   std::error_code ignored;
   if (fs::exists(directory / kWhole, ignored)) {
@@ -112,6 +126,12 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
     for (const auto& [name, tensor] : file->tensors()) result->add(*file, name);
   }
   return result;
+}
+
+std::vector<fs::path> WeightFiles::paths() const {
+  std::vector<fs::path> paths;
+  for (const std::string& name : names_) paths.push_back(directory_ / name);
+  return paths;
 }
 
 const WeightFiles::Located* WeightFiles::find(std::string_view name) const {

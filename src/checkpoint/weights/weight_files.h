@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "device/host_tensor.h"
 #include "files/json.h"
 #include "files/safetensors.h"
 
@@ -21,6 +23,17 @@ std::map<std::string, std::string> parse_shard_index(const Json& index, const st
 
 // Throws Error naming `where` unless `name` is a relative path that stays in the directory.
 void require_beside(const std::string& name, const std::string& where);
+
+// openpi's name of a tensor, without what lerobot's fine-tunes ("model."), torch.compile and DDP
+// put into it.
+std::string plain_name(std::string name);
+
+// Of a safetensors type; none of one that weights are not read in.
+std::optional<DType> weight_type(const std::string& dtype);
+
+// A view of a tensor of `file`, whose type must be one of weights'; `name` is what errors call it.
+HostTensor mapped_tensor(const SafeTensors& file, const std::string& name,
+                         const SafeTensor& tensor);
 
 class WeightFiles {
  public:
@@ -41,12 +54,14 @@ class WeightFiles {
 
   const std::map<std::string, Located, std::less<>>& tensors() const { return tensors_; }
   const std::vector<std::string>& names() const { return names_; }  // of the files
+  std::vector<std::filesystem::path> paths() const;
   // What an error names: the file, or the index of several.
   const std::string& where() const { return where_; }
 
  private:
   void add(const SafeTensors& file, const std::string& name);
 
+  std::filesystem::path directory_;
   std::string where_;
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<const SafeTensors>> files_;

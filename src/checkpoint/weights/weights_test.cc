@@ -35,14 +35,18 @@ TEST(Weights, AreMissing) {
   EditableCheckpoint checkpoint("pi0_tiny");
   fs::remove(checkpoint / kWeights);
   checkpoint.expect_refused(kInvalid, {checkpoint.path().string(), "neither", kWeights, kIndex});
-  write_file(checkpoint / "adapter_model.safetensors", "");
-  checkpoint.expect_refused(ErrorCode::kUnsupported, {"adapters", "merge"});
-  fs::remove(checkpoint / "adapter_model.safetensors");
   fs::create_directories(checkpoint / "checkpoints/last/pretrained_model");
   write_file(checkpoint / "checkpoints/last/pretrained_model/model.safetensors", "");
   checkpoint.expect_refused(
       kInvalid,
       {"the checkpoint is in " + (checkpoint / "checkpoints/last/pretrained_model").string()});
+}
+
+TEST(Weights, AdaptersAmongThemAreRefused) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  checkpoint.put_tensor(kWeights, float_tensor("action_in_proj.lora_A.default.weight", {1}, {1}));
+  checkpoint.expect_refused(ErrorCode::kUnsupported,
+                            {kWeights, "action_in_proj.lora_A.default.weight", "peft"});
 }
 
 TEST(Weights, AllMissingAndWrongTensorsAreNamedAtOnce) {
