@@ -14,8 +14,8 @@ namespace pi0 {
 namespace {
 
 // lerobot converts all of them to float32, whatever they were saved as.
-std::vector<double> read_values(const SafeTensor& tensor, const std::string& name,
-                                const std::string& where) {
+std::vector<double> convert(const SafeTensor& tensor, const std::string& name,
+                            const std::string& where) {
   const std::span<const std::byte> bytes = tensor.bytes;
   const auto narrowed = [](auto x) { return static_cast<float>(x); };
   if (tensor.dtype == "F32") return converted<float, double>(bytes, narrowed);
@@ -40,6 +40,13 @@ bool broadcasts(const std::vector<std::int64_t>& shape, int dims, bool camera) {
   return !camera || shape.size() != 2;
 }
 
+std::vector<double> read_values(const SafeTensor& tensor, const Feature& feature,
+                                const std::string& name, const std::string& where) {
+  std::vector<double> values = convert(tensor, name, where);
+  if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
+  return values;
+}
+
 std::vector<double> read_statistic(const SafeTensors& file, const Feature& feature,
                                    const std::string& statistic, NormalizationMode mode,
                                    const std::string& where) {
@@ -53,9 +60,23 @@ std::vector<double> read_statistic(const SafeTensors& file, const Feature& featu
                             feature.name, feature.dims,
                             feature.type == "VISUAL" ? " channels" : " dimensions"));
   }
-  std::vector<double> values = read_values(*tensor, name, where);
-  if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
-  return values;
+  return read_values(*tensor, feature, name, where);
+}
+
+// See Normalization::recorded.
+std::map<std::string, std::vector<double>> recorded_statistics(const SafeTensors& file,
+                                                               const Feature& feature) {
+  std::map<std::string, std::vector<double>> recorded;
+  for (const char* statistic : kStatistics) {
+    const std::string name = feature.name + "." + statistic;
+    const SafeTensor* tensor = file.find(name);
+    if (!tensor || !broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) continue;
+    try {
+      recorded[statistic] = read_values(*tensor, feature, name, file.where());
+    } catch (const Error&) {  // nothing uses it: no reason to refuse the checkpoint
+    }
+  }
+  return recorded;
 }
 
 bool has_statistics(const SafeTensors& file, const std::string& feature) {
@@ -95,9 +116,11 @@ Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensor
     return {};
   }
   const auto [first, second] = statistics_of(mode);
-  return make_normalization(
+  Normalization result = make_normalization(
       mode, step.eps, read_statistic(*statistics, feature, first, mode, where),
       read_statistic(*statistics, feature, second, mode, where), feature.name, where, warnings);
+  result.recorded = recorded_statistics(*statistics, feature);
+  return result;
 }
 
 }  // namespace pi0
