@@ -31,7 +31,8 @@ struct NetworkRecording {
   std::map<std::string, RecordedTensor> stages;
 };
 
-// One call of the whole way: an observation, and tokens, normalised state and actions.
+// One call of the whole way: an observation, and tokens, normalised state and actions; perhaps the
+// actions that followed it in the data, `expert_actions`.
 struct RecordedCase {
   std::string name;
   Observation observation;
