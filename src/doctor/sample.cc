@@ -14,6 +14,8 @@ namespace pi0 {
 namespace {
 
 constexpr std::int64_t kMaxSide = 1 << 16;  // of an image
+constexpr std::int64_t kMaxMoments = 4096;  // a few are asked for; a prompt may be everyone's
+constexpr std::int64_t kMaxDims = 1 << 16;  // of an action
 constexpr std::string_view kImagePrefix = "image.";
 
 [[noreturn]] void refuse(const std::string& where, const std::string& sentence) {
@@ -114,14 +116,17 @@ DataSample read_data_sample(const std::filesystem::path& path) {
 DataSample parse_data_sample(const SafeTensors& file) {
   const std::vector<float> actions = floats(file, "actions", 3, "[observations, steps, dims]");
   const auto& shape = file.find("actions")->shape;
+  if (shape[0] > kMaxMoments || shape[2] > kMaxDims) {
+    refuse(file.where(),
+           fmt::format("tensor actions has shape {}, expected at most {} observations "
+                       "and {} dimensions",
+                       shape_text(shape), kMaxMoments, kMaxDims));
+  }
   const std::vector<float> state = floats(file, "state", 2, "[observations, dims]");
   const auto moments = static_cast<std::size_t>(shape[0]);
   if (file.find("state")->shape[0] != shape[0]) {
     refuse(file.where(), fmt::format("the state has {} rows, expected {}, one an observation",
                                      file.find("state")->shape[0], moments));
-  }
-  if (shape[2] > 1 << 16) {
-    refuse(file.where(), "tensor actions has shape " + shape_text(shape));
   }
   DataSample sample{file.where(), static_cast<int>(shape[2]), std::vector<Moment>(moments)};
   const std::vector<std::string> prompts = prompts_of(file, moments);
@@ -141,7 +146,7 @@ DataSample sample_of(const PyTorchRecording& recording) {
     if (followed == one.results.end()) continue;
     const auto& shape = followed->second.shape;
     const std::string name = one.name + ".expert_actions";
-    if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[1] > 1 << 16 ||
+    if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[1] > kMaxDims ||
         (sample.dims != 0 && shape[1] != sample.dims)) {
       refuse(recording.where, fmt::format("tensor {} has shape {}, expected [steps, dims], of as "
                                           "many dimensions in all cases",

@@ -65,6 +65,8 @@ TEST_F(DataSampleTest, WhatDoesNotFitIsRefused) {
   expect_refused({"image.base_0_rgb", "[1, 2, 2, 3]", "[9, height, width, 3]"});
   file.put({"image.base_0_rgb", "U8", {9, 2, 2, 1}, std::string(36, 'x')});
   expect_refused({"[9, 2, 2, 1]"});
+  file.put(float_tensor("actions", {5000, 1, 1}, std::vector<float>(5000)));
+  expect_refused({"[5000, 1, 1]", "at most 4096 observations"});
   file = whole;
   std::vector<float> actions(9 * 16 * 4);
   actions[7] = std::nanf("");

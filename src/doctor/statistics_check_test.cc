@@ -107,6 +107,18 @@ TEST_F(StatisticsCheckTest, QuantilesThatContradict) {
   expect_finding(findings(), Severity::kWarning, {"actions", "q01 above q99 in dimension 3"});
 }
 
+// What openpi's file has beside the statistics that a pi0 policy uses.
+TEST(StatisticsOfOpenpiTest, AreJudgedByTheQuantilesThatAreNotUsed) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  checkpoint.edit_json("assets/my_robot/norm_stats.json", [](Json& json) {
+    json["norm_stats"]["actions"]["std"][4] = 0.01;
+    std::swap(json["norm_stats"]["state"]["q01"][2], json["norm_stats"]["state"]["q99"][2]);
+  });
+  const Findings findings = statistics_findings(checkpoint.open());
+  expect_finding(findings, Severity::kWarning, {"actions", "tiny", "dimension 4: q01"});
+  expect_finding(findings, Severity::kWarning, {"state", "q01 above q99 in dimension 2"});
+}
+
 TEST(StatisticsOfRangesTest, AnInvertedRangeIsRefused) {
   EditableCheckpoint checkpoint("openpi_pi05");
   checkpoint.edit_json("assets/droid/norm_stats.json", [](Json& json) {
