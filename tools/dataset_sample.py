@@ -41,7 +41,7 @@ def main() -> int:
         dataset = LeRobotDataset(
             arguments.dataset, root=arguments.root, delta_timestamps={"action": steps}
         )
-        cameras = arguments.camera or cameras_of(whole.meta)
+        cameras = cameras_of(whole.meta, arguments.camera)
         tensors, prompts = sample(dataset, rows, cameras)
     except (OSError, ValueError, KeyError) as error:
         print(f"dataset_sample: {error}", file=sys.stderr)
@@ -93,10 +93,14 @@ def chunk_size(checkpoint: Path) -> int:
     raise ValueError(f"{path} has no chunk_size; give --horizon")
 
 
-def cameras_of(meta: Any) -> list[tuple[str, str]]:
-    """Name and feature of each that is no depth camera."""
+def cameras_of(meta: Any, asked: list[tuple[str, str]] | None) -> list[tuple[str, str]]:
+    """Name and feature of those that were asked for, or of each that is no depth camera."""
     depth = set(getattr(meta, "depth_keys", ()))
-    return [(key.removeprefix(_IMAGES), key) for key in meta.camera_keys if key not in depth]
+    features = [key for key in meta.camera_keys if key not in depth]
+    for _, feature in asked or ():
+        if feature not in features:
+            raise ValueError(f"no camera {feature} in the dataset, only {', '.join(features)}")
+    return asked or [(key.removeprefix(_IMAGES), key) for key in features]
 
 
 def choose_rows(episodes: Any, horizon: int, count: int) -> list[int]:

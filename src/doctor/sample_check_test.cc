@@ -32,6 +32,17 @@ TEST(PredictionErrorsTest, AreThoseOfPyTorchsPredictions) {
   EXPECT_TRUE(warnings.empty()) << warnings.front();
 }
 
+TEST(PredictionErrorsTest, LeaveOutWhatDoesNotChange) {
+  DataSample sample = recorded_sample();
+  for (Moment& moment : sample.moments) {
+    for (std::size_t i = 3; i < moment.actions.size(); i += 4) moment.actions[i] = 0.3f;
+  }
+  std::vector<std::string> warnings;
+  const auto errors = prediction_errors(Policy::load(kTrained, kReference), sample, {}, warnings);
+  EXPECT_LT(errors[0].error, 0.8);
+  EXPECT_NEAR(errors[1].error, 1, 1e-6);
+}
+
 TEST(SampleFindingsTest, ATrainedPolicyPredictsItsOwnData) {
   const TemporaryDirectory directory;
   SampleFile().write(directory / "own.safetensors");

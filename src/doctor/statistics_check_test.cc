@@ -139,17 +139,34 @@ TEST(StatisticsOfRangesTest, ARangeThatChangesNothing) {
                  {"state", "q01 is -1 and q99 is 1 in all 7"});
 }
 
-// openpi pads to the network's width with mean 0 and std 1, or zeros.
+// openpi pads to the network's width, 32, with zeros or with mean 0 and std 1.
 TEST(StatisticsOfRangesTest, WhatPadsIsNotLookedAt) {
   EditableCheckpoint checkpoint("openpi_pi0");
-  checkpoint.edit_json("assets/my_robot/norm_stats.json", [](Json& json) {
-    for (const char* vector : {"state", "actions"}) {
-      for (Json& values : json["norm_stats"][vector]) {
-        for (int i = 0; i < 3; ++i) values.push_back(0);
+  const auto edit = [&](double last) {
+    checkpoint.edit_json("assets/my_robot/norm_stats.json", [&](Json& json) {
+      for (const char* vector : {"state", "actions"}) {
+        for (Json& values : json["norm_stats"][vector])
+          values.get_ref<Json::array_t&>().resize(32, 0);
+        json["norm_stats"][vector]["mean"][6] = last;
       }
-    }
-  });
+    });
+  };
+  edit(0.5);
   expect_no_findings(statistics_findings(checkpoint.open({.action_dims = 7})));
+  edit(2000);
+  expect_finding(statistics_findings(checkpoint.open({.action_dims = 7})), Severity::kWarning,
+                 {"actions", "other units", "dimension 6: mean 2000"});
+}
+
+TEST(StatisticsOfRangesTest, ActionsMayBeFromMinusOneToOne) {
+  const Normalization whole{NormalizationMode::kMinMax, 1e-8, {-1, -1}, {1, 1}};
+  CheckpointData checkpoint;
+  checkpoint.has_statistics = true;
+  checkpoint.action_dims = checkpoint.state_dims = 2;
+  checkpoint.action = whole;
+  expect_no_findings(statistics_findings(checkpoint));
+  checkpoint.state = whole;
+  expect_finding(statistics_findings(checkpoint), Severity::kWarning, {"state", "min is -1"});
 }
 
 }  // namespace

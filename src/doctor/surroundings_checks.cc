@@ -104,6 +104,8 @@ Findings tokenizer_findings(const ModelConfig& model, const std::filesystem::pat
   // have.
   constexpr int kGemmaRows = 256000;
   constexpr std::int32_t kBos = 2, kNewLine = 108, kThe = 573;
+  // Hugging Face's file has <image> after the last row, which is no word of a prompt.
+  constexpr std::int32_t kNotInPrompts = 1;
   constexpr const char* kOut =
       "give PaliGemma's own by --tokenizer: google/paligemma-3b-pt-224, or openpi's "
       "paligemma_tokenizer.model";
@@ -119,7 +121,7 @@ Findings tokenizer_findings(const ModelConfig& model, const std::filesystem::pat
                     tokenizer.bos_id(), kBos),
         "every prompt begins with a token that the network has never seen there");
   }
-  if (pieces > model.vocab_size) {
+  if (pieces > model.vocab_size + kNotInPrompts) {
     add(Severity::kRefuse,
         fmt::format("{}: {} pieces, but the embedding has {} rows", path.string(), pieces,
                     model.vocab_size),

@@ -73,19 +73,20 @@ ModelConfig with_rows(int rows) {
 
 TEST(TokenizerFindingsTest, TheEmbeddingHasToFit) {
   expect_no_findings(tokenizer_findings(with_rows(512), kTokenizer));
-  expect_finding(tokenizer_findings(with_rows(499), kTokenizer), Severity::kRefuse,
-                 {"500 pieces", "499 rows"});
+  expect_finding(tokenizer_findings(with_rows(498), kTokenizer), Severity::kRefuse,
+                 {"500 pieces", "498 rows"});
   expect_finding(tokenizer_findings(with_rows(257152), kTokenizer), Severity::kRefuse,
                  {"500 pieces", "257152 rows"});
 }
 
-// A vocabulary of PaliGemma's size, of which "\n" and " the" have other ids.
+// A vocabulary of the size of PaliGemma's (Hugging Face's, with <image>), of which "\n" and " the"
+// have other ids.
 TEST(TokenizerFindingsTest, AnotherVocabularyOfPaligemmasSize) {
   const TemporaryDirectory directory;
   const Json tokenizer = read_json(kGolden / "preprocess/tokenizer.json");
   const std::string pieces = tokenizer["model"]["vocab"].dump();
   std::string more = pieces.substr(0, pieces.size() - 1);
-  for (int id = 500; id < 257152; ++id) more += fmt::format(",\"unused{}\":{}", id, id);
+  for (int id = 500; id <= 257152; ++id) more += fmt::format(",\"unused{}\":{}", id, id);
   std::string text = tokenizer.dump();
   text.replace(text.find(pieces), pieces.size(), more + "}");
   write_file(directory / "tokenizer.json", text);
