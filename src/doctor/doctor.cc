@@ -1,6 +1,8 @@
 #include "doctor/doctor.h"
 
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "doctor/checks.h"

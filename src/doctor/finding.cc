@@ -12,12 +12,12 @@ namespace {
 std::string verdict(const Findings& findings) {
   const std::size_t refused = count_of(findings, Severity::kRefuse);
   const std::size_t warnings = count_of(findings, Severity::kWarning);
-  const std::string warned = fmt::format("{} warning{}", warnings, warnings == 1 ? "" : "s");
+  std::string text = "doctor: ok";
   if (refused > 0) {
-    return fmt::format("doctor: refuses, for {} reason{}, with {}", refused,
-                       refused == 1 ? "" : "s", warned);
+    text = fmt::format("doctor: refuses, for {} reason{}", refused, refused == 1 ? "" : "s");
   }
-  return warnings > 0 ? "doctor: ok, with " + warned : "doctor: ok";
+  if (warnings > 0) text += fmt::format(", with {} warning{}", warnings, warnings == 1 ? "" : "s");
+  return text;
 }
 
 }  // namespace

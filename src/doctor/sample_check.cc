@@ -54,6 +54,9 @@ struct Squares {
   double error() const { return std::sqrt(sum / count); }
 };
 
+// What a warning is about: what stands before the values that it names.
+std::string kind_of(const std::string& warning) { return warning.substr(0, warning.find(": ")); }
+
 }  // namespace
 
 void require_fitting(const DataSample& sample, int action_dims) {
@@ -83,9 +86,10 @@ std::vector<PredictionError> prediction_errors(const Policy& policy, const DataS
     if (moment.noise.empty()) options.seed = i;
     const ActionChunk chunk = policy.infer(moment.observation, options);
     for (const std::string& warning : chunk.warnings) {
-      if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) {
-        warnings.push_back(warning);
-      }
+      const bool said = std::any_of(warnings.begin(), warnings.end(), [&](const auto& earlier) {
+        return kind_of(earlier) == kind_of(warning);
+      });
+      if (!said) warnings.push_back(warning);
     }
     const std::vector<float>& state = moment.observation.state;
     can_hold = can_hold && state.size() == dims;
@@ -133,7 +137,7 @@ Findings sample_findings(const Policy& policy, const DataSample& sample,
   Findings findings{std::move(finding)};
   for (const std::string& warning : warnings) {
     findings.push_back({Severity::kWarning, "predictions", warning,
-                        "said of observations in the sample, as pi0 run would say it",
+                        "said of at least one observation in the sample, as pi0 run would say it",
                         "give the robot's observations as they were in training"});
   }
   return findings;

@@ -25,8 +25,8 @@ void require_fitting(const DataSample& sample, int action_dims);
 // `policy` against the sample, the policy first; then what predicts without looking: the sample's
 // mean action, the state held (where it has as many values as an action), no action (zeros).
 // Dimensions that do not change in the sample, which must fit, are left out. Throws Error
-// (kInvalidInput) where an observation does not fit the policy. Warnings of the policy's calls are
-// added to `warnings`, each once.
+// (kInvalidInput) where an observation does not fit the policy. Of the warnings of the policy's
+// calls, the first of each kind is added to `warnings`.
 std::vector<PredictionError> prediction_errors(const Policy& policy, const DataSample& sample,
                                                const std::function<void(const Progress&)>& progress,
                                                std::vector<std::string>& warnings);

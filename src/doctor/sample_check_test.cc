@@ -67,6 +67,17 @@ TEST(SampleFindingsTest, OtherActionsAreNotPredicted) {
                  {"predictions", "off by 1.5", "over 9 observations"});
 }
 
+// Image and prompt still tell it something.
+TEST(SampleFindingsTest, StatesOfOtherMomentsAreWarnedAbout) {
+  DataSample sample = recorded_sample();
+  std::vector<std::vector<float>> states;
+  for (const Moment& moment : sample.moments) states.push_back(moment.observation.state);
+  for (std::size_t i = 0; i < 9; ++i) sample.moments[i].observation.state = states[(i + 3) % 9];
+  const Findings findings = sample_findings(Policy::load(kTrained, kReference), sample, {});
+  expect_finding(findings, Severity::kWarning, {"predictions", "off by 0.9"});
+  EXPECT_NE(findings.front().why.find("hardly better"), std::string::npos);
+}
+
 // As trained, each tensor's values in another order: of the same size, and nothing learned.
 TEST(SampleFindingsTest, RandomWeightsPredictNothing) {
   EditableCheckpoint checkpoint("pi0_tiny");
@@ -87,12 +98,13 @@ TEST(SampleFindingsTest, RandomWeightsPredictNothing) {
       << findings.front().why;
 }
 
-// A state in other units, a camera that is not there: what a call warns of is said once.
+// A state in other units: what each call warns of is said once.
 TEST(SampleFindingsTest, WarningsOfTheCallsAreSaid) {
   DataSample sample = recorded_sample();
   for (Moment& moment : sample.moments) moment.observation.state[1] *= 1000;
   const Findings findings = sample_findings(Policy::load(kTrained, kReference), sample, {});
   expect_finding(findings, Severity::kWarning, {"predictions", "value 1 is"});
+  EXPECT_EQ(count_of(findings, Severity::kWarning), 1u) << to_text(findings);
 }
 
 TEST(SampleFindingsTest, WhatDoesNotFitThePolicyIsRefused) {

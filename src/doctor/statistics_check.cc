@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/text.h"
@@ -13,7 +14,7 @@
 namespace pi0 {
 namespace {
 
-// Below, a dimension's scale is judged beside the median of the others'.
+// A dimension's spread and magnitude, beside the median of the others'.
 constexpr double kTinyBesideOthers = 1e-4;
 constexpr double kLargeBesideOthers = 300;
 // A hundredth of the data lies beyond each quantile, so the std is at least 0.07 of their distance;

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <mutex>
-#include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/text.h"
-#include "base/unit_text.h"
 #include "checkpoint/form/sentence.h"
 #include "doctor/checks.h"
 #include "doctor/value_summary.h"
@@ -30,7 +28,7 @@ constexpr const char* kTakeAnother =
     "loaded or converted it";
 
 struct Tensor {
-  std::string name;  // without what all tensors of its part have before it
+  std::string name;
   Shape shape;
   ValueSummary values;
 
