@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "checkpoint/form/nearest.h"
 #include "checkpoint/adapters/adapters.h"
 #include "checkpoint/adapters/find_base.h"
 #include "checkpoint/adapters/merged_weights.h"
+#include "checkpoint/form/nearest.h"
 #include "checkpoint/form/places.h"
 #include "checkpoint/form/sentence.h"
 #include "checkpoint/form/sizes.h"

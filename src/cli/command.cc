@@ -59,6 +59,7 @@ int pi0::run_command(int argc, char** argv) {
   command.footer(devices());
   pi0::Run run;
   pi0::add_info(command, run);
+  pi0::add_doctor(command, run);
   pi0::add_run(command, run);
   pi0::add_verify(command, run);
   pi0::add_compare(command, run);

@@ -326,6 +326,31 @@ TEST_F(CommandTest, StatisticsMayBeNamed) {
   EXPECT_NE(lacking.out.find("action.std is missing"), std::string::npos) << lacking.out;
 }
 
+TEST_F(CommandTest, DoctorSaysWhatIsWrong) {
+  const std::string line = "doctor " + kPolicy + " --device reference --recording " + kPolicy +
+                           "/recorded.safetensors --json " + path("doctor.json");
+  const Result sound = pi0(line);
+  EXPECT_EQ(sound.status, 0) << sound.out << sound.err;
+  EXPECT_NE(sound.out.find("\ndoctor: ok\n"), std::string::npos) << sound.out;
+  for (const Json& finding : read_json(path("doctor.json"))["findings"]) {
+    EXPECT_EQ(finding["severity"], "ok") << finding;
+  }
+  std::filesystem::copy(kPolicy, path("policy"), std::filesystem::copy_options::recursive);
+  std::filesystem::remove(path("policy/policy_postprocessor.json"));
+  const Result damaged = pi0("doctor " + path("policy") + " --device reference");
+  EXPECT_EQ(damaged.status, 1) << damaged.out << damaged.err;
+  for (const char* words : {"refuse   policy_postprocessor.json is absent: no statistics",
+                            "\n         why: ", "\ndoctor: refuses, for 1 reason"}) {
+    EXPECT_NE(damaged.out.find(words), std::string::npos) << words << " not in\n" << damaged.out;
+  }
+  expect_error(pi0("doctor nowhere"), {"nowhere", "is not a directory"});
+  expect_error(pi0("doctor " + kPolicy + " --dataset-sample " + path("no.safetensors")),
+               {"no.safetensors"});
+  expect_error(pi0("doctor " + kPolicy + " --recording " + kGolden + "/pi0_tiny/full.safetensors"),
+               {"full.safetensors", "expert_actions"});
+  expect_error(pi0(line + "/no/folder.json"), {"no/folder"});
+}
+
 TEST_F(CommandTest, InfoListsAllThatIsMissing) {
   std::filesystem::copy(kPolicy, path("policy"), std::filesystem::copy_options::recursive);
   const SafeTensors file = SafeTensors::open(path("policy/model.safetensors"));
@@ -599,10 +624,10 @@ TEST_F(CommandTest, BenchMeasures) {
 TEST_F(CommandTest, HelpAndBadUsage) {
   EXPECT_EQ(pi0("--help").status, 0);
   EXPECT_NE(pi0("--help").out.find("reference"), std::string::npos);
-  for (const char* verb : {"info", "run", "verify", "compare", "audit", "bench"}) {
+  for (const char* verb : {"info", "doctor", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  expect_error(pi0(""), {"no verb, expected info, run, verify, compare, audit or bench"});
+  expect_error(pi0(""), {"no verb, expected info, doctor, run, verify, compare, audit or bench"});
   expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
   expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
   expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});

@@ -16,6 +16,7 @@ using Run = std::function<int()>;
 void add_audit(CLI::App& command, Run& run);
 void add_bench(CLI::App& command, Run& run);
 void add_compare(CLI::App& command, Run& run);
+void add_doctor(CLI::App& command, Run& run);
 void add_info(CLI::App& command, Run& run);
 void add_run(CLI::App& command, Run& run);
 void add_verify(CLI::App& command, Run& run);

@@ -285,7 +285,7 @@ RecordedCase read_case(const Reader& reader, const CaseDescription& description)
   result.observation.state = reader.get(own_or_shared("state"), 1).values;
   result.noise = reader.get(own_or_shared("noise"), 2).values;
   for (const char* name :
-       {"tokens", "token_mask", "normalised_state", "model_actions", "actions"}) {
+       {"tokens", "token_mask", "normalised_state", "model_actions", "actions", "expert_actions"}) {
     if (reader.has(prefix + name)) result.results[name] = reader.get(prefix + name);
   }
   return result;

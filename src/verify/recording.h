@@ -41,7 +41,8 @@ struct NetworkRecording {
   std::vector<GuidedCall> guided;
 };
 
-// One call of the whole way: an observation, and tokens, normalised state and actions.
+// One call of the whole way: an observation, and tokens, normalised state and actions; perhaps the
+// actions that followed it in the data, `expert_actions`.
 struct RecordedCase {
   std::string name;
   Observation observation;

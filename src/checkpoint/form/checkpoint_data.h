@@ -28,6 +28,9 @@ struct Normalization {
   // them; what is beyond the vector is not used, what of the vector is beyond them stays as it is.
   std::vector<double> first;
   std::vector<double> second;
+  // All that the file says of the vector, by name ("mean", "q01"), also where the mode has no use
+  // for it: to judge what is used. What is no list of as many numbers is left out.
+  std::map<std::string, std::vector<double>> recorded = {};
 };
 
 struct Camera {

@@ -1,5 +1,5 @@
-// What a person has who gave a path that is no checkpoint's: the nearest thing to one, and one thing
-// to do with it.
+// What a person has who gave a path that is no checkpoint's: the nearest thing to one, and one
+// thing to do with it.
 #pragma once
 
 #include <filesystem>

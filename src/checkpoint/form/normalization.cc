@@ -84,7 +84,7 @@ Normalization make_normalization(NormalizationMode mode, double eps, std::vector
                     "training's becomes very large there",
                     where, key, what, list_of(flat)));
   }
-  return {mode, eps, std::move(first), std::move(second)};
+  return {mode, eps, std::move(first), std::move(second), {}};
 }
 
 }  // namespace pi0

@@ -24,6 +24,14 @@ bool broadcasts(const std::vector<std::int64_t>& shape, int dims, bool camera) {
   return !camera || shape.size() != 2;
 }
 
+// lerobot converts all of them to float32, whatever they were saved as.
+std::vector<double> values_of(const Statistic& given, const Feature& feature) {
+  std::vector<double> values = given.values;
+  for (double& value : values) value = static_cast<float>(value);
+  if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
+  return values;
+}
+
 std::vector<double> read_statistic(const Statistics& statistics, const Feature& feature,
                                    const std::string& statistic, NormalizationMode mode) {
   const std::string& where = statistics.where;
@@ -47,11 +55,22 @@ std::vector<double> read_statistic(const Statistics& statistics, const Feature& 
     fail(where,
          fmt::format("{} is of type {}, expected a float or an integer", name, given.unreadable));
   }
-  // lerobot converts all of them to float32, whatever they were saved as.
-  std::vector<double> values = given.values;
-  for (double& value : values) value = static_cast<float>(value);
-  if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
-  return values;
+  return values_of(given, feature);
+}
+
+// See Normalization::recorded. What nothing uses is no reason to refuse the checkpoint.
+std::map<std::string, std::vector<double>> recorded_statistics(const Statistics& statistics,
+                                                               const Feature& feature) {
+  std::map<std::string, std::vector<double>> recorded;
+  for (const char* statistic : kStatistics) {
+    const auto found = statistics.values.find(feature.name + "." + statistic);
+    if (found == statistics.values.end() || !found->second.unreadable.empty() ||
+        !broadcasts(found->second.shape, feature.dims, feature.type == "VISUAL")) {
+      continue;
+    }
+    recorded[statistic] = values_of(found->second, feature);
+  }
+  return recorded;
 }
 
 bool has_statistics(const Statistics& statistics, const std::string& feature) {
@@ -86,9 +105,11 @@ Normalization lerobot_normalization(const NormalizerStep& step, const Statistics
     return {};
   }
   const auto [first, second] = statistics_of(mode);
-  return make_normalization(mode, step.eps, read_statistic(*statistics, feature, first, mode),
-                            read_statistic(*statistics, feature, second, mode), feature.name, where,
-                            warnings);
+  Normalization result = make_normalization(
+      mode, step.eps, read_statistic(*statistics, feature, first, mode),
+      read_statistic(*statistics, feature, second, mode), feature.name, where, warnings);
+  result.recorded = recorded_statistics(*statistics, feature);
+  return result;
 }
 
 }  // namespace pi0

@@ -44,7 +44,16 @@ Normalization read_statistics(const Json& all, const std::string& key, bool quan
     fail(at, fmt::format("\"{}\" has {} numbers but \"{}\" has {}", names.first, first.size(),
                          names.second, second.size()));
   }
-  return make_normalization(mode, kEps, std::move(first), std::move(second), key, where, warnings);
+  Normalization result =
+      make_normalization(mode, kEps, std::move(first), std::move(second), key, where, warnings);
+  for (const char* name : kStatistics) {
+    try {
+      auto values = find_numbers(*statistics, name, at);
+      if (values && values->size() == result.first.size()) result.recorded[name] = *values;
+    } catch (const Error&) {  // nothing uses it: no reason to refuse the checkpoint
+    }
+  }
+  return result;
 }
 
 }  // namespace

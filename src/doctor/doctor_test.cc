@@ -1,0 +1,55 @@
+#include "doctor/doctor.h"
+
+#include <gtest/gtest.h>
+
+#include "checkpoint/test_support.h"
+#include "doctor/doctor_testing.h"
+
+namespace pi0 {
+namespace {
+
+const std::filesystem::path kSource = PI0_SOURCE_DIR;
+
+std::vector<std::filesystem::path> goldens() {
+  std::vector<std::filesystem::path> directories{kSource / "examples/policy"};
+  for (const char* family : {"testdata/golden", "testdata/golden_extra"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(kSource / family)) {
+      if (exists(entry.path() / "config.json")) directories.push_back(entry.path());
+    }
+  }
+  return directories;
+}
+
+// No false alarm: what is warned of is what `pi0 info` warns of.
+TEST(DoctorTest, NoGoldenTripsACheck) {
+  EXPECT_GE(goldens().size(), 10u);
+  for (const std::filesystem::path& golden : goldens()) {
+    const CheckpointOptions options{.tokenizer = kGolden / "preprocess/tokenizer.model",
+                                    .raw = true};
+    const Findings findings = examine(golden, options, {.device = "reference"});
+    EXPECT_EQ(count_of(findings, Severity::kRefuse), 0u) << golden << '\n' << to_text(findings);
+    EXPECT_EQ(count_of(findings, Severity::kWarning),
+              inspect_checkpoint(golden).checkpoint.warnings.size())
+        << golden << '\n'
+        << to_text(findings);
+  }
+}
+
+// What info refuses a checkpoint for hides nothing of the rest.
+TEST(DoctorTest, ChecksWhatItCan) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  write_file(checkpoint / "policy_preprocessor.json", "{");
+  write_file(checkpoint / "train_config.json", "{");
+  checkpoint.put_tensor("model.safetensors", float_tensor("model.action_out_proj.bias", {32},
+                                                          std::vector<float>(32, std::nanf(""))));
+  const Findings findings = examine(checkpoint.path(), {}, {.device = "reference"});
+  expect_finding(findings, Severity::kRefuse, {"weights", "not finite"});
+  const std::string text = to_text(findings);
+  for (const char* words : {"refuse   policy_preprocessor.json: ", "warning  chunk: ",
+                            "it could not be looked at", "doctor: refuses, for 3 reasons"}) {
+    EXPECT_NE(text.find(words), std::string::npos) << words << " not in\n" << text;
+  }
+}
+
+}  // namespace
+}  // namespace pi0
