@@ -25,7 +25,7 @@ void check_tensors(const pi0::SafeTensors& file, std::span<const std::byte> byte
   }
 }
 
-void read_statistics(const pi0::SafeTensors& file, pi0::NormalizationMode mode) {
+void read_statistics(const pi0::Statistics& statistics, pi0::NormalizationMode mode) {
   pi0::NormalizerStep step;
   step.eps = 1e-8;
   step.features = {{"observation.state", "STATE"}, {"observation.images.top", "VISUAL"}};
@@ -38,7 +38,7 @@ void read_statistics(const pi0::SafeTensors& file, pi0::NormalizationMode mode) 
   for (const pi0::Feature& feature : features) {
     try {
       const pi0::Normalization normalization =
-          lerobot_normalization(step, &file, feature, "fuzz", warnings, absent);
+          lerobot_normalization(step, &statistics, feature, "fuzz", warnings, absent);
       if (normalization.first.size() != normalization.second.size()) std::abort();
     } catch (const pi0::Error&) {
     }
@@ -52,9 +52,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto bytes = std::as_bytes(std::span(data, size));
     const pi0::SafeTensors file = pi0::SafeTensors::parse(bytes, "fuzz.safetensors");
     check_tensors(file, bytes);
-    read_statistics(file, pi0::NormalizationMode::kMeanStd);
-    read_statistics(file, pi0::NormalizationMode::kMinMax);
-    read_statistics(file, pi0::NormalizationMode::kQuantile10);
+    read_statistics(file.tensors(), pi0::NormalizationMode::kMeanStd);
+    read_statistics(file.tensors(), pi0::NormalizationMode::kMinMax);
+    read_statistics(file.tensors(), pi0::NormalizationMode::kQuantile10);
+    read_statistics(statistics_of_0_3(file.tensors(), "normalize_inputs",
+                                      {"observation.state", "observation.images.top"}, "fuzz"),
+                    pi0::NormalizationMode::kMeanStd);
   } catch (const pi0::Error&) {
   }
   return 0;

@@ -53,13 +53,20 @@ std::string image_name(const std::string& camera) { return "image for camera " +
 
 ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   const std::string& name = options.resize;
-  const ResizeMethod lerobot = checkpoint.lerobot_release == LerobotRelease::k0_4
-                                   ? ResizeMethod::kLerobot0_4
-                                   : ResizeMethod::kLerobot;
-  if (name.empty()) return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : lerobot;
-  if (name == "openpi") return ResizeMethod::kOpenpi;
-  if (name == "lerobot") return lerobot;
-  refuse("resize is " + name + ", expected openpi or lerobot");
+  const bool openpi = checkpoint.family == Family::kOpenpi;
+  if (name == "openpi" || (name.empty() && openpi)) return ResizeMethod::kOpenpi;
+  if (!name.empty() && name != "lerobot") {
+    refuse("resize is " + name + ", expected openpi or lerobot");
+  }
+  switch (checkpoint.lerobot_release) {
+    case LerobotRelease::k0_3:
+      return ResizeMethod::kLerobot0_3;
+    case LerobotRelease::k0_4:
+      return ResizeMethod::kLerobot0_4;
+    case LerobotRelease::k0_5:
+      return ResizeMethod::kLerobot;
+  }
+  return ResizeMethod::kLerobot;
 }
 
 void require_statistics(const CheckpointData& checkpoint, const CheckpointOptions& options) {
@@ -205,8 +212,15 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
   if (checkpoint_.lerobot_release == LerobotRelease::k0_4 && in_prompt.size() < padded) {
     in_prompt.resize(padded);
   }
+  const bool uncut = checkpoint_.lerobot_release == LerobotRelease::k0_3;
   Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), *observation.prompt, in_prompt,
-                              model.max_tokens);
+                              uncut ? std::numeric_limits<int>::max() : model.max_tokens);
+  if (prompt.tokens.size() > static_cast<std::size_t>(model.max_tokens)) {
+    refuse("the prompt has " + std::to_string(prompt.tokens.size()) + " tokens, expected at most " +
+           std::to_string(model.max_tokens) +
+           "; lerobot 0.3 took more than it was trained with: shorten it, or enlarge "
+           "\"tokenizer_max_length\"");
+  }
   prepared.input.tokens = std::move(prompt.tokens);
   prepared.warnings.insert(prepared.warnings.end(), prompt.warnings.begin(), prompt.warnings.end());
 

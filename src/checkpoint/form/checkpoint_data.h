@@ -38,8 +38,9 @@ struct Camera {
 };
 
 // Which lerobot trained a policy, as far as they differ: 0.4.x padded π0.5's state in the prompt to
-// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py).
-enum class LerobotRelease { k0_4, k0_5 /* and later */ };
+// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py). 0.3
+// padded them on the left and above alone, and cut no prompt.
+enum class LerobotRelease { k0_3, k0_4, k0_5 /* and later */ };
 
 // kBare: the instruction as it is, of a lerobot pipeline that has no step for it.
 enum class PromptFormat { kPi0, kPi05, kBare };

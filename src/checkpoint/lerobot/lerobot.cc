@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "checkpoint/form/pi0_json.h"
@@ -57,6 +59,7 @@ struct Processors {
   Postprocessor post;
   std::string pre_where;  // what an error or a warning names
   std::string post_where;
+  std::shared_ptr<const WeightFiles> of_0_3;  // which then has the statistics
 };
 
 Processors read_processors(const fs::path& directory, const LerobotConfig& config) {
@@ -65,6 +68,7 @@ Processors read_processors(const fs::path& directory, const LerobotConfig& confi
   result.post_where = (directory / "policy_postprocessor.json").string();
   NormalizerStep without_statistics;
   without_statistics.norm_map = config.norm_map;
+  without_statistics.eps = 1e-8;  // 0.3's
   without_statistics.features[kStateFeature] = "STATE";
   for (const Camera& camera : config.cameras)
     without_statistics.features[camera.feature] = "VISUAL";
@@ -83,26 +87,36 @@ Processors read_processors(const fs::path& directory, const LerobotConfig& confi
     result.post.absolute = result.pre.relative && result.pre.relative->enabled;
     result.post_where += " is absent";
   }
+  if (config.of_0_3 && !result.pre.prompt) {
+    result.of_0_3 = WeightFiles::open(directory);
+    result.pre_where = result.post_where = result.of_0_3->where();
+  }
   return result;
 }
 
-// One normalizer step with its state file.
+// One normalizer step with its statistics.
 class Normalizer {
  public:
+  // Those of its state file, if it has one.
   Normalizer(const fs::path& directory, const std::optional<NormalizerStep>& step,
              const std::string& where, std::vector<std::string>& warnings)
       : step_(step), warnings_(warnings), where_(where) {
     if (!step_ || step_->state_file.empty()) return;
     require_beside(step_->state_file, where + ": state_file");
-    statistics_ = SafeTensors::open(directory / step_->state_file);
-    where_ = statistics_->where();
+    file_ = SafeTensors::open(directory / step_->state_file);
+    statistics_ = file_->tensors();
+    where_ = file_->where();
   }
+  // Those given, which lie in what outlives this.
+  Normalizer(Statistics statistics, const std::optional<NormalizerStep>& step,
+             const std::string& where, std::vector<std::string>& warnings)
+      : step_(step), warnings_(warnings), where_(where), statistics_(std::move(statistics)) {}
 
   // The length of all of its statistics, where that is less than `dims`; else `dims`.
   int dims_of(const std::string& feature, int dims) const {
     if (!statistics_) return dims;
     std::set<std::int64_t> lengths;
-    for (const auto& [name, tensor] : statistics_->tensors()) {
+    for (const auto& [name, tensor] : *statistics_) {
       if (feature_of(name) != feature || name.ends_with(".count")) continue;
       lengths.insert(tensor.shape.size() == 1 ? tensor.shape[0] : 0);
     }
@@ -129,7 +143,7 @@ class Normalizer {
   std::string names() const {
     if (!statistics_) return "";
     std::set<std::string> names;
-    for (const auto& [name, tensor] : statistics_->tensors()) {
+    for (const auto& [name, tensor] : *statistics_) {
       names.insert(feature_of(name));
     }
     return names.empty() ? ", nor of any" : ", only of " + list_of({names.begin(), names.end()});
@@ -138,8 +152,28 @@ class Normalizer {
   const std::optional<NormalizerStep>& step_;
   std::vector<std::string>& warnings_;
   std::string where_;
-  std::optional<SafeTensors> statistics_;
+  std::optional<SafeTensors> file_;
+  std::optional<Statistics> statistics_;
 };
+
+Normalizer normalizer(const fs::path& directory, const LerobotConfig& config,
+                      const Processors& processors, std::vector<std::string>& warnings) {
+  const auto& [step, where] = std::tie(processors.pre.normalizer, processors.pre_where);
+  if (!processors.of_0_3) return {directory, step, where, warnings};
+  std::vector<std::string> features{kStateFeature};
+  for (const Camera& camera : config.cameras) features.push_back(camera.feature);
+  const Statistics& kept = processors.of_0_3->statistics();
+  return {statistics_of_0_3(kept, "normalize_inputs", features, where), step, where, warnings};
+}
+
+Normalizer unnormalizer(const fs::path& directory, const Processors& processors,
+                        std::vector<std::string>& warnings) {
+  const auto& [step, where] = std::tie(processors.post.unnormalizer, processors.post_where);
+  if (!processors.of_0_3) return {directory, step, where, warnings};
+  const Statistics& kept = processors.of_0_3->statistics();
+  return {statistics_of_0_3(kept, "unnormalize_outputs", {kActionFeature}, where), step, where,
+          warnings};
+}
 
 void read_relative_actions(const LerobotConfig& config, const Processors& processors,
                            CheckpointData& checkpoint) {
@@ -197,6 +231,24 @@ void refuse_adapters(const fs::path& directory) {
   }
 }
 
+// Of what 0.4 did otherwise than 0.5.0, whose files are alike.
+void warn_of_0_4(const LerobotConfig& config, const std::string& where,
+                 CheckpointData& checkpoint) {
+  std::vector<std::string> otherwise;
+  if (config.not_square)
+    otherwise.emplace_back("images that are not square with -3, not with black");
+  if (checkpoint.prompt_format == PromptFormat::kPi05 &&
+      checkpoint.state_dims < checkpoint.model.state_dim) {
+    otherwise.push_back(fmt::format("the state to {} numbers in the prompt, not to its own {}",
+                                    checkpoint.model.state_dim, checkpoint.state_dims));
+  }
+  if (otherwise.empty()) return;
+  checkpoint.warnings.push_back(fmt::format(
+      "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded {}: say which (--lerobot-version "
+      "0.4, or 0.5; \"lerobot_version\" in pi0.json); it is run as of 0.5",
+      where, list_of(otherwise, ", and ")));
+}
+
 }  // namespace
 
 CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides& options) {
@@ -226,16 +278,14 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   checkpoint.n_action_steps = config.n_action_steps;
   if (options.network_alone) return checkpoint;
 
-  const Normalizer normalize(directory, processors.pre.normalizer, processors.pre_where,
-                             checkpoint.warnings);
-  const Normalizer unnormalize(directory, processors.post.unnormalizer, processors.post_where,
-                               checkpoint.warnings);
+  const Normalizer normalize = normalizer(directory, config, processors, checkpoint.warnings);
+  const Normalizer unnormalize = unnormalizer(directory, processors, checkpoint.warnings);
   // A policy that began from another one keeps that one's state in its configuration, and has the
   // statistics of the data that it was trained on.
   checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);
   std::string& missing = checkpoint.statistics_missing;
   checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
-  checkpoint.action = unnormalize({"action", "ACTION", checkpoint.action_dims}, missing);
+  checkpoint.action = unnormalize({kActionFeature, "ACTION", checkpoint.action_dims}, missing);
   checkpoint.has_statistics = missing.empty();
   for (Camera& camera : checkpoint.cameras) {
     if (!processors.pre.normalizer) continue;
@@ -245,18 +295,18 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   }
   read_relative_actions(config, processors, checkpoint);
   // 0.4 and 0.5.0 write neither; openpi's and later releases do not pad the state in the prompt.
-  const bool old = !config.says_relative && !processors.pre.relative;
+  const bool old = !config.says_relative && !processors.pre.relative && !config.of_0_3;
   const std::optional<LerobotRelease> release =
       options.lerobot_release ? options.lerobot_release : in_file;
-  checkpoint.lerobot_release = release.value_or(LerobotRelease::k0_5);
-  if (old && !release && checkpoint.prompt_format == PromptFormat::kPi05 &&
-      checkpoint.state_dims < checkpoint.model.state_dim) {
-    checkpoint.warnings.push_back(fmt::format(
-        "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded the state to {} numbers in the "
-        "prompt; here it has its own {}: say which (--lerobot-version 0.4, or 0.5; "
-        "\"lerobot_version\" in pi0.json)",
-        config_name, checkpoint.model.state_dim, checkpoint.state_dims));
+  if (config.of_0_3 && release) {
+    fail(config_name,
+         "is of lerobot 0.3, as its key \"resize_imgs_with_padding\" says: a later version cannot "
+         "be given for it",
+         ErrorCode::kInvalidInput);
   }
+  checkpoint.lerobot_release =
+      config.of_0_3 ? LerobotRelease::k0_3 : release.value_or(LerobotRelease::k0_5);
+  if (old && !release) warn_of_0_4(config, config_name, checkpoint);
   return checkpoint;
 }
 

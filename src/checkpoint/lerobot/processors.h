@@ -53,14 +53,23 @@ struct Feature {
   int dims = 0;
 };
 
-// "observation.state" of the tensor "observation.state.mean": lerobot splits at the last dot.
+// By their names in a step's state file: "observation.state.mean".
+using Statistics = std::map<std::string, SafeTensor>;
+
+// "observation.state" of "observation.state.mean": lerobot splits at the last dot.
 std::string feature_of(const std::string& statistic);
+
+// Those of `features` that lerobot 0.3 keeps in a module ("normalize_inputs") among the weights,
+// where `kept` has "normalize_inputs.buffer_observation_state.mean". What it has not, it saves as
+// infinite: that is left out. Throws Error naming `where` for a tensor that holds no numbers.
+Statistics statistics_of_0_3(const Statistics& kept, const std::string& module,
+                             const std::vector<std::string>& features, const std::string& where);
 
 // How `step` treats `feature`, with the statistics of its state file (nullptr: it has none), which
 // `where` names. A feature without statistics passes unchanged, as in lerobot: the mode is then
 // kIdentity, and `absent` becomes true if the step has a mode for it. Throws Error where lerobot
 // could not compute: a statistic of the mode is missing, or does not broadcast to `dims`.
-Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
+Normalization lerobot_normalization(const NormalizerStep& step, const Statistics* statistics,
                                     const Feature& feature, const std::string& where,
                                     std::vector<std::string>& warnings, bool& absent);
 

@@ -1,9 +1,11 @@
 // lerobot_normalization: the statistics of a step's state file, as lerobot's
-// processor/normalize_processor.py looks them up and broadcasts them.
+// processor/normalize_processor.py looks them up and broadcasts them, or those that 0.3's
+// policies/normalize.py keeps.
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "checkpoint/form/normalization.h"
 #include "checkpoint/form/sentence.h"
@@ -40,28 +42,28 @@ bool broadcasts(const std::vector<std::int64_t>& shape, int dims, bool camera) {
   return !camera || shape.size() != 2;
 }
 
-std::vector<double> read_statistic(const SafeTensors& file, const Feature& feature,
+std::vector<double> read_statistic(const Statistics& statistics, const Feature& feature,
                                    const std::string& statistic, NormalizationMode mode,
                                    const std::string& where) {
   const std::string name = feature.name + "." + statistic;
-  const SafeTensor* tensor = file.find(name);
-  if (!tensor) {
+  const auto found = statistics.find(name);
+  if (found == statistics.end()) {
     fail(where, fmt::format("{} is missing, which the mode {} needs", name, name_of(mode)));
   }
-  if (!broadcasts(tensor->shape, feature.dims, feature.type == "VISUAL")) {
-    fail(where, fmt::format("{} has shape {}, but {} has {}{}", name, shape_text(tensor->shape),
+  const SafeTensor& tensor = found->second;
+  if (!broadcasts(tensor.shape, feature.dims, feature.type == "VISUAL")) {
+    fail(where, fmt::format("{} has shape {}, but {} has {}{}", name, shape_text(tensor.shape),
                             feature.name, feature.dims,
                             feature.type == "VISUAL" ? " channels" : " dimensions"));
   }
-  std::vector<double> values = read_values(*tensor, name, where);
+  std::vector<double> values = read_values(tensor, name, where);
   if (values.size() == 1) values.resize(static_cast<std::size_t>(feature.dims), values.front());
   return values;
 }
 
-bool has_statistics(const SafeTensors& file, const std::string& feature) {
-  const auto& tensors = file.tensors();
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [&](const auto& tensor) { return feature_of(tensor.first) == feature; });
+bool has_statistics(const Statistics& statistics, const std::string& feature) {
+  return std::any_of(statistics.begin(), statistics.end(),
+                     [&](const auto& statistic) { return feature_of(statistic.first) == feature; });
 }
 
 }  // namespace
@@ -70,7 +72,26 @@ std::string feature_of(const std::string& statistic) {
   return statistic.substr(0, statistic.rfind('.'));
 }
 
-Normalization lerobot_normalization(const NormalizerStep& step, const SafeTensors* statistics,
+Statistics statistics_of_0_3(const Statistics& kept, const std::string& module,
+                             const std::vector<std::string>& features, const std::string& where) {
+  Statistics result;
+  for (const std::string& feature : features) {
+    std::string buffer = feature;
+    std::replace(buffer.begin(), buffer.end(), '.', '_');
+    for (const char* statistic : {"mean", "std", "min", "max"}) {
+      const auto found = kept.find(fmt::format("{}.buffer_{}.{}", module, buffer, statistic));
+      if (found == kept.end()) continue;
+      const auto& [name, tensor] = *found;
+      const std::vector<double> values = read_values(tensor, name, where);
+      const auto infinite = [](double value) { return std::isinf(value); };
+      if (std::any_of(values.begin(), values.end(), infinite)) continue;
+      result[feature + "." + statistic] = tensor;
+    }
+  }
+  return result;
+}
+
+Normalization lerobot_normalization(const NormalizerStep& step, const Statistics* statistics,
                                     const Feature& feature, const std::string& where,
                                     std::vector<std::string>& warnings, bool& absent) {
   const bool action = feature.type == "ACTION";  // the step's list of features is for observations
