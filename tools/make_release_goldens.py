@@ -3,6 +3,7 @@
     PYTHONPATH=…/lerobot-0.4.4 python tools/make_release_goldens.py        # 0.3.3 to 0.6.1
     python tools/make_release_goldens.py --change bare                     # of 0.6.1
     python tools/make_release_goldens.py --change former_names             # of 0.3.3
+    python tools/make_release_goldens.py --change aloha                    # of 0.3.3
 
 The release is the one that Python finds; testdata/golden_releases/README.md says with which other
 packages each was run. The policy is saved by the release's own `save_pretrained`, loaded by its
@@ -11,7 +12,8 @@ golden says. config.json gets the key `architecture` afterwards, since lerobot k
 than the published ones.
 
 `--change bare` leaves the pipeline's step for the prompt out. `--change former_names` gives the
-tensors the names of transformers before 4.52, which 0.3.3 reads as its own.
+tensors the names of transformers before 4.52, which 0.3.3 reads as its own. `--change aloha` is of
+0.3's `adapt_to_pi_aloha`, with a state and actions of 14.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from golden_parts import (
     TESTDATA,
     TOKENIZER,
     Case,
+    Floats,
     Statistics,
     action,
     features,
@@ -57,25 +60,26 @@ CASES = {
 IS_0_3 = release.startswith("0.3.")
 
 
-def statistics() -> Statistics:
-    """Every statistic that some release's mode asks for."""
+def statistics(config: Any) -> Statistics:
+    """Every statistic that some release's mode asks for; repeated for ALOHA's dimensions."""
+    state, actions = config.robot_state_feature.shape[0], config.action_feature.shape[0]
     return {
         "observation.state": {
-            "mean": floats(0.2, -0.4, 0.05),
-            "std": floats(0.5, 1.25, 0.3),
-            "q01": floats(-0.6, -1.9, -0.4),
-            "q99": floats(0.9, 1.1, 0.7),
+            "mean": np.resize(floats(0.2, -0.4, 0.05), state),
+            "std": np.resize(floats(0.5, 1.25, 0.3), state),
+            "q01": np.resize(floats(-0.6, -1.9, -0.4), state),
+            "q99": np.resize(floats(0.9, 1.1, 0.7), state),
         },
         "action": {
-            "mean": floats(0.1, -0.2),
-            "std": floats(0.7, 1.5),
-            "q01": floats(-1.5, -0.25),
-            "q99": floats(1.25, 0.75),
+            "mean": np.resize(floats(0.1, -0.2), actions),
+            "std": np.resize(floats(0.7, 1.5), actions),
+            "q01": np.resize(floats(-1.5, -0.25), actions),
+            "q99": np.resize(floats(1.25, 0.75), actions),
         },
     }
 
 
-def make_config(kind: str) -> Any:
+def make_config(kind: str, aloha: bool) -> Any:
     """The release's own configuration, of a chunk of which the robot executes all but one row.
 
     max_state_dim stays 32: 0.4 pads π0.5's state in the prompt to that when it has loaded a policy,
@@ -84,12 +88,14 @@ def make_config(kind: str) -> Any:
     from lerobot.policies.pi0.configuration_pi0 import PI0Config
 
     common = {
-        "input_features": features([f"observation.images.{c}" for c in CAMERAS], IMAGE_SIZE, 3),
-        "output_features": action(2),
+        "input_features": features(
+            [f"observation.images.{c}" for c in CAMERAS], IMAGE_SIZE, len(state_of(aloha))
+        ),
+        "output_features": action(14 if aloha else 2),
         "device": "cpu",
         "n_action_steps": 4,
         "chunk_size": 5,
-        "max_action_dim": 4,
+        "max_action_dim": 15 if aloha else 4,
     }
     if IS_0_3:
         return PI0Config(
@@ -97,12 +103,22 @@ def make_config(kind: str) -> Any:
             resize_imgs_with_padding=(IMAGE_SIZE, IMAGE_SIZE),
             proj_width=ARCHITECTURE["expert"]["width"],
             num_steps=5,
+            adapt_to_pi_aloha=aloha,
         )
     from lerobot.policies.pi05.configuration_pi05 import PI05Config
 
     return {"pi0": PI0Config, "pi05": PI05Config}[kind](
         **common, image_resolution=(IMAGE_SIZE, IMAGE_SIZE), num_inference_steps=5
     )
+
+
+def state_of(aloha: bool) -> Floats:
+    """ALOHA's grippers, the seventh and the last, are between 0 and 1."""
+    return np.append(np.resize(STATE, 13), np.float32(0.8)) if aloha else STATE
+
+
+def as_tensors(values: Statistics) -> dict[str, dict[str, torch.Tensor]]:
+    return {k: {s: torch.tensor(v) for s, v in of.items()} for k, of in values.items()}
 
 
 def reduced_sizes(config: Any) -> contextlib.AbstractContextManager[Any]:
@@ -119,8 +135,7 @@ def save_policy(config: Any, seed: int, directory: Path) -> torch.nn.Module:
     """config.json and model.safetensors, the weights in the types that training leaves."""
     settings: dict[str, Any] = {}
     if IS_0_3:
-        tensors = {k: {s: torch.tensor(v) for s, v in of.items()} for k, of in statistics().items()}
-        settings = {"dataset_stats": tensors}
+        settings = {"dataset_stats": as_tensors(statistics(config))}
     policy = get_policy_class(config.type)(config, **settings)
     randomise(policy.model, torch.Generator().manual_seed(seed))
     for name, parameter in policy.model.named_parameters():
@@ -151,8 +166,9 @@ def save_processors(config: Any, bare: bool, directory: Path) -> None:
 
     local = mock.Mock(from_pretrained=lambda _name: read_tokenizer(TOKENIZER))
     with mock.patch.object(tokenizer_processor, "AutoTokenizer", local):
-        tensors = {k: {s: torch.tensor(v) for s, v in of.items()} for k, of in statistics().items()}
-        preprocess, postprocess = make_pre_post_processors(config, dataset_stats=tensors)
+        preprocess, postprocess = make_pre_post_processors(
+            config, dataset_stats=as_tensors(statistics(config))
+        )
     if bare:
         of_prompt = ("NewLine", "PrepareState")
         steps = [s for s in preprocess.steps if not any(n in type(s).__name__ for n in of_prompt)]
@@ -182,7 +198,8 @@ def load(config: Any, saved: torch.nn.Module, directory: Path) -> Any:
 
 def make(kind: str, change: str | None, directory: Path) -> None:
     seed = 611
-    config = make_config(kind)
+    config = make_config(kind, change == "aloha")
+    state = state_of(change == "aloha")
     with reduced_sizes(config):
         saved = save_policy(config, seed, directory)
         if change == "former_names":
@@ -193,10 +210,10 @@ def make(kind: str, change: str | None, directory: Path) -> None:
         generator = np.random.default_rng(seed)
         noise = draw_noise(generator, *policy.noise_shape)
         images = {camera: draw_image(generator, *size) for camera, size in CAMERAS.items()}
-        whole_way = WholeWayFile(Observation(images, STATE, ""), noise)
+        whole_way = WholeWayFile(Observation(images, state, ""), noise)
         for name, case in CASES.items():
             seen = {camera: images[camera] for camera in case.cameras}
-            observation = Observation(seen, STATE, case.prompt)
+            observation = Observation(seen, state, case.prompt)
             _network, results = policy.record(observation, noise)
             whole_way.add(name, observation, noise, results)
     whole_way.save(directory / "policy.safetensors")
@@ -209,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--change", choices=["bare", "former_names"])
+    parser.add_argument("--change", choices=["aloha", "bare", "former_names"])
     parser.add_argument("--out", type=Path, default=TESTDATA / "golden_releases")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.ERROR)

@@ -129,12 +129,13 @@ void Pipeline::require_size(std::size_t values) const {
   int least = 1;
   int most = padded ? checkpoint_.model.state_dim : std::numeric_limits<int>::max();
   const char* as = "";
-  if (lerobot && dims != 0 && !raw_ && checkpoint_.state.mode != NormalizationMode::kIdentity) {
-    least = dims;
-    most = std::min(most, dims);
-  } else if (!lerobot && !raw_ && checkpoint_.adapt_to_pi) {
+  if (!raw_ && checkpoint_.adapt_to_pi) {
     least = most = kAlohaDims;
     as = ", ALOHA's (adapt_to_pi)";
+  } else if (lerobot && dims != 0 && !raw_ &&
+             checkpoint_.state.mode != NormalizationMode::kIdentity) {
+    least = dims;
+    most = std::min(most, dims);
   } else if (!lerobot && !raw_) {
     least = std::max(dims, 1);
     most = std::min(most, statistics);
@@ -180,7 +181,8 @@ std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
 }
 
 std::vector<float> Pipeline::adapted(std::span<const float> state) const {
-  if (checkpoint_.adapt_to_pi && !state.empty()) return aloha_state_to_pi(state);
+  if (checkpoint_.adapt_to_pi && !state.empty())
+    return aloha_state_to_pi(state, checkpoint_.family);
   return {state.begin(), state.end()};
 }
 
@@ -248,7 +250,7 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
     for (std::size_t i = 0; i < std::min({dims, relative.size(), origin.size()}); ++i) {
       if (relative[i]) values[i] += double{origin[i]};
     }
-    if (checkpoint_.adapt_to_pi) aloha_actions_from_pi(values);
+    if (checkpoint_.adapt_to_pi) aloha_actions_from_pi(values, checkpoint_.family);
     actions.insert(actions.end(), values.begin(), values.end());
   }
   return actions;

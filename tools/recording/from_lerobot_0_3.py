@@ -89,22 +89,25 @@ class Lerobot03Policy:
         policy.reset()
         batch = as_lerobot(observation, {})
         batch = {k: v[None] if isinstance(v, torch.Tensor) else [v] for k, v in batch.items()}
-        normalised = policy.normalize_inputs(batch)
-        tokens, mask = policy.prepare_language(normalised)
         seen: dict[str, torch.Tensor] = {}
         sample = policy.model.sample_actions
 
-        def kept(*args: Any, **kwargs: Any) -> torch.Tensor:
-            seen["actions"] = sample(*args, **kwargs)
+        def kept(images: Any, masks: Any, tokens: Any, mask: Any, state: Any, **noise: Any) -> Any:
+            seen["tokens"], seen["token_mask"] = tokens, mask
+            seen["actions"] = sample(images, masks, tokens, mask, state, **noise)
             return seen["actions"]
 
+        hook = policy.normalize_inputs.register_forward_hook(
+            lambda _module, _inputs, output: seen.update(state=output[STATE].clone())
+        )
         with mock.patch.object(policy.model, "sample_actions", kept):
             first = policy.select_action(batch, noise=torch.from_numpy(noise)[None].clone())
+        hook.remove()
         rows = [first, *policy._action_queue]  # noqa: SLF001 (there is no other way to the chunk)
         results = {
-            "tokens": tokens[0].to(torch.int32),
-            "token_mask": mask[0].to(torch.bool),
-            "normalised_state": normalised[STATE][0],
+            "tokens": seen["tokens"][0].to(torch.int32),
+            "token_mask": seen["token_mask"][0].to(torch.bool),
+            "normalised_state": seen["state"][0],
             "model_actions": seen["actions"][0],
             "actions": torch.cat(rows),
         }

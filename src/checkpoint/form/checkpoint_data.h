@@ -67,7 +67,8 @@ struct CheckpointData {
   Normalization action;
   // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.
   std::vector<bool> relative_actions;
-  bool adapt_to_pi = false;               // openpi: state and actions are ALOHA's; policy/aloha.h
+  // openpi and lerobot 0.3: state and actions are ALOHA's 14; policy/aloha.h
+  bool adapt_to_pi = false;
   std::vector<std::string> action_names;  // empty, or one for each of action_dims
   std::string asset;                      // openpi: the id under assets/
   std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed

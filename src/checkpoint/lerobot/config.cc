@@ -32,7 +32,6 @@ void refuse_unsupported(const Json& config, const std::string& where) {
   const std::pair<const char*, const char*> refused[] = {
       {"use_visual_memory", "a network with memory is not supported"},
       {"use_proprioceptive_memory", "a network with memory is not supported"},
-      {"adapt_to_pi_aloha", "lerobot 0.3's conversion of ALOHA's joints is not supported"},
       {"use_delta_joint_actions_aloha", "lerobot 0.3 itself does not support it"},
   };
   get_bool(config, "use_peft", where, false);  // lerobot.cc looks for the adapters themselves
@@ -120,9 +119,10 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
 }
 
 int read_image_size(const Json& config, const std::string& where) {
-  const char* key = config.contains(kResize) ? kResize : "image_resolution";
+  const bool of_0_3 = config.contains(kResize);
+  const char* const key = of_0_3 ? kResize : "image_resolution";
   const auto resolution = find_ints(config, key, where, 1, kMaxImageSize);
-  if (!resolution && key != kResize) return ModelConfig().image_size;
+  if (!resolution && !of_0_3) return ModelConfig().image_size;
   if (!resolution || resolution->size() != 2 || (*resolution)[0] != (*resolution)[1]) {
     fail(where,
          fmt::format("\"{}\" is {}, expected two equal numbers", key, config.at(key).dump()));
@@ -222,6 +222,7 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
     fail(where, list_of(adapted) + " is a variant of openpi's alone, not of lerobot's",
          ErrorCode::kUnsupported);
   }
+  result.adapt_to_pi = get_bool(config, "adapt_to_pi_aloha", where, false);
   const bool pi05 = model.kind == ModelKind::kPi05;
   read_sizes(config, where, model);
 
@@ -256,6 +257,13 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   if (!pi05)
     require_at_most(result.state_dims, kStateFeature, model.state_dim, "max_state_dim", where);
   require_at_most(result.action_dims, kActionFeature, model.action_dim, "max_action_dim", where);
+
+  if (result.adapt_to_pi && (result.state_dims != kAlohaDims || result.action_dims != kAlohaDims)) {
+    fail(where,
+         fmt::format("\"adapt_to_pi_aloha\" is true, but the state has {} dimensions and the "
+                     "actions {}, expected ALOHA's {}",
+                     result.state_dims, result.action_dims, kAlohaDims));
+  }
 
   const auto mode = pi05 ? NormalizationMode::kQuantiles : NormalizationMode::kMeanStd;
   result.norm_map = {{"STATE", mode}, {"ACTION", mode}};

@@ -276,6 +276,7 @@ CheckpointData open_lerobot(const fs::path& directory, const CheckpointOverrides
   checkpoint.state_dims = config.state_dims;
   checkpoint.action_dims = config.action_dims;
   checkpoint.n_action_steps = config.n_action_steps;
+  checkpoint.adapt_to_pi = config.adapt_to_pi;
   if (options.network_alone) return checkpoint;
 
   const Normalizer normalize = normalizer(directory, config, processors, checkpoint.warnings);

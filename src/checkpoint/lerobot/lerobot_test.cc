@@ -337,7 +337,10 @@ TEST_F(Lerobot03, IsRefusedWhereItDiffers) {
   checkpoint.expect_refused(kInvalid, {"[28,42]", "two equal numbers"});
   checkpoint.set(kConfig, "/resize_imgs_with_padding", {28, 28});
   checkpoint.set(kConfig, "/adapt_to_pi_aloha", true);
-  checkpoint.expect_refused(ErrorCode::kUnsupported, {"adapt_to_pi_aloha", "ALOHA"});
+  checkpoint.expect_refused(kInvalid, {"adapt_to_pi_aloha", "3 dimensions", "ALOHA's 14"});
+  checkpoint.set(kConfig, "/adapt_to_pi_aloha", false);
+  checkpoint.set(kConfig, "/use_delta_joint_actions_aloha", true);
+  checkpoint.expect_refused(kUnsupported, {"use_delta_joint_actions_aloha"});
 }
 
 // ---- Relative actions ----
