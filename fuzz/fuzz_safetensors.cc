@@ -100,10 +100,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const pi0::SafeTensors file = pi0::SafeTensors::parse(bytes, "fuzz.safetensors");
     check_tensors(file, bytes);
     merge_adapters(file);
-    const pi0::Statistics statistics = pi0::statistics_in(file);
+    const pi0::Statistics statistics = pi0::statistics_in(file.tensors(), file.where());
     read_statistics(statistics, pi0::NormalizationMode::kMeanStd);
     read_statistics(statistics, pi0::NormalizationMode::kMinMax);
     read_statistics(statistics, pi0::NormalizationMode::kQuantile10);
+    read_statistics(statistics_of_0_3(statistics, "normalize_inputs",
+                                      {"observation.state", "observation.images.top"}),
+                    pi0::NormalizationMode::kMeanStd);
   } catch (const pi0::Error&) {
   }
   return 0;

@@ -10,26 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.pi0.configuration_pi0 import PI0Config
 from lerobot.policies.pi05.configuration_pi05 import PI05Config
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Statistics = dict[str, dict[str, Floats]]  # feature -> "mean", "std", "q01", … -> values
-
-
-@dataclass
-class Case:
-    """One call: who sees what. Shared images, state and noise where nothing else is given."""
-
-    prompt: str
-    cameras: list[str]  # in the order in which they are given
-    state: Floats | None = None
-    own_images: bool = False
-    own_noise: bool = False
+from golden_parts import (
+    LONG_PROMPT,
+    Case,
+    Floats,
+    Statistics,
+    action,
+    features,
+    floats,
+    modes,
+    sizes,
+    usual_types,
+)
 
 
 @dataclass
@@ -50,52 +46,6 @@ class Checkpoint:
     rename_map: dict[str, str] = field(default_factory=dict)
     normalize_observation_keys: set[str] | None = None
     eps: tuple[float, float] = (1e-8, 1e-8)  # of the normaliser, of the un-normaliser
-
-
-def features(cameras: list[str], size: int, state: int) -> dict[str, PolicyFeature]:
-    """input_features: the cameras in this order, each as lerobot names it, then the state."""
-    result = {
-        camera: PolicyFeature(type=FeatureType.VISUAL, shape=(3, size, size)) for camera in cameras
-    }
-    result["observation.state"] = PolicyFeature(type=FeatureType.STATE, shape=(state,))
-    return result
-
-
-def action(dimensions: int) -> dict[str, PolicyFeature]:
-    return {"action": PolicyFeature(type=FeatureType.ACTION, shape=(dimensions,))}
-
-
-def modes(visual: str, state: str, actions: str) -> dict[str, NormalizationMode]:
-    return {
-        "VISUAL": NormalizationMode(visual),
-        "STATE": NormalizationMode(state),
-        "ACTION": NormalizationMode(actions),
-    }
-
-
-def floats(*values: float) -> Floats:
-    return np.asarray(values, np.float32)
-
-
-def sizes(
-    vision: tuple[int, ...], language: tuple[int, ...], expert: tuple[int, ...]
-) -> dict[str, Any]:
-    """vision: width, depth, mlp_dim, num_heads, patch_size; the others: width, depth, mlp_dim,
-    num_heads, num_kv_heads, head_dim."""
-    names = ("width", "depth", "mlp_dim", "num_heads")
-    text = (*names, "num_kv_heads", "head_dim")
-    return {
-        "vision": dict(zip((*names, "patch_size"), vision, strict=True)),
-        "language": dict(zip(text, language, strict=True)),
-        "expert": dict(zip(text, expert, strict=True)),
-        "vocab_size": 512,
-    }
-
-
-LONG_PROMPT = (
-    "put the small green cube that lies left of the blue bowl into the open drawer, "
-    "then close the drawer slowly and come back to where you were before"
-)
 
 
 def pi05_relative() -> Checkpoint:
@@ -196,7 +146,7 @@ def pi0_visual() -> Checkpoint:
             "cut": Case(LONG_PROMPT, ["left", "observation.image"]),
             "only_newline": Case("\n", ["left", "cam_r"], own_images=True),
         },
-        storage=_usual_types,
+        storage=usual_types,
         prefix="",
         rename_map={
             "observation.images.cam_r": "observation.images.right",
@@ -286,20 +236,13 @@ def pi05_plain() -> Checkpoint:
             "state_out_of_range": Case("stop", ["zenith"], state=floats(1.0, -1.5, 40.0)),
             "cut": Case(LONG_PROMPT, cameras, own_noise=True),
         },
-        storage=lambda name: torch.float16 if "vision_tower" in name else _usual_types(name),
+        storage=lambda name: torch.float16 if "vision_tower" in name else usual_types(name),
         left_out=(
             "paligemma.model.language_model.embed_tokens.weight",
             "paligemma.model.language_model.norm.weight",
             "gemma_expert.lm_head.weight",
         ),
     )
-
-
-def _usual_types(name: str) -> torch.dtype:
-    """As lerobot's bf16 training leaves a checkpoint, about: norms and embeddings of patches and
-    positions in fp32, the rest in bf16."""
-    wide = ("norm", "patch_embedding", "position_embedding")
-    return torch.float32 if any(part in name for part in wide) else torch.bfloat16
 
 
 CHECKPOINTS = [pi05_relative, pi0_visual, pi0_keys, pi05_plain]

@@ -21,16 +21,13 @@ import torch
 from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from lerobot.processor import tokenizer_processor
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from golden_checkpoints import CHECKPOINTS, Checkpoint
-from recording import from_lerobot
+from golden_parts import TESTDATA, TOKENIZER, randomise
+from recording import from_lerobot, lerobot_inputs
 from recording.observation import Observation, draw_image, draw_noise
 from recording.reduced import lerobot_sizes
 from recording.whole_way import WholeWayFile
-
-TESTDATA = Path(__file__).resolve().parent.parent / "testdata"
-TOKENIZER = TESTDATA / "golden" / "preprocess" / "tokenizer.json"
 
 
 def make(spec: Checkpoint, out: Path) -> None:
@@ -38,7 +35,7 @@ def make(spec: Checkpoint, out: Path) -> None:
     directory = out / spec.name
     directory.mkdir(parents=True, exist_ok=True)
     save_checkpoint(spec, directory)
-    policy = from_lerobot.load(directory, from_lerobot.read_tokenizer(TOKENIZER))
+    policy = from_lerobot.load(directory, lerobot_inputs.read_tokenizer(TOKENIZER))
     generator = np.random.default_rng(spec.seed)
     horizon, width = policy.noise_shape
     noise = draw_noise(generator, horizon, width)
@@ -79,7 +76,7 @@ def save_checkpoint(spec: Checkpoint, directory: Path) -> None:
     config = json.loads(path.read_text()) | {"architecture": spec.architecture}
     path.write_text(json.dumps(config, indent=2) + "\n")
 
-    local = mock.Mock(from_pretrained=lambda _name: from_lerobot.read_tokenizer(TOKENIZER))
+    local = mock.Mock(from_pretrained=lambda _name: lerobot_inputs.read_tokenizer(TOKENIZER))
     with mock.patch.object(tokenizer_processor, "AutoTokenizer", local):
         preprocess, postprocess = make_pre_post_processors(
             spec.config, dataset_stats=spec.statistics
@@ -95,29 +92,6 @@ def save_checkpoint(spec: Checkpoint, directory: Path) -> None:
             step.eps = spec.eps[1]
     preprocess.save_pretrained(directory)
     postprocess.save_pretrained(directory)
-
-
-def randomise(policy: nn.Module, generator: torch.Generator) -> None:
-    """Weights under which no part of the network is too weak to be seen in the actions."""
-
-    def fill(tensor: Tensor, scale: float, mean: float = 0.0) -> None:
-        tensor.data = torch.randn(tensor.shape, generator=generator) * scale + mean
-
-    for name, parameter in sorted(policy.named_parameters()):
-        kind = name.rsplit(".", 2)[-2]
-        if "embed_tokens" in name or name.endswith("lm_head.weight"):
-            fill(parameter, parameter.shape[-1] ** -0.5)  # gets multiplied by the width's root
-        elif "position_embedding" in name:
-            fill(parameter, 0.3)
-        elif parameter.dim() >= 2:
-            inputs = parameter[0].numel()
-            fill(parameter, (0.4 if kind == "dense" else 1.0) * inputs**-0.5)
-        elif name.endswith("bias"):
-            fill(parameter, 0.1)
-        elif "vision_tower" in name:
-            fill(parameter, 0.2, mean=1.0)  # LayerNorm
-        else:
-            fill(parameter, 0.2)  # RMSNorm: 1 + w
 
 
 def main() -> None:

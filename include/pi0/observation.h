@@ -25,8 +25,9 @@ struct PI0_API Image {
   bool operator==(const Image&) const = default;
 };
 
-// Decodes a PNG or a JPEG. Grey becomes RGB, alpha is dropped (as PIL's convert("RGB") does).
-// Throws Error (kIo, kInvalidInput) naming the file when it cannot be read or is no such image.
+// Decodes a PNG or a JPEG. Grey and CMYK become RGB, alpha is dropped (as PIL's convert("RGB")
+// does). Throws Error (kIo, kInvalidInput) naming the file when it cannot be read or is no such
+// image.
 PI0_API Image load_image(const std::filesystem::path& file);
 
 // The same from memory; `name` is what an error calls it.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 // clang-format off: jpeglib.h needs what <cstddef> and <cstdio> declare
 #include <jerror.h>
@@ -46,6 +47,14 @@ void take_message(j_common_ptr jpeg, int level) {
   }
 }
 
+// PIL's convert("RGB") of what it calls CMYK, one colour: what is left of white under black, less
+// the ink's share of that. Both are given as the file has them, the brighter the less ink: PIL
+// takes every such file for one of Adobe's, which are inverted.
+unsigned char under_ink(unsigned char ink, unsigned char black) {
+  const int share = (255 - ink) * black + 128;
+  return static_cast<unsigned char>(black - (((share >> 8) + share) >> 8));
+}
+
 class JpegReader {
  public:
   JpegReader(std::span<const std::byte> bytes, std::string_view name) : name_(name) {
@@ -63,24 +72,34 @@ class JpegReader {
 
   Image read() {
     guard([&] { jpeg_read_header(&jpeg_, TRUE); });
+    bool inks = false;
     switch (jpeg_.jpeg_color_space) {
       case JCS_GRAYSCALE:
       case JCS_RGB:
       case JCS_YCbCr:
         break;
-      default:  // CMYK and YCCK, of printing; no camera makes them
-        throw Error(ErrorCode::kUnsupported, name_ + ": a JPEG of " +
-                                                 std::to_string(jpeg_.num_components) +
-                                                 " colour components, expected RGB, YCbCr or grey");
+      case JCS_CMYK:
+      case JCS_YCCK:
+        inks = true;
+        break;
+      default:
+        throw Error(ErrorCode::kUnsupported,
+                    name_ + ": a JPEG of " + std::to_string(jpeg_.num_components) +
+                        " colour components, expected RGB, YCbCr, grey, CMYK or YCCK");
     }
     Image image = allocate_image(jpeg_.image_width, jpeg_.image_height, name_);
-    unsigned char* const rgb = image.rgb.data();
+    unsigned char* rgb = image.rgb.data();
+    std::vector<unsigned char> inked(inks ? std::size_t{4} * jpeg_.image_width : 0);
     guard([&] {
-      jpeg_.out_color_space = JCS_RGB;
+      jpeg_.out_color_space = inks ? JCS_CMYK : JCS_RGB;
       jpeg_start_decompress(&jpeg_);
       while (jpeg_.output_scanline < jpeg_.output_height) {
-        JSAMPROW row = rgb + std::size_t{3} * jpeg_.output_width * jpeg_.output_scanline;
+        JSAMPROW row = inks ? inked.data() : rgb;
         jpeg_read_scanlines(&jpeg_, &row, 1);
+        for (std::size_t at = 0; at < inked.size(); at += 4) {
+          for (int c = 0; c < 3; ++c) rgb[at / 4 * 3 + c] = under_ink(row[at + c], row[at + 3]);
+        }
+        rgb += std::size_t{3} * jpeg_.output_width;
       }
       jpeg_finish_decompress(&jpeg_);
     });

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "image/pil_resize.h"
@@ -13,6 +14,20 @@
 
 namespace pi0 {
 namespace {
+
+// What lerobot's releases make of a float image that they resize.
+struct LerobotRule {
+  float padding = 0;
+  float least = 0, most = 1;  // between which it is clamped
+  bool centred = true;        // else right and below
+};
+
+LerobotRule rule_of(ResizeMethod method) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (method == ResizeMethod::kLerobot0_3) return {0, -kInfinity, kInfinity, false};
+  if (method == ResizeMethod::kLerobot0_4) return {-1, -1, 1, true};
+  return {};
+}
 
 // Where the scaled image lies in the square.
 struct Fit {
@@ -96,7 +111,7 @@ void copy_pixels(const ImageView& image, const Normalised& normalised, float* sq
 
 // Scales into [size, size, 3] that holds the padding already.
 void resize_lerobot(const ImageView& image, const Normalised& normalised, const Fit& fit, int size,
-                    float least, float* square) {
+                    const LerobotRule& rule, float* square) {
   const std::vector<Between> columns = make_between(image.width, fit.width);
   const std::vector<Between> rows = make_between(image.height, fit.height);
   with_pixels(image, [&](auto pixel) {
@@ -110,7 +125,8 @@ void resize_lerobot(const ImageView& image, const Normalised& normalised, const 
           const float above = (1 - across) * value(top, left, c) + across * value(top, right, c);
           const float below =
               (1 - across) * value(bottom, left, c) + across * value(bottom, right, c);
-          *out++ = to_signed(std::clamp((1 - down) * above + down * below, least, 1.0f));
+          const float scaled = (1 - down) * above + down * below;
+          *out++ = to_signed(std::clamp(scaled, rule.least, rule.most));
         }
       }
     }
@@ -140,8 +156,8 @@ std::vector<float> to_network_input(const ImageView& image, std::string_view nam
                                     ResizeMethod method, const PixelNormalisation& normalise) {
   assert(size > 0);
   const Normalised normalised(normalise);
-  const float least = method == ResizeMethod::kLerobot0_4 ? -1.0f : 0.0f;  // also what pads
-  std::vector<float> square(std::size_t{3} * size * size, to_signed(least));
+  const LerobotRule rule = rule_of(method);
+  std::vector<float> square(std::size_t{3} * size * size, to_signed(rule.padding));
   if (method == ResizeMethod::kOpenpi) {
     const Image resized = resize_with_pad_openpi(image, name, size);
     copy_pixels(view_of(resized), normalised, square.data());
@@ -152,7 +168,12 @@ std::vector<float> to_network_input(const ImageView& image, std::string_view nam
   if (image.width == size && image.height == size) {
     copy_pixels(image, normalised, square.data());
   } else {
-    resize_lerobot(image, normalised, fit_into(image, name, size), size, least, square.data());
+    Fit fit = fit_into(image, name, size);
+    if (!rule.centred) {
+      fit.left = size - fit.width;
+      fit.top = size - fit.height;
+    }
+    resize_lerobot(image, normalised, fit, size, rule, square.data());
   }
   return square;
 }

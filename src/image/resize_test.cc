@@ -138,6 +138,21 @@ TEST(Resize, Lerobot04PadsWithMinusThree) {
   EXPECT_EQ(to_network_input(view_of(image), "image", 4, ResizeMethod::kLerobot, dark)[0], -1);
 }
 
+// lerobot 0.3's resize_with_pad: F.pad(…, (pad_width, 0, pad_height, 0), value=0), then 2x - 1.
+TEST(Resize, Lerobot03PadsOnTheLeftAndAboveAndClampsNothing) {
+  const auto padded = [](const Image& image) {
+    const auto pixels =
+        to_network_input(view_of(image), "image", 4, ResizeMethod::kLerobot0_3,
+                         [](int, float unit) { return 3 * unit; });  // beyond [0, 1]
+    std::string rows;
+    for (std::size_t i = 0; i < pixels.size(); i += 3) rows += pixels[i] == -1 ? '.' : '#';
+    for (const float value : pixels) EXPECT_TRUE(value == -1 || value == 5) << value;
+    return rows;
+  };
+  EXPECT_EQ(padded({8, 2, std::vector<std::uint8_t>(2 * 8 * 3, 255)}), "...#...#...#...#");
+  EXPECT_EQ(padded({4, 8, std::vector<std::uint8_t>(8 * 4 * 3, 255)}), "........########");
+}
+
 TEST(Resize, TooNarrowToBeScaledIsRefused) {
   const Image line = {1, 300, std::vector<std::uint8_t>(900)};
   for (const ResizeMethod method : {ResizeMethod::kOpenpi, ResizeMethod::kLerobot}) {

@@ -17,39 +17,46 @@ constexpr std::array<std::size_t, 2> kGrippers = {6, 13};
 constexpr double kClosed = 0.01844, kOpen = 0.05800;
 // Interbotix's gripper: a horn that an arm joins to the finger, metres.
 constexpr double kArm = 0.036, kHorn = 0.022;
-// Radians of the encoder counts 2405 and 3110 (of 4096, 2048 being 0), which training scaled to 0
-// and 1.
-constexpr double kLeast = 0.5476, kMost = 1.6296;
+// Which radians training scaled to 0 and 1, and how many one of a command is.
+struct GripperScale {
+  double least, most, command;
+};
+// Those of the encoder counts 2405 and 3110 (of 4096, 2048 being 0).
+constexpr GripperScale kOfOpenpi = {0.5476, 1.6296, 1};
+// modeling_pi0.py of 0.3: "measured on an actual Trossen robot".
+constexpr GripperScale kOfLerobot = {0.4, 1.5, 1.5 - 0.4};
 // Radians of the puppet's gripper joint, closed and open: ALOHA's commands as 0 and 1.
 constexpr double kJointClosed = -0.6213, kJointOpen = 1.4910;
 
-double gripper_to_angle(double travel) {
+GripperScale scale_of(Family family) { return family == Family::kOpenpi ? kOfOpenpi : kOfLerobot; }
+
+double gripper_to_angle(double travel, const GripperScale& scale) {
   const double metres = travel * (kOpen - kClosed) + kClosed;
   const double sine = (kHorn * kHorn + metres * metres - kArm * kArm) / (2 * kHorn * metres);
-  return (std::asin(std::clamp(sine, -1.0, 1.0)) - kLeast) / (kMost - kLeast);
+  return (std::asin(std::clamp(sine, -1.0, 1.0)) - scale.least) / (scale.most - scale.least);
 }
 
-double gripper_from_angle(double angle) {
-  return (angle + kLeast - kJointClosed) / (kJointOpen - kJointClosed);
+double gripper_from_angle(double angle, const GripperScale& scale) {
+  return (angle * scale.command + scale.least - kJointClosed) / (kJointOpen - kJointClosed);
 }
 
 }  // namespace
 
-std::vector<float> aloha_state_to_pi(std::span<const float> state) {
+std::vector<float> aloha_state_to_pi(std::span<const float> state, Family family) {
   assert(state.size() == kAlohaDims);
   std::vector<float> result(state.begin(), state.end());
   for (const std::size_t joint : kFlipped) result[joint] = -result[joint];
   for (const std::size_t gripper : kGrippers) {
-    result[gripper] = static_cast<float>(gripper_to_angle(result[gripper]));
+    result[gripper] = static_cast<float>(gripper_to_angle(result[gripper], scale_of(family)));
   }
   return result;
 }
 
-void aloha_actions_from_pi(std::span<double> actions) {
+void aloha_actions_from_pi(std::span<double> actions, Family family) {
   assert(actions.size() == kAlohaDims);
   for (const std::size_t joint : kFlipped) actions[joint] = -actions[joint];
   for (const std::size_t gripper : kGrippers) {
-    actions[gripper] = gripper_from_angle(actions[gripper]);
+    actions[gripper] = gripper_from_angle(actions[gripper], scale_of(family));
   }
 }
 

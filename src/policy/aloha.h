@@ -1,6 +1,7 @@
 // ALOHA's joints and grippers, and those that π0's base model was trained with: what openpi's
-// aloha_policy.py does where `adapt_to_pi` is set, as it is unless said. An arm is six joints in
-// radians and a gripper; there are two.
+// aloha_policy.py does where `adapt_to_pi` is set, as it is unless said, and what lerobot 0.3 does
+// where `adapt_to_pi_aloha` is, with the scale of grippers that openpi had then. An arm is six
+// joints in radians and a gripper; there are two.
 #pragma once
 
 #include <span>
@@ -12,10 +13,10 @@ namespace pi0 {
 
 // A state [14] as the robot gives it, grippers 0 (closed) to 1 along their travel -> as the network
 // was trained, grippers by their angle.
-std::vector<float> aloha_state_to_pi(std::span<const float> state);
+std::vector<float> aloha_state_to_pi(std::span<const float> state, Family family);
 
-// Predicted actions [14], in place: the way back. openpi's gripper commands are no inverse of its
-// gripper states, since the robot takes them in another range.
-void aloha_actions_from_pi(std::span<double> actions);
+// Predicted actions [14], in place: the way back. Gripper commands are no inverse of gripper
+// states, since the robot takes them in another range.
+void aloha_actions_from_pi(std::span<double> actions, Family family);
 
 }  // namespace pi0

@@ -53,13 +53,20 @@ std::string image_name(const std::string& camera) { return "image for camera " +
 
 ResizeMethod resize_method(const CheckpointData& checkpoint, const CheckpointOptions& options) {
   const std::string& name = options.resize;
-  const ResizeMethod lerobot = checkpoint.lerobot_release == LerobotRelease::k0_4
-                                   ? ResizeMethod::kLerobot0_4
-                                   : ResizeMethod::kLerobot;
-  if (name.empty()) return checkpoint.family == Family::kOpenpi ? ResizeMethod::kOpenpi : lerobot;
-  if (name == "openpi") return ResizeMethod::kOpenpi;
-  if (name == "lerobot") return lerobot;
-  refuse("resize is " + name + ", expected openpi or lerobot");
+  const bool openpi = checkpoint.family == Family::kOpenpi;
+  if (name == "openpi" || (name.empty() && openpi)) return ResizeMethod::kOpenpi;
+  if (!name.empty() && name != "lerobot") {
+    refuse("resize is " + name + ", expected openpi or lerobot");
+  }
+  switch (checkpoint.lerobot_release) {
+    case LerobotRelease::k0_3:
+      return ResizeMethod::kLerobot0_3;
+    case LerobotRelease::k0_4:
+      return ResizeMethod::kLerobot0_4;
+    case LerobotRelease::k0_5:
+      return ResizeMethod::kLerobot;
+  }
+  return ResizeMethod::kLerobot;
 }
 
 void require_statistics(const CheckpointData& checkpoint, const CheckpointOptions& options) {
@@ -123,12 +130,13 @@ void Pipeline::require_size(std::size_t values) const {
   int least = 1;
   int most = padded ? checkpoint_.model.state_dim : std::numeric_limits<int>::max();
   const char* as = "";
-  if (lerobot && dims != 0 && !raw_ && checkpoint_.state.mode != NormalizationMode::kIdentity) {
-    least = dims;
-    most = std::min(most, dims);
-  } else if (!lerobot && !raw_ && checkpoint_.adapt_to_pi) {
+  if (!raw_ && checkpoint_.adapt_to_pi) {
     least = most = kAlohaDims;
     as = ", ALOHA's (adapt_to_pi)";
+  } else if (lerobot && dims != 0 && !raw_ &&
+             checkpoint_.state.mode != NormalizationMode::kIdentity) {
+    least = dims;
+    most = std::min(most, dims);
   } else if (!lerobot && !raw_) {
     least = std::max(dims, 1);
     most = std::min(most, statistics);
@@ -174,7 +182,8 @@ std::vector<double> Pipeline::normalise_state(const std::vector<float>& state,
 }
 
 std::vector<float> Pipeline::adapted(std::span<const float> state) const {
-  if (checkpoint_.adapt_to_pi && !state.empty()) return aloha_state_to_pi(state);
+  if (checkpoint_.adapt_to_pi && !state.empty())
+    return aloha_state_to_pi(state, checkpoint_.family);
   return {state.begin(), state.end()};
 }
 
@@ -206,8 +215,15 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
   if (checkpoint_.lerobot_release == LerobotRelease::k0_4 && in_prompt.size() < padded) {
     in_prompt.resize(padded);
   }
+  const bool uncut = checkpoint_.lerobot_release == LerobotRelease::k0_3;
   Prompt prompt = make_prompt(tokenizer_, prompt_style(checkpoint_), *observation.prompt, in_prompt,
-                              model.max_tokens);
+                              uncut ? std::numeric_limits<int>::max() : model.max_tokens);
+  if (prompt.tokens.size() > static_cast<std::size_t>(model.max_tokens)) {
+    refuse("the prompt has " + std::to_string(prompt.tokens.size()) + " tokens, expected at most " +
+           std::to_string(model.max_tokens) +
+           "; lerobot 0.3 took more than it was trained with: shorten it, or enlarge "
+           "\"tokenizer_max_length\"");
+  }
   prepared.input.tokens = std::move(prompt.tokens);
   prepared.warnings.insert(prepared.warnings.end(), prompt.warnings.begin(), prompt.warnings.end());
 
@@ -235,7 +251,7 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
     for (std::size_t i = 0; i < std::min({dims, relative.size(), origin.size()}); ++i) {
       if (relative[i]) values[i] += double{origin[i]};
     }
-    if (checkpoint_.adapt_to_pi) aloha_actions_from_pi(values);
+    if (checkpoint_.adapt_to_pi) aloha_actions_from_pi(values, checkpoint_.family);
     actions.insert(actions.end(), values.begin(), values.end());
   }
   return actions;

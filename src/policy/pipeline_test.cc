@@ -47,6 +47,18 @@ void expect_state_refused(const Pipeline& pipeline, std::size_t values,
                [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), values)); });
 }
 
+// 0.3 cut no prompt: one that is longer than the network is laid out for is refused, not cut.
+TEST(PipelineTest, APromptThatLerobot03WouldNotCutIsRefused) {
+  EditableCheckpoint edited("../golden_releases/pi0_0.3.3");
+  edited.set("config.json", "/tokenizer_max_length", 4);
+  const Pipeline pipeline(edited.open(), with_tokenizer());
+  Observation observation = observation_of(pipeline.checkpoint(), 3);
+  EXPECT_EQ(pipeline.prepare(observation).input.tokens.size(), 4u);
+  observation.prompt = "go there";
+  expect_error(ErrorCode::kInvalidInput, {"tokens, expected at most 4", "tokenizer_max_length"},
+               [&] { pipeline.prepare(observation); });
+}
+
 // A camera whose statistics normalise its pixels takes them in any form.
 TEST(PipelineTest, PixelsAreNormalisedWhateverTheyAre) {
   CheckpointData checkpoint = EditableCheckpoint("pi0_tiny").open();

@@ -7,5 +7,7 @@ whole_way.py     the file of raw inputs and the robot's actions
 weights.py       a checkpoint's tensors into a PyTorch model, with errors
 reduced.py       the model classes at other sizes than their variants' (for tests)
 from_lerobot.py  a lerobot policy with its processors
+lerobot_inputs.py  what a policy of any lerobot release is given
+from_lerobot_0_3.py  lerobot 0.3's policy, which has no processors (for goldens)
 from_openpi.py   openpi's PyTorch model with openpi's formulas around it
 """

@@ -72,9 +72,9 @@ def load_policy(arguments: argparse.Namespace) -> RecordedPolicy:
             "downloaded first (hf download NAME --local-dir FOLDER)"
         )
     if arguments.family == "lerobot":
-        from recording import from_lerobot
+        from recording import from_lerobot, lerobot_inputs
 
-        tokenizer = arguments.tokenizer and from_lerobot.read_tokenizer(arguments.tokenizer)
+        tokenizer = arguments.tokenizer and lerobot_inputs.read_tokenizer(arguments.tokenizer)
         return from_lerobot.load(arguments.checkpoint, tokenizer, arguments.device)
     from recording import from_openpi
 

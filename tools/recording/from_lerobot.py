@@ -1,4 +1,7 @@
-"""A lerobot policy (pi0 or pi05) as lerobot runs it: processors, network, processors."""
+"""A lerobot policy (pi0 or pi05) as lerobot runs it: processors, network, processors.
+
+For releases from 0.4.0 on, as far as their names go; from_lerobot_0_3.py is for the one before.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import torch
 from lerobot import __version__ as lerobot_version
-from lerobot.configs import PreTrainedConfig
-from lerobot.policies.common.vla_utils import pad_vector
+from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from lerobot.utils.constants import (
     OBS_LANGUAGE_ATTENTION_MASK,
@@ -22,12 +25,11 @@ from lerobot.utils.constants import (
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recording.lerobot_inputs import as_lerobot, short_name
 from recording.network import NetworkRecorder
 from recording.observation import Observation, Robot, range_of
 from recording.reduced import lerobot_sizes
 from recording.weights import CheckpointError, load_weights
-
-_IMAGES = "observation.images."
 
 
 @dataclass
@@ -72,17 +74,21 @@ class LerobotPolicy:
         Returns the network recording and the results of the whole-way recording.
         """
         renamed = _step(self.preprocess, "rename_map").rename_map
-        batch = self.preprocess(_as_lerobot(observation, renamed))
-        device = self.policy.config.device
-        sampling: dict[str, Any] = {"noise": torch.from_numpy(noise)[None].to(device)}
-        if steps is not None:
-            sampling["num_steps"] = steps
-        with NetworkRecorder(self.policy.model) as recorder:
-            model_actions = self.policy.predict_action_chunk(batch, **sampling)
+        batch = self.preprocess(as_lerobot(observation, renamed))
+        config, model = self.policy.config, self.policy.model
+        # 0.4.0's predict_action_chunk takes neither the noise nor the number of steps.
+        given = torch.from_numpy(noise)[None].to(config.device)
+        with (
+            NetworkRecorder(model) as recorder,
+            mock.patch.object(model, "sample_noise", lambda _shape, _device: given.clone()),
+            mock.patch.object(config, "num_inference_steps", steps or config.num_inference_steps),
+        ):
+            model_actions = self.policy.predict_action_chunk(batch)
         network = recorder.tensors()
         # pi05's network does not take the state; recorded all the same, padded as pi0's is.
-        state = pad_vector(batch[OBS_STATE], self.policy.config.max_state_dim)
-        network.setdefault("state", state[0].cpu().clone())
+        state = batch[OBS_STATE][0]
+        padding = max(0, config.max_state_dim - len(state))
+        network.setdefault("state", torch.nn.functional.pad(state, (0, padding)).cpu().clone())
         actions = self.postprocess(model_actions)
         results = {
             "tokens": batch[OBS_LANGUAGE_TOKENS][0].to(torch.int32),
@@ -107,11 +113,17 @@ def load(directory: Path, tokenizer: Any = None, device: str = "cpu") -> Lerobot
         policy = get_policy_class(config.type)(config)
     load_weights(policy.model, directory)
     policy.eval()
-    overrides: dict[str, Any] = {"device_processor": {"device": device}}
+    preprocess, postprocess = load_processors(config, directory, tokenizer)
+    return LerobotPolicy(policy, preprocess, postprocess)
+
+
+def load_processors(config: Any, directory: Path, tokenizer: Any = None) -> tuple[Any, Any]:
+    """The two pipelines that lerobot saved in `directory`; `tokenizer` as for `load`."""
+    overrides: dict[str, Any] = {"device_processor": {"device": config.device}}
     if tokenizer is not None:
         overrides["tokenizer_processor"] = {"tokenizer": tokenizer}
     try:
-        preprocess, postprocess = make_pre_post_processors(
+        return make_pre_post_processors(
             config,
             pretrained_path=str(directory),
             preprocessor_overrides=overrides,
@@ -121,7 +133,6 @@ def load(directory: Path, tokenizer: Any = None, device: str = "cpu") -> Lerobot
         hint = "" if tokenizer else " (a tokenizer that cannot be fetched is given by --tokenizer)"
         sentence = f"lerobot cannot load the processors of {directory}{hint}: {error}"
         raise CheckpointError(sentence) from error
-    return LerobotPolicy(policy, preprocess, postprocess)
 
 
 def read_config(directory: Path) -> tuple[Any, dict[str, Any] | None]:
@@ -138,41 +149,6 @@ def read_config(directory: Path) -> tuple[Any, dict[str, Any] | None]:
         (Path(copy) / path.name).write_text(json.dumps(values))
         config = PreTrainedConfig.from_pretrained(copy)
     return config, architecture
-
-
-def read_tokenizer(path: Path) -> Any:
-    """A tokenizer.json, or a directory of one as transformers saves it."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    if path.is_dir():
-        return AutoTokenizer.from_pretrained(path)
-    if path.suffix != ".json":
-        raise CheckpointError(f"{path}: lerobot needs a tokenizer.json or a directory of one")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
-    # PaliGemma's padding is token 0; a bare tokenizer.json does not say so.
-    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
-    return tokenizer
-
-
-def short_name(feature: str) -> str:
-    """observation.images.front -> front; other feature names stay."""
-    return feature.removeprefix(_IMAGES)
-
-
-def _as_lerobot(observation: Observation, renamed: dict[str, str]) -> dict[str, Any]:
-    """Images [3, height, width] f32 in [0, 1], as lerobot's robots and data sets give them.
-
-    `renamed`: the processor's rename_map; a robot that it was made for gives the state by the
-    name that is renamed.
-    """
-    batch: dict[str, Any] = {}
-    for camera, image in observation.images.items():
-        name = camera if camera.startswith("observation.") else _IMAGES + camera
-        batch[name] = torch.tensor(image).permute(2, 0, 1).to(torch.float32) / 255
-    state_name = next((old for old, new in renamed.items() if new == OBS_STATE), OBS_STATE)
-    batch[state_name] = torch.tensor(observation.state)
-    batch["task"] = observation.prompt
-    return batch
 
 
 def _step(pipeline: Any, attribute: str) -> Any:

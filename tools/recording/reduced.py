@@ -34,12 +34,15 @@ def lerobot_sizes(architecture: Architecture | None, config: Any) -> Iterator[No
 
     module = {"pi0": modeling_pi0, "pi05": modeling_pi05}[config.type]
     sizes = _sizes_by_variant(architecture, config)
+    paligemma, gemma = "PaliGemmaForConditionalGenerationWithPiGemma", "PiGemmaForCausalLM"
+    if not hasattr(module, gemma):  # until 0.4: those of a patched transformers
+        paligemma, gemma = "PaliGemmaForConditionalGeneration", "GemmaForCausalLM"
     with (
         mock.patch.object(
             module, "get_gemma_config", lambda variant: module.GemmaConfig(**sizes[variant])
         ),
-        _resized(module, "PaliGemmaForConditionalGenerationWithPiGemma", architecture),
-        _resized(module, "PiGemmaForCausalLM", architecture),
+        _resized(module, paligemma, architecture, config.image_resolution[0]),
+        _resized(module, gemma, architecture, config.image_resolution[0]),
     ):
         yield
 
@@ -65,7 +68,7 @@ def openpi_sizes(architecture: Architecture | None, config: Any, image_size: int
         mock.patch.object(gemma, "get_config", lambda variant: gemma.Config(**sizes[variant])),
         mock.patch.object(preprocessing_pytorch, "preprocess_observation_pytorch", preprocess),
         _resized(gemma_pytorch, "PaliGemmaForConditionalGeneration", architecture, image_size),
-        _resized(gemma_pytorch, "GemmaForCausalLM", architecture),
+        _resized(gemma_pytorch, "GemmaForCausalLM", architecture, image_size),
     ):
         yield
 
@@ -81,28 +84,32 @@ def _sizes_by_variant(architecture: Architecture, config: Any) -> dict[str, dict
 
 
 def _resized(
-    module: Any, name: str, architecture: Architecture, image_size: int | None = None
+    module: Any, name: str, architecture: Architecture, image_size: int
 ) -> contextlib.AbstractContextManager[Any]:
     """Makes `module.name(config=…)` build the same class with the sizes of `architecture`."""
     original: Callable[..., Any] = getattr(module, name)
 
     def build(config: Any) -> Any:
-        vocabulary = architecture["vocab_size"]
-        text = getattr(config, "text_config", config)
-        text.vocab_size = vocabulary
-        if text is not config:  # PaliGemma: a vision tower and a projector beside the text
-            vision = architecture["vision"]
-            config._vocab_size = vocabulary  # noqa: SLF001 (set so by the policies' own code)
-            config.image_token_index = vocabulary
-            config.vision_config.hidden_size = vision["width"]
-            config.vision_config.intermediate_size = vision["mlp_dim"]
-            config.vision_config.num_hidden_layers = vision["depth"]
-            config.vision_config.num_attention_heads = vision["num_heads"]
-            config.vision_config.patch_size = vision["patch_size"]
-            config.vision_config.projection_dim = architecture["language"]["width"]
-            config.projection_dim = architecture["language"]["width"]
-            if image_size is not None:
-                config.vision_config.image_size = image_size
+        if hasattr(config, "text_config"):
+            resize_paligemma(config, architecture, image_size)
+        else:
+            config.vocab_size = architecture["vocab_size"]
         return original(config=config)
 
     return mock.patch.object(module, name, build)
+
+
+def resize_paligemma(config: Any, architecture: Architecture, image_size: int) -> None:
+    """Vocabulary, vision tower and projector; the text's own sizes are set by the families."""
+    vocabulary, vision = architecture["vocab_size"], architecture["vision"]
+    config.text_config.vocab_size = vocabulary
+    config._vocab_size = vocabulary  # noqa: SLF001 (set so by the policies' own code)
+    config.image_token_index = vocabulary
+    config.vision_config.hidden_size = vision["width"]
+    config.vision_config.intermediate_size = vision["mlp_dim"]
+    config.vision_config.num_hidden_layers = vision["depth"]
+    config.vision_config.num_attention_heads = vision["num_heads"]
+    config.vision_config.patch_size = vision["patch_size"]
+    config.vision_config.image_size = image_size
+    config.vision_config.projection_dim = architecture["language"]["width"]
+    config.projection_dim = architecture["language"]["width"]

@@ -41,8 +41,9 @@ struct Camera {
 };
 
 // Which lerobot trained a policy, as far as they differ: 0.4.x padded π0.5's state in the prompt to
-// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py).
-enum class LerobotRelease { k0_4, k0_5 /* and later */ };
+// max_state_dim, and images that are not square with -3 (processor_pi05.py, modeling_pi0.py). 0.3
+// padded them on the left and above alone, and cut no prompt.
+enum class LerobotRelease { k0_3, k0_4, k0_5 /* and later */ };
 
 // kBare: the instruction as it is, of a lerobot pipeline that has no step for it.
 enum class PromptFormat { kPi0, kPi05, kBare };
@@ -71,7 +72,8 @@ struct CheckpointData {
   Normalization action;
   // Dimensions whose prediction is relative to the raw state; may be shorter than action_dims.
   std::vector<bool> relative_actions;
-  bool adapt_to_pi = false;               // openpi: state and actions are ALOHA's; policy/aloha.h
+  // openpi and lerobot 0.3: state and actions are ALOHA's 14; policy/aloha.h
+  bool adapt_to_pi = false;
   std::vector<std::string> action_names;  // empty, or one for each of action_dims
   std::string asset;                      // openpi: the id under assets/
   std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed

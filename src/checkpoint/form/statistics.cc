@@ -77,9 +77,10 @@ std::string feature_of(const std::string& statistic) {
   return statistic.substr(0, statistic.rfind('.'));
 }
 
-Statistics statistics_in(const SafeTensors& file) {
-  Statistics result{file.where(), {}};
-  for (const auto& [name, tensor] : file.tensors()) {
+Statistics statistics_in(const std::map<std::string, SafeTensor>& tensors,
+                         const std::string& where) {
+  Statistics result{where, {}};
+  for (const auto& [name, tensor] : tensors) {
     result.values[name] = {tensor.shape, values_of(tensor),
                            is_readable(tensor.dtype) ? "" : tensor.dtype};
   }
@@ -115,7 +116,8 @@ Statistics read_statistics(const std::filesystem::path& file) {
   // No text has a zero byte; the length that a safetensors file begins with has.
   const std::string content = read_file(file);
   if (content.substr(0, 8).find('\0') != std::string::npos) {
-    return statistics_in(SafeTensors::parse(std::as_bytes(std::span(content)), file.string()));
+    const SafeTensors parsed = SafeTensors::parse(std::as_bytes(std::span(content)), file.string());
+    return statistics_in(parsed.tensors(), parsed.where());
   }
   return parse_statistics(parse_json(content, file.string()), file.string());
 }

@@ -27,8 +27,9 @@ struct Statistics {
 // "observation.state" of the statistic "observation.state.mean": lerobot splits at the last dot.
 std::string feature_of(const std::string& statistic);
 
-// What a lerobot processor has saved.
-Statistics statistics_in(const SafeTensors& file);
+// Of the tensors of a file, `where`: what a lerobot processor has saved, say.
+Statistics statistics_in(const std::map<std::string, SafeTensor>& tensors,
+                         const std::string& where);
 
 // openpi's norm_stats.json, whose "state" and "actions" become lerobot's names, or meta/stats.json
 // of a lerobot dataset. Throws Error naming `where` for what is neither, and the key of a statistic

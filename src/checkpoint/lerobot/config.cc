@@ -15,8 +15,9 @@ namespace pi0 {
 namespace {
 
 constexpr std::string_view kImages = "observation.images.";
-constexpr const char* kAction = "action";
 constexpr int kMaxCameras = 64;
+// 0.3's alone: it writes this one and no "image_resolution".
+constexpr const char* kResize = "resize_imgs_with_padding";
 constexpr int kMaxImageSize = 1 << 14;  // its square, the number of patches at most, is an int
 
 ModelKind read_kind(const Json& config, const std::string& where) {
@@ -31,6 +32,7 @@ void refuse_unsupported(const Json& config, const std::string& where) {
   const std::pair<const char*, const char*> refused[] = {
       {"use_visual_memory", "a network with memory is not supported"},
       {"use_proprioceptive_memory", "a network with memory is not supported"},
+      {"use_delta_joint_actions_aloha", "lerobot 0.3 itself does not support it"},
   };
   get_bool(config, "use_peft", where, false);  // lerobot.cc looks for the adapters themselves
   for (const auto& [key, reason] : refused) {
@@ -40,12 +42,14 @@ void refuse_unsupported(const Json& config, const std::string& where) {
   }
 }
 
-// What no release from 0.4.0 to 0.6.1 writes for pi0 or pi05, but for the sizes of a reduced
+// What no release from 0.3.3 to 0.6.1 writes for pi0 or pi05, but for the sizes of a reduced
 // network.
 void warn_of_unknown_keys(const Json& config, const std::string& where,
                           std::vector<std::string>& warnings) {
   static const std::set<std::string> known = {"action_expert_variant",
                                               "action_feature_names",
+                                              "adapt_to_pi_aloha",
+                                              "attention_implementation",
                                               "chunk_size",
                                               "compile_mode",
                                               "compile_model",
@@ -65,6 +69,7 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
                                               "n_obs_steps",
                                               "normalization_mapping",
                                               "num_inference_steps",
+                                              "num_steps",
                                               "optimizer_betas",
                                               "optimizer_eps",
                                               "optimizer_grad_clip_norm",
@@ -75,9 +80,11 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
                                               "pretrained_path",
                                               "pretrained_revision",
                                               "private",
+                                              "proj_width",
                                               "push_to_hub",
                                               "relative_exclude_joints",
                                               "repo_id",
+                                              "resize_imgs_with_padding",
                                               "rtc_config",
                                               "scheduler_decay_lr",
                                               "scheduler_decay_steps",
@@ -89,8 +96,11 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
                                               "time_sampling_scale",
                                               "tokenizer_max_length",
                                               "train_expert_only",
+                                              "train_state_proj",
                                               "type",
                                               "use_amp",
+                                              "use_cache",
+                                              "use_delta_joint_actions_aloha",
                                               "use_peft",
                                               "use_proprioceptive_memory",
                                               "use_relative_actions",
@@ -109,11 +119,13 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
 }
 
 int read_image_size(const Json& config, const std::string& where) {
-  const auto resolution = find_ints(config, "image_resolution", where, 1, kMaxImageSize);
-  if (!resolution) return ModelConfig().image_size;
-  if (resolution->size() != 2 || (*resolution)[0] != (*resolution)[1]) {
-    fail(where, fmt::format("\"image_resolution\" is {}, expected two equal numbers",
-                            find_key(config, "image_resolution")->dump()));
+  const bool of_0_3 = config.contains(kResize);
+  const char* const key = of_0_3 ? kResize : "image_resolution";
+  const auto resolution = find_ints(config, key, where, 1, kMaxImageSize);
+  if (!resolution && !of_0_3) return ModelConfig().image_size;
+  if (!resolution || resolution->size() != 2 || (*resolution)[0] != (*resolution)[1]) {
+    fail(where,
+         fmt::format("\"{}\" is {}, expected two equal numbers", key, config.at(key).dump()));
   }
   return resolution->front();
 }
@@ -141,7 +153,8 @@ Camera make_camera(const std::string& feature) {
 
 // The VISUAL features in the file's order, then those empty cameras that are not among them (as
 // validate_features of lerobot's configuration adds them).
-std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const std::string& where) {
+std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const std::string& where,
+                                 bool& not_square) {
   std::vector<Camera> cameras;
   if (inputs) {
     for (const auto& [name, feature] : inputs->items()) {
@@ -150,6 +163,8 @@ std::vector<Camera> read_cameras(const Json& config, const Json* inputs, const s
       require_known(feature, {"type", "shape"}, at);
       if (get_string(feature, "type", at, std::nullopt) == "VISUAL") {
         cameras.push_back(make_camera(name));
+        const auto shape = find_ints(feature, "shape", at, 1, kMaxImageSize);
+        not_square |= !shape || shape->size() != 3 || (*shape)[1] != (*shape)[2];
       }
     }
   }
@@ -221,6 +236,7 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
     fail(where, list_of(adapted) + " is a variant of openpi's alone, not of lerobot's",
          ErrorCode::kUnsupported);
   }
+  result.adapt_to_pi = get_bool(config, "adapt_to_pi_aloha", where, false);
   const bool pi05 = model.kind == ModelKind::kPi05;
   read_sizes(config, where, model);
 
@@ -228,8 +244,12 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   model.max_tokens = get_int(config, "tokenizer_max_length", where, pi05 ? 200 : 48, 1, kMaxSize);
   model.state_dim = get_int(config, "max_state_dim", where, 32, 1, kMaxSize);
   model.action_dim = get_int(config, "max_action_dim", where, 32, 1, kMaxSize);
-  model.action_horizon = get_int(config, "chunk_size", where, 50, 1, kMaxSize);
-  model.num_steps = get_int(config, "num_inference_steps", where, 10, 1, kMaxSize);
+  // 0.3's network predicts no more than is executed.
+  result.of_0_3 = config.contains(kResize);
+  model.action_horizon =
+      get_int(config, result.of_0_3 ? "n_action_steps" : "chunk_size", where, 50, 1, kMaxSize);
+  model.num_steps =
+      get_int(config, result.of_0_3 ? "num_steps" : "num_inference_steps", where, 10, 1, kMaxSize);
   model.min_period = get_number(config, "min_period", where, model.min_period);
   model.max_period = get_number(config, "max_period", where, model.max_period);
   result.n_action_steps =
@@ -241,16 +261,23 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
 
   const Json* inputs = find_object(config, "input_features", where);
   const Json* outputs = find_object(config, "output_features", where);
-  result.cameras = read_cameras(config, inputs, where);
+  result.cameras = read_cameras(config, inputs, where, result.not_square);
   model.num_cameras = static_cast<int>(result.cameras.size());
   result.state_dims =
       read_dims(inputs, kStateFeature, "STATE", where + ": input_features", model.state_dim);
   result.action_dims =
-      read_dims(outputs, kAction, "ACTION", where + ": output_features", model.action_dim);
+      read_dims(outputs, kActionFeature, "ACTION", where + ": output_features", model.action_dim);
   // pi05 has the state in its prompt, unpadded: there it may be longer.
   if (!pi05)
     require_at_most(result.state_dims, kStateFeature, model.state_dim, "max_state_dim", where);
-  require_at_most(result.action_dims, kAction, model.action_dim, "max_action_dim", where);
+  require_at_most(result.action_dims, kActionFeature, model.action_dim, "max_action_dim", where);
+
+  if (result.adapt_to_pi && (result.state_dims != kAlohaDims || result.action_dims != kAlohaDims)) {
+    fail(where,
+         fmt::format("\"adapt_to_pi_aloha\" is true, but the state has {} dimensions and the "
+                     "actions {}, expected ALOHA's {}",
+                     result.state_dims, result.action_dims, kAlohaDims));
+  }
 
   const auto mode = pi05 ? NormalizationMode::kQuantiles : NormalizationMode::kMeanStd;
   result.norm_map = {{"STATE", mode}, {"ACTION", mode}};

@@ -13,6 +13,7 @@
 namespace pi0 {
 
 inline constexpr const char* kStateFeature = "observation.state";
+inline constexpr const char* kActionFeature = "action";
 
 // Which of an action's dimensions are relative to the state: lerobot's relative_actions_processor.
 struct RelativeActions {
@@ -40,6 +41,9 @@ struct LerobotConfig {
   std::map<std::string, NormalizationMode> norm_map;  // "STATE" -> mode
   RelativeActions relative;
   bool says_relative = false;  // has the key, as 0.5.1 and later write it
+  bool not_square = false;     // some camera's images are not, or their shape is not said
+  bool adapt_to_pi = false;    // 0.3's adapt_to_pi_aloha
+  bool of_0_3 = false;         // has the key of 0.3 alone: no processors, statistics in the weights
   std::vector<std::string> warnings;
 };
 

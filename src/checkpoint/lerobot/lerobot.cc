@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "checkpoint/form/pi0_json.h"
@@ -58,6 +60,7 @@ struct Processors {
   Postprocessor post;
   std::string pre_where;  // what an error or a warning names
   std::string post_where;
+  std::shared_ptr<const WeightFiles> of_0_3;  // which then has the statistics
 };
 
 Processors read_processors(const Places& places, const LerobotConfig& config) {
@@ -69,6 +72,7 @@ Processors read_processors(const Places& places, const LerobotConfig& config) {
   result.post_where = (directory / "policy_postprocessor.json").string();
   NormalizerStep without_statistics;
   without_statistics.norm_map = config.norm_map;
+  without_statistics.eps = 1e-8;  // 0.3's
   without_statistics.features[kStateFeature] = "STATE";
   for (const Camera& camera : config.cameras)
     without_statistics.features[camera.feature] = "VISUAL";
@@ -87,23 +91,27 @@ Processors read_processors(const Places& places, const LerobotConfig& config) {
     result.post.absolute = result.pre.relative && result.pre.relative->enabled;
     result.post_where += " is absent";
   }
+  if (config.of_0_3 && !result.pre.prompt) {
+    result.of_0_3 = WeightFiles::open(places.weights());
+    result.pre_where = result.post_where = result.of_0_3->where();
+  }
   return result;
 }
 
-// One normalizer step with the statistics that are named, or else those of its state file.
+// One normalizer step with the statistics that are given, or else those of its state file.
 class Normalizer {
  public:
   Normalizer(const fs::path& directory, const std::optional<NormalizerStep>& step,
-             const std::string& where, const std::optional<Statistics>& named,
+             const std::string& where, const std::optional<Statistics>& given,
              std::vector<std::string>& warnings)
-      : step_(step), warnings_(warnings), where_(where), statistics_(named) {
+      : step_(step), warnings_(warnings), where_(where), statistics_(given) {
     if (!statistics_ && step_ && !step_->state_file.empty()) {
       require_beside(step_->state_file, where + ": state_file");
-      statistics_ = statistics_in(SafeTensors::open(directory / step_->state_file));
+      const SafeTensors file = SafeTensors::open(directory / step_->state_file);
+      statistics_ = statistics_in(file.tensors(), file.where());
     }
     if (statistics_) where_ = statistics_->where;
   }
-
   // The length of all of its statistics, where that is less than `dims`; else `dims`.
   int dims_of(const std::string& feature, int dims) const {
     if (!statistics_) return dims;
@@ -189,6 +197,24 @@ PromptFormat prompt_format(const fs::path& directory, const LerobotConfig& confi
   return steps->new_line ? PromptFormat::kPi0 : PromptFormat::kBare;
 }
 
+// Of what 0.4 did otherwise than 0.5.0, whose files are alike.
+void warn_of_0_4(const LerobotConfig& config, const std::string& where,
+                 CheckpointData& checkpoint) {
+  std::vector<std::string> otherwise;
+  if (config.not_square)
+    otherwise.emplace_back("images that are not square with -3, not with black");
+  if (checkpoint.prompt_format == PromptFormat::kPi05 &&
+      checkpoint.state_dims < checkpoint.model.state_dim) {
+    otherwise.push_back(fmt::format("the state to {} numbers in the prompt, not to its own {}",
+                                    checkpoint.model.state_dim, checkpoint.state_dims));
+  }
+  if (otherwise.empty()) return;
+  checkpoint.warnings.push_back(fmt::format(
+      "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded {}: say which (--lerobot-version "
+      "0.4, or 0.5; \"lerobot_version\" in pi0.json); it is run as of 0.5",
+      where, list_of(otherwise, ", and ")));
+}
+
 }  // namespace
 
 CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& options) {
@@ -216,6 +242,7 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   checkpoint.state_dims = config.state_dims;
   checkpoint.action_dims = config.action_dims;
   checkpoint.n_action_steps = config.n_action_steps;
+  checkpoint.adapt_to_pi = config.adapt_to_pi;
   if (options.network_alone) return checkpoint;
   if (processors.directory != directory) {
     checkpoint.warnings.push_back(
@@ -224,18 +251,27 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
                     directory.string(), processors.pre_where));
   }
 
-  std::optional<Statistics> named;
-  if (options.norm_stats) named = read_statistics(*options.norm_stats);
+  std::optional<Statistics> inputs, outputs;
+  if (options.norm_stats) {
+    inputs = outputs = read_statistics(*options.norm_stats);
+  } else if (processors.of_0_3) {
+    std::vector<std::string> features{kStateFeature};
+    for (const Camera& camera : config.cameras) features.push_back(camera.feature);
+    const Statistics kept =
+        statistics_in(processors.of_0_3->statistics(), processors.of_0_3->where());
+    inputs = statistics_of_0_3(kept, "normalize_inputs", features);
+    outputs = statistics_of_0_3(kept, "unnormalize_outputs", {kActionFeature});
+  }
   const Normalizer normalize(processors.directory, processors.pre.normalizer, processors.pre_where,
-                             named, checkpoint.warnings);
+                             inputs, checkpoint.warnings);
   const Normalizer unnormalize(processors.directory, processors.post.unnormalizer,
-                               processors.post_where, named, checkpoint.warnings);
+                               processors.post_where, outputs, checkpoint.warnings);
   // A policy that began from another one keeps that one's state in its configuration, and has the
   // statistics of the data that it was trained on.
   checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);
   std::string& missing = checkpoint.statistics_missing;
   checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
-  checkpoint.action = unnormalize({"action", "ACTION", checkpoint.action_dims}, missing);
+  checkpoint.action = unnormalize({kActionFeature, "ACTION", checkpoint.action_dims}, missing);
   checkpoint.has_statistics = missing.empty();
   for (Camera& camera : checkpoint.cameras) {
     if (!processors.pre.normalizer) continue;
@@ -245,18 +281,18 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   }
   read_relative_actions(config, processors, checkpoint);
   // 0.4 and 0.5.0 write neither; openpi's and later releases do not pad the state in the prompt.
-  const bool old = !config.says_relative && !processors.pre.relative;
+  const bool old = !config.says_relative && !processors.pre.relative && !config.of_0_3;
   const std::optional<LerobotRelease> release =
       options.lerobot_release ? options.lerobot_release : in_file;
-  checkpoint.lerobot_release = release.value_or(LerobotRelease::k0_5);
-  if (old && !release && checkpoint.prompt_format == PromptFormat::kPi05 &&
-      checkpoint.state_dims < checkpoint.model.state_dim) {
-    checkpoint.warnings.push_back(fmt::format(
-        "{}: saved by lerobot 0.4 or 0.5.0, it seems; 0.4 padded the state to {} numbers in the "
-        "prompt; here it has its own {}: say which (--lerobot-version 0.4, or 0.5; "
-        "\"lerobot_version\" in pi0.json)",
-        config_name, checkpoint.model.state_dim, checkpoint.state_dims));
+  if (config.of_0_3 && release) {
+    fail(config_name,
+         "is of lerobot 0.3, as its key \"resize_imgs_with_padding\" says: a later version cannot "
+         "be given for it",
+         ErrorCode::kInvalidInput);
   }
+  checkpoint.lerobot_release =
+      config.of_0_3 ? LerobotRelease::k0_3 : release.value_or(LerobotRelease::k0_5);
+  if (old && !release) warn_of_0_4(config, config_name, checkpoint);
   return checkpoint;
 }
 

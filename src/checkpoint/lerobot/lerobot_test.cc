@@ -15,6 +15,7 @@ namespace {
 constexpr auto kInvalid = ErrorCode::kInvalidCheckpoint;
 constexpr auto kUnsupported = ErrorCode::kUnsupported;
 constexpr const char* kConfig = "config.json";
+constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kPre = "policy_preprocessor.json";
 constexpr const char* kPost = "policy_postprocessor.json";
 // Of pi0_tiny and pi0_odd both.
@@ -263,6 +264,15 @@ TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
   without(kPre, "relative_actions_processor");
   without(kPost, "absolute_actions_processor");
   EXPECT_TRUE(warned());
+  // Of images where they are not square, of the prompt where a state is in it and would be padded.
+  checkpoint.set(kConfig, "/max_state_dim", checkpoint.open().state_dims);
+  EXPECT_FALSE(warned());
+  const char* const shape = "/input_features/observation.images.base_0_rgb/shape";
+  checkpoint.set(kConfig, shape, {3, 48, 64});
+  EXPECT_TRUE(warned());
+  checkpoint.set(kConfig, shape, {3, 48, 48});
+  EXPECT_FALSE(warned());
+  checkpoint.set(kConfig, "/max_state_dim", 32);
   CheckpointOverrides asked;
   asked.lerobot_release = LerobotRelease::k0_4;
   EXPECT_FALSE(warned(asked));
@@ -272,6 +282,75 @@ TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
   EXPECT_EQ(checkpoint.open().lerobot_release, LerobotRelease::k0_4);
   write_file(checkpoint / "pi0.json", R"({"lerobot_version": "0.3.3"})");
   checkpoint.expect_refused(kInvalid, {"pi0.json", "\"0.3.3\"", "expected 0.4, 0.5 or 0.6"});
+}
+
+// ---- lerobot 0.3: no processors, statistics among the weights ----
+
+class Lerobot03 : public testing::Test {
+ protected:
+  EditableCheckpoint checkpoint{"../golden_releases/pi0_0.3.3"};
+
+  void put(const std::string& name, const std::vector<float>& values) {
+    checkpoint.put_tensor(kWeights,
+                          float_tensor(name, {static_cast<std::int64_t>(values.size())}, values));
+  }
+};
+
+// policies/normalize.py of 0.3.3, and its configuration_pi0.py.
+TEST_F(Lerobot03, ReadsItsKeysAndStatistics) {
+  put("normalize_inputs.buffer_observation_state.std", {2, 3, 4});
+  put("unnormalize_outputs.buffer_action.mean", {5, 6});
+  put("normalize_targets.buffer_action.mean", {7, 8});  // of training alone
+  checkpoint.set(kConfig, "/num_steps", 3);
+  const CheckpointData data = checkpoint.open();
+  EXPECT_EQ(data.lerobot_release, LerobotRelease::k0_3);
+  EXPECT_EQ(data.state.mode, NormalizationMode::kMeanStd);
+  EXPECT_EQ(data.state.second, (std::vector<double>{2, 3, 4}));
+  EXPECT_EQ(data.state.eps, 1e-8);
+  EXPECT_EQ(data.action.first, (std::vector<double>{5, 6}));
+  EXPECT_TRUE(data.has_statistics);
+  EXPECT_EQ(data.warnings, std::vector<std::string>());
+  EXPECT_EQ(data.model.num_steps, 3);
+  EXPECT_EQ(data.model.image_size, 28);
+  EXPECT_EQ(data.model.action_horizon, 4) << "n_action_steps, not the chunk_size of 5";
+}
+
+TEST_F(Lerobot03, PixelsHaveStatisticsToo) {
+  checkpoint.set(kConfig, "/normalization_mapping/VISUAL", "MEAN_STD");
+  checkpoint.put_tensor(
+      kWeights, float_tensor("normalize_inputs.buffer_observation_images_top.mean", {3, 1, 1},
+                             {0.1f, 0.2f, 0.3f}));
+  checkpoint.put_tensor(kWeights, float_tensor("normalize_inputs.buffer_observation_images_top.std",
+                                               {3, 1, 1}, {1, 2, 3}));
+  const CheckpointData data = checkpoint.open();
+  EXPECT_EQ(data.cameras[0].normalization.second, (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(data.cameras[1].normalization.mode, NormalizationMode::kIdentity);
+}
+
+TEST_F(Lerobot03, WhatItHasNotIsInfinite) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  put("normalize_inputs.buffer_observation_state.mean", {infinity, infinity, infinity});
+  put("normalize_inputs.buffer_observation_state.std", {infinity, infinity, infinity});
+  const CheckpointData data = checkpoint.open();
+  EXPECT_FALSE(data.has_statistics);
+  EXPECT_NE(data.statistics_missing.find("no statistics of observation.state"), std::string::npos)
+      << data.statistics_missing;
+}
+
+TEST_F(Lerobot03, IsRefusedWhereItDiffers) {
+  CheckpointOverrides later;
+  later.lerobot_release = LerobotRelease::k0_4;
+  checkpoint.expect_refused(ErrorCode::kInvalidInput, {"lerobot 0.3", "cannot be given"}, later);
+  checkpoint.set(kConfig, "/resize_imgs_with_padding", Json());
+  checkpoint.expect_refused(kInvalid, {"\"resize_imgs_with_padding\" is null"});
+  checkpoint.set(kConfig, "/resize_imgs_with_padding", {28, 42});
+  checkpoint.expect_refused(kInvalid, {"[28,42]", "two equal numbers"});
+  checkpoint.set(kConfig, "/resize_imgs_with_padding", {28, 28});
+  checkpoint.set(kConfig, "/adapt_to_pi_aloha", true);
+  checkpoint.expect_refused(kInvalid, {"adapt_to_pi_aloha", "3 dimensions", "ALOHA's 14"});
+  checkpoint.set(kConfig, "/adapt_to_pi_aloha", false);
+  checkpoint.set(kConfig, "/use_delta_joint_actions_aloha", true);
+  checkpoint.expect_refused(kUnsupported, {"use_delta_joint_actions_aloha"});
 }
 
 // ---- Relative actions ----

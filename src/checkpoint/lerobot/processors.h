@@ -53,6 +53,12 @@ struct Feature {
   int dims = 0;
 };
 
+// Those of `features` that lerobot 0.3 keeps in a module ("normalize_inputs") among the weights,
+// where `kept` has "normalize_inputs.buffer_observation_state.mean". What it has not, it saves as
+// infinite: that is left out.
+Statistics statistics_of_0_3(const Statistics& kept, const std::string& module,
+                             const std::vector<std::string>& features);
+
 // How `step` treats `feature`, with these statistics (nullptr: there are none), which
 // `where` names. A feature without statistics passes unchanged, as in lerobot: the mode is then
 // kIdentity, and `absent` becomes true if the step has a mode for it. Throws Error where lerobot

@@ -1,9 +1,11 @@
 // lerobot_normalization: the statistics of a step's state file, as lerobot's
-// processor/normalize_processor.py looks them up and broadcasts them.
+// processor/normalize_processor.py looks them up and broadcasts them, or those that 0.3's
+// policies/normalize.py keeps.
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/shape_text.h"
 #include "checkpoint/form/normalization.h"
@@ -79,6 +81,25 @@ bool has_statistics(const Statistics& statistics, const std::string& feature) {
 }
 
 }  // namespace
+
+Statistics statistics_of_0_3(const Statistics& kept, const std::string& module,
+                             const std::vector<std::string>& features) {
+  Statistics result{kept.where, {}};
+  for (const std::string& feature : features) {
+    std::string buffer = feature;
+    std::replace(buffer.begin(), buffer.end(), '.', '_');
+    for (const char* statistic : {"mean", "std", "min", "max"}) {
+      const auto found =
+          kept.values.find(fmt::format("{}.buffer_{}.{}", module, buffer, statistic));
+      if (found == kept.values.end()) continue;
+      const std::vector<double>& values = found->second.values;
+      const auto infinite = [](double value) { return std::isinf(value); };
+      if (std::any_of(values.begin(), values.end(), infinite)) continue;
+      result.values[feature + "." + statistic] = found->second;
+    }
+  }
+  return result;
+}
 
 Normalization lerobot_normalization(const NormalizerStep& step, const Statistics* statistics,
                                     const Feature& feature, const std::string& where,

@@ -64,15 +64,6 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
 }
 
 void require_complete(const TensorReport& report, const std::string& where) {
-  // lerobot 0.3, whose modules lay otherwise (and whose statistics are among the weights).
-  for (const std::string& name : report.unused) {
-    if (name.find("paligemma.language_model.model.") == std::string::npos) continue;
-    fail(where,
-         fmt::format("the tensors have the names of lerobot 0.3 ({}), expected those of 0.4 or "
-                     "later: load and save the policy with such a release",
-                     name),
-         ErrorCode::kUnsupported);
-  }
   // openpi's code for PyTorch has no adapters, and neither library saves any among the weights.
   for (const std::string& name : report.unused) {
     if (name.find("lora_") == std::string::npos) continue;

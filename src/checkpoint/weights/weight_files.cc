@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <utility>
 
 #include "checkpoint/form/nearest.h"
 #include "checkpoint/form/sentence.h"
@@ -15,6 +16,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
+
+// Where the parts of PaliGemma were until transformers 4.52, and so in what lerobot saved with it.
+constexpr std::string_view kPaligemma = "paligemma_with_expert.paligemma.";
+constexpr std::pair<std::string_view, std::string_view> kMoved[] = {
+    {"language_model.lm_head.", "lm_head."},
+    {"language_model.model.", "model.language_model."},
+    {"vision_tower.", "model.vision_tower."},
+    {"multi_modal_projector.", "model.multi_modal_projector."}};
 
 }  // namespace
 
@@ -32,6 +41,12 @@ std::string plain_name(std::string name) {
     }
   }
   if (name.starts_with("model.")) name.erase(0, 6);
+  if (!name.starts_with(kPaligemma)) return name;
+  for (const auto& [before, now] : kMoved) {
+    if (name.compare(kPaligemma.size(), before.size(), before) != 0) continue;
+    name.replace(kPaligemma.size(), before.size(), now);
+    break;
+  }
   return name;
 }
 
@@ -74,6 +89,11 @@ std::map<std::string, std::string> parse_shard_index(const Json& index, const st
 }
 
 void WeightFiles::add(const SafeTensors& file, const std::string& name) {
+  for (const char* module : {"normalize_inputs.", "normalize_targets.", "unnormalize_outputs."}) {
+    if (!name.starts_with(module)) continue;
+    statistics_.emplace(name, *file.find(name));
+    return;
+  }
   const auto [place, is_new] =
       tensors_.emplace(plain_name(name), Located{&file, name, file.find(name)});
   if (!is_new) {

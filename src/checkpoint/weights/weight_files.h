@@ -53,6 +53,8 @@ class WeightFiles {
   const Located* find_embedding() const;
 
   const std::map<std::string, Located, std::less<>>& tensors() const { return tensors_; }
+  // lerobot 0.3 has its statistics among the weights: under their own names, not among tensors().
+  const std::map<std::string, SafeTensor>& statistics() const { return statistics_; }
   const std::vector<std::string>& names() const { return names_; }  // of the files
   std::vector<std::filesystem::path> paths() const;
   // What an error names: the file, or the index of several.
@@ -66,6 +68,7 @@ class WeightFiles {
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<const SafeTensors>> files_;
   std::map<std::string, Located, std::less<>> tensors_;
+  std::map<std::string, SafeTensor> statistics_;
 };
 
 }  // namespace pi0
