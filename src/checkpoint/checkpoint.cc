@@ -31,21 +31,6 @@ Family family_of(const Places& places) {
   return json.contains("type") ? Family::kLerobot : Family::kOpenpi;
 }
 
-// "lerobot/pi0_base" where there is no lerobot/ here: a repository's name, not a mistyped path.
-bool is_hub_name(const std::string& name) {
-  const std::size_t slash = name.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) return false;
-  const auto allowed = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  std::string letters = name;
-  letters.erase(slash, 1);
-  std::error_code ignored;
-  return name[0] != '.' && name[0] != '-' && std::all_of(letters.begin(), letters.end(), allowed) &&
-         !fs::exists(name.substr(0, slash), ignored);
-}
-
 // With what was meant, where that can be told: nothing here is fetched over a network.
 [[noreturn]] void fail_without_directory(const fs::path& given) {
   std::string name = given.string();
@@ -64,7 +49,9 @@ bool is_hub_name(const std::string& name) {
     name.erase(0, prefix.size());
     name.resize(std::min(name.find("/tree/"), name.size()));
   }
-  if (is_hub_name(name)) {
+  std::error_code ignored;
+  if (is_hub_name(name) &&
+      !fs::exists(name.substr(0, name.find('/')), ignored)) {  // no mistyped path
     sentence += "; a repository of the Hugging Face Hub is downloaded first: hf download " + name +
                 " --local-dir " + name.substr(name.find('/') + 1);
   } else {

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <vector>
 
+#include "checkpoint/form/places.h"
 #include "checkpoint/form/sentence.h"
 #include "files/file.h"
 #include "files/json.h"
@@ -44,13 +44,8 @@ fs::path hub_cache() {
   return fs::path(cache) / "huggingface/hub";
 }
 
-// "org/name", which is models--org--name in the cache.
-bool is_hub_name(const std::string& base) {
-  return std::count(base.begin(), base.end(), '/') == 1 && base.front() != '/' &&
-         base.front() != '.' && base.back() != '/' && base.find("..") == std::string::npos;
-}
-
-// Of the revision, which is a branch, a tag or the commit itself.
+// models--ORG--NAME/snapshots/COMMIT of the revision, which is a branch, a tag or the commit
+// itself.
 fs::path snapshot(const fs::path& cache, const std::string& base, const std::string& revision) {
   std::string folder = "models--" + base;
   folder.replace(folder.find('/'), 1, "--");

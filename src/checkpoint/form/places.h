@@ -23,4 +23,7 @@ struct Places {
   std::filesystem::path operator/(const std::string& name) const { return of(name) / name; }
 };
 
+// "lerobot/pi0_base": as repositories of the Hugging Face Hub are named.
+bool is_hub_name(const std::string& name);
+
 }  // namespace pi0
