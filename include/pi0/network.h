@@ -98,7 +98,11 @@ struct PI0_API RealTimeChunking {
   // executed when this observation was taken. Beyond its rows and dims there are zeros. Empty:
   // there was none, and nothing is guided.
   std::vector<float> prev_chunk_left_over = {};
-  int dims = 0;                // of it; 0: action_dim
+  int dims = 0;  // of it; 0: action_dim
+  // Of a Session (pi0/policy.h), in place of these two: how many rows of its last chunk had been
+  // executed when the observation was taken. What is left it knows, and counts relative actions
+  // from the new state. Its first call has no chunk before it.
+  std::optional<int> executed = {};
   int inference_delay = 0;     // rows of it that go out before this call's chunk is there
   int execution_horizon = 10;  // rows of it that count at all
   float max_guidance_weight = 10;

@@ -257,6 +257,31 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
   return actions;
 }
 
+std::vector<float> Pipeline::seen_from(std::span<const float> model_actions,
+                                       std::span<const float> before,
+                                       std::span<const float> now) const {
+  const auto width = static_cast<std::size_t>(checkpoint_.model.action_dim);
+  const auto dims = static_cast<std::size_t>(checkpoint_.action_dims);
+  const std::vector<bool>& relative = checkpoint_.relative_actions;
+  std::vector<float> from, to;
+  if (!raw_) from = adapted(before), to = adapted(now);
+  std::vector<float> actions;
+  for (std::size_t row = 0; row * width < model_actions.size(); ++row) {
+    const std::span<const float> predicted = model_actions.subspan(row * width, dims);
+    const std::vector<double> values =
+        unnormalize(predicted, checkpoint_.action, checkpoint_.family);
+    for (std::size_t i = 0; i < dims; ++i) {
+      const bool moved = i < std::min({relative.size(), from.size(), to.size()}) && relative[i];
+      // What stays is not rounded by a way there and back.
+      actions.push_back(moved ? static_cast<float>(normalize(
+                                    static_cast<float>(values[i] + double{from[i]} - double{to[i]}),
+                                    i, checkpoint_.action, checkpoint_.family))
+                              : predicted[i]);
+    }
+  }
+  return actions;
+}
+
 // What the network would have to say for either end, finished as its actions are.
 std::vector<ActionRange> Pipeline::ranges(std::span<const float> state) const {
   const Normalization& statistics = checkpoint_.action;

@@ -45,6 +45,12 @@ class Pipeline {
   std::vector<float> finish(std::span<const float> model_actions,
                             std::span<const float> state) const;
 
+  // The same predictions, of [rows, action_dim] as the network made them of the state `before`, as
+  // it would make them of `now`: [rows, action_dims], normalised, what is relative counted from
+  // there.
+  std::vector<float> seen_from(std::span<const float> model_actions, std::span<const float> before,
+                               std::span<const float> now) const;
+
   // Of each of action_dims, what ActionRange says; none where actions are not normalised.
   std::vector<ActionRange> ranges(std::span<const float> state) const;
 

@@ -1,8 +1,11 @@
 #include "pi0/policy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "policy/kept_observation.h"
 #include "policy/options.h"
@@ -107,10 +110,34 @@ struct Session::Impl {
     network.prefetch(prefetched.back().prepared.input.input);
   }
 
-  ActionChunk infer(const Observation& observation, const SampleOptions& options) {
+  // With what is left of the last chunk, where the options ask for it.
+  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation) const {
+    const int executed = *std::exchange(rtc.executed, std::nullopt);
+    const auto refuse = [](const std::string& sentence) {
+      throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
+    };
+    if (!rtc.prev_chunk_left_over.empty()) {
+      refuse("executed and prev_chunk_left_over are given, expected one of them");
+    }
+    if (executed < 0 || executed > core->info.action_horizon) {
+      refuse(fmt::format("executed is {}, expected 0 to {}, the rows of a chunk", executed,
+                         core->info.action_horizon));
+    }
+    if (last.actions.empty()) return rtc;
+    const auto done = static_cast<std::size_t>(executed) * core->network.info().action_dim;
+    rtc.dims = core->info.action_dims;
+    rtc.prev_chunk_left_over = core->pipeline->seen_from(std::span(last.actions).subspan(done),
+                                                         last.state, observation.state);
+    return rtc;
+  }
+
+  ActionChunk infer(const Observation& observation, SampleOptions options) {
+    if (options.rtc && options.rtc->executed) {
+      options.rtc = continuing(*std::move(options.rtc), observation);
+    }
     Prepared prepared = take(observation);
     ActionChunk chunk;
-    const std::vector<float> actions =
+    std::vector<float> actions =
         network.sample_actions(prepared.input.input, options, &chunk.timing);
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
@@ -121,12 +148,17 @@ struct Session::Impl {
     chunk.n_action_steps = core->info.n_action_steps;
     chunk.names = core->info.action_names;
     chunk.ranges = core->pipeline->ranges(observation.state);
+    last = {std::move(actions), observation.state};
     return chunk;
   }
 
   std::shared_ptr<const PolicyCore> core;
   NetworkSession network;
   std::deque<Prefetched> prefetched;
+  struct {
+    std::vector<float> actions;  // as the network gave them; none before the first call
+    std::vector<float> state;    // from which it predicted them
+  } last;
 };
 
 struct Policy::Impl {
@@ -202,6 +234,10 @@ std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations
                                               std::to_string(observations.size()) + ", " +
                                               std::to_string(network.action_horizon) + ", " +
                                               std::to_string(network.action_dim) + "]");
+  }
+  if (options.rtc && observations.size() > 1) {
+    throw Error(ErrorCode::kInvalidInput,
+                "rtc: a chunk that continues another is of one observation, not of a batch");
   }
   const std::lock_guard lock(own.mutex);
   std::vector<ActionChunk> chunks;

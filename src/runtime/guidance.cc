@@ -50,6 +50,8 @@ std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int
 }
 
 std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info) {
+  require_rtc(!rtc.executed,
+              "executed is for a policy's session; a network is given prev_chunk_left_over");
   if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
   const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
   require_rtc(width > 0 && width <= info.action_dim,

@@ -51,6 +51,7 @@ TEST(PackGuidance, PadsWithZerosAndRefusesWhatDoesNotFit) {
     change(wrong);
     expect_error(ErrorCode::kInvalidInput, {"rtc", words}, [&] { pack_guidance(wrong, info); });
   };
+  refused([](auto& wrong) { wrong.executed = 1; }, "policy's session");
   refused([](auto& wrong) { wrong.dims = 4; }, "dims is 4, expected 1 to 3");
   refused([](auto& wrong) { wrong.dims = -1; }, "dims is -1");
   refused([](auto& wrong) { wrong.dims = 3; }, "has 4 values, expected rows of 3");
