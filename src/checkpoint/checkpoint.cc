@@ -1,5 +1,7 @@
 #include "checkpoint/checkpoint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -93,21 +95,35 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
   }
   Opened opened;
   Places places{directory};
+  FoundBase found;
   const fs::path base = options.base.value_or("");
   if (holds_adapters(directory)) {
     opened.adapters = read_adapter_config(directory, !base.empty());
-    places.base = find_base(directory, opened.adapters->base, opened.adapters->revision, base);
+    found = find_base(directory, opened.adapters->base, opened.adapters->revision, base);
+    places.base = found.directory;
   } else if (!base.empty()) {
     fail(directory.string(),
          "holds no adapters (adapter_config.json), so no base can be named for it",
          ErrorCode::kInvalidInput);
   }
-  if (family_of(places) == Family::kLerobot) {
+  const bool lerobot = family_of(places) == Family::kLerobot;
+  if (lerobot) {
     opened.checkpoint = open_lerobot(places, options);  // first: it may say why others are absent
     opened.files = WeightFiles::open(places.weights());
   } else {
     opened.files = WeightFiles::open(places.weights());
     opened.checkpoint = open_openpi(places, *opened.files, options);
+  }
+  std::vector<std::string>& warnings = opened.checkpoint.warnings;
+  if (found.by_last_part) {
+    warnings.push_back(fmt::format("{}: the base that is named, {}, is taken to be {}",
+                                   directory.string(), describe(opened.adapters->base),
+                                   places.base.string()));
+  }
+  if (lerobot && opened.checkpoint.lerobot_release != LerobotRelease::k0_3 &&
+      !opened.files->statistics().empty()) {
+    warnings.push_back(opened.files->where() +
+                       ": has statistics of lerobot 0.3 among the weights, which are not used");
   }
   opened.checkpoint.base = places.base;
   ModelConfig& model = opened.checkpoint.model;

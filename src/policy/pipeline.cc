@@ -83,8 +83,8 @@ void require_statistics(const CheckpointData& checkpoint, const CheckpointOption
 // policy/readiness.cc asks for each of these too.
 Pipeline::Pipeline(CheckpointData checkpoint, const CheckpointOptions& options)
     : checkpoint_(std::move(checkpoint)),
-      tokenizer_(Tokenizer::load(
-          find_tokenizer(checkpoint_.directory, options.tokenizer, checkpoint_.base))),
+      tokenizer_(Tokenizer::load(find_tokenizer(checkpoint_.directory, options.tokenizer,
+                                                checkpoint_.base, checkpoint_.tokenizer_name))),
       resize_(resize_method(checkpoint_, options)),
       raw_(options.raw) {
   require_statistics(checkpoint_, options);
@@ -204,6 +204,13 @@ PreparedObservation Pipeline::prepare(const Observation& observation) const {
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (!images[i]) continue;
     const Camera& camera = checkpoint_.cameras[i];
+    if (checkpoint_.release_uncertain && resize_ == ResizeMethod::kLerobot &&
+        images[i]->width != images[i]->height) {
+      prepared.warnings.push_back(
+          image_name(camera.name) +
+          ": is not square, and padded with black, as by lerobot 0.5; 0.4, which may have trained "
+          "this policy, padded with -3: say which (--lerobot-version)");
+    }
     const std::vector<float> pixels = to_network_input(
         *images[i], image_name(camera.name), model.image_size, resize_,
         raw_ ? PixelNormalisation() : pixel_normalisation(camera, checkpoint_.family));

@@ -59,6 +59,26 @@ TEST(PipelineTest, APromptThatLerobot03WouldNotCutIsRefused) {
                [&] { pipeline.prepare(observation); });
 }
 
+// Its configuration may have the base's shapes: what counts is the image.
+TEST(PipelineTest, PaddingThatMayHaveBeenAnotherIsWarnedAbout) {
+  CheckpointData data = EditableCheckpoint("pi0_tiny").open();
+  const auto warnings_of = [&](int width) {
+    const Pipeline pipeline(data, with_tokenizer());
+    Observation observation = observation_of(data, static_cast<std::size_t>(data.state_dims));
+    observation.images.begin()->second = {
+        4, width, std::vector<std::uint8_t>(static_cast<std::size_t>(12 * width), 100)};
+    std::size_t count = 0;
+    for (const std::string& warning : pipeline.prepare(observation).warnings) {
+      count += warning.find("--lerobot-version") != std::string::npos;
+    }
+    return count;
+  };
+  EXPECT_EQ(warnings_of(6), 0u);
+  data.release_uncertain = true;
+  EXPECT_EQ(warnings_of(6), 1u);
+  EXPECT_EQ(warnings_of(4), 0u);
+}
+
 // A camera whose statistics normalise its pixels takes them in any form.
 TEST(PipelineTest, PixelsAreNormalisedWhateverTheyAre) {
   CheckpointData checkpoint = EditableCheckpoint("pi0_tiny").open();

@@ -24,8 +24,8 @@ Readiness readiness_of(const Inspection& inspection, const CheckpointOptions& op
   if (!inspection.network_alone) ask([&] { require_statistics(checkpoint, options); });
   ask([&] { resize_method(checkpoint, options); });
   ask([&] {
-    const std::filesystem::path found =
-        find_tokenizer(checkpoint.directory, options.tokenizer, checkpoint.base);
+    const std::filesystem::path found = find_tokenizer(checkpoint.directory, options.tokenizer,
+                                                       checkpoint.base, checkpoint.tokenizer_name);
     Tokenizer::load(found);
     readiness.tokenizer = found;
   });

@@ -24,7 +24,7 @@ fs::path require_file(const fs::path& path, const std::string& who) {
 }  // namespace
 
 fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& named,
-                        const fs::path& base) {
+                        const fs::path& base, const std::string& wanted) {
   if (!named.empty()) return require_file(named, "the tokenizer option");
   for (const fs::path& directory : {checkpoint_directory, base}) {
     if (directory.empty()) continue;
@@ -33,6 +33,13 @@ fs::path find_tokenizer(const fs::path& checkpoint_directory, const fs::path& na
       fs::path beside = directory / name;
       if (is_file(beside)) return beside;
     }
+  }
+  const auto says = [&](const char* name) { return wanted.find(name) != std::string::npos; };
+  if (!wanted.empty() && !says("paligemma") && !says("PaliGemma")) {
+    throw Error(ErrorCode::kUnsupported,
+                checkpoint_directory.string() + ": its tokenizer step names " + wanted +
+                    ", expected PaliGemma's; put the tokenizer that it was trained with beside the "
+                    "checkpoint, or name its file (--tokenizer)");
   }
   const char* environment = std::getenv("PI0_TOKENIZER");  // NOLINT(concurrency-mt-unsafe)
   if (environment && *environment) return require_file(environment, "PI0_TOKENIZER");

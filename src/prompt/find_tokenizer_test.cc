@@ -72,6 +72,20 @@ TEST_F(FindTokenizer, WhatIsNamedMustBeThere) {
   expect_error(ErrorCode::kIo, {"PI0_TOKENIZER", absent}, [&] { find_tokenizer(directory_); });
 }
 
+// The environment's is PaliGemma's; what lies beside or is named was meant for this checkpoint.
+TEST_F(FindTokenizer, AnotherThanPaligemmasIsNotTakenFromTheEnvironment) {
+  const fs::path named = touch("mine");
+  setenv("PI0_TOKENIZER", named.c_str(), 1);
+  for (const char* wanted : {"", "google/paligemma-3b-pt-224", "/data/PaliGemma"}) {
+    EXPECT_EQ(find_tokenizer(directory_, {}, {}, wanted), named);
+  }
+  expect_error(ErrorCode::kUnsupported, {"org/other", "PaliGemma's", "--tokenizer"},
+               [&] { find_tokenizer(directory_, {}, {}, "org/other"); });
+  EXPECT_EQ(find_tokenizer(directory_, named, {}, "org/other"), named);
+  const fs::path beside = touch("tokenizer.json");
+  EXPECT_EQ(find_tokenizer(directory_, {}, {}, "org/other"), beside);
+}
+
 TEST_F(FindTokenizer, NoneSaysWhereToGetOneAndHowToGiveIt) {
   expect_error(
       ErrorCode::kIo,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -118,6 +119,12 @@ double AdapterConfig::scale_of(const std::string& module) const {
   return of_module / (rank_stabilized ? std::sqrt(ranks) : ranks);
 }
 
+bool AdapterConfig::targets(const std::string& module) const {
+  return std::any_of(target_modules.begin(), target_modules.end(), [&](const std::string& target) {
+    return module == target || module.ends_with("." + target);
+  });
+}
+
 bool AdapterConfig::saves(const std::string& module) const {
   for (const std::string& saved : modules_to_save) {
     const std::string framed = "." + module + ".";
@@ -159,6 +166,15 @@ AdapterConfig parse_adapter_config(const Json& config, const std::string& where)
                   result.alpha_pattern.emplace_back(
                       pattern, get_number(patterns, pattern, at, std::nullopt));
                 });
+  const auto narrowed = [&](const char* key) {
+    const Json* value = find_key(config, key);
+    return value && !says_nothing(*value);
+  };
+  const Json* targets = find_key(config, "target_modules");
+  if (targets && targets->is_array() && !narrowed("layers_to_transform") &&
+      !narrowed("exclude_modules")) {
+    result.target_modules = *find_strings(config, "target_modules", where);
+  }
   result.modules_to_save =
       find_strings(config, "modules_to_save", where).value_or(std::vector<std::string>());
   const std::string bias = get_string(config, "bias", where, "none");

@@ -18,6 +18,7 @@ struct AdapterConfig {
   // Modules that have others, the first that matches first.
   std::vector<std::pair<std::string, int>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
+  std::vector<std::string> target_modules;   // none where that is a pattern, or others narrow it
   std::vector<std::string> modules_to_save;  // whole, or their last parts
   bool biases = false;                       // trained too, so whole in the file
   bool lora_only = false;                    // those of layers with adapters alone
@@ -26,6 +27,8 @@ struct AdapterConfig {
   int rank_of(const std::string& module) const;
   // What B A is multiplied by: alpha / rank, or alpha / sqrt(rank).
   double scale_of(const std::string& module) const;
+  // Whether target_modules names the module, or its end.
+  bool targets(const std::string& module) const;
   // Whether modules_to_save names the module, or one that it lies in.
   bool saves(const std::string& module) const;
 };

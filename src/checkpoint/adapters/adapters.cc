@@ -157,11 +157,29 @@ std::vector<std::string> fit_adapters(Adapters& adapters, const AdapterConfig& c
     const std::string bias = weight.substr(0, weight.rfind('.')) + ".bias";
     if (shapes.contains(bias) && !adapters.whole.contains(bias)) lost.push_back(bias);
   }
-  if (!config.lora_only || lost.empty()) return {};
-  return {
-      fmt::format("{}: \"bias\" is lora_only, but older releases of peft did not save what was "
-                  "trained: the base's stay, as in peft: {}",
-                  where, list_of(lost))};
+  std::vector<std::string> warnings;
+  if (config.biases && !lost.empty()) {
+    warnings.push_back(fmt::format(
+        "{}: \"bias\" is {}, but what was trained is not in the file (older releases of "
+        "peft left it out): the base's stay, as in peft: {}",
+        where, config.lora_only ? "lora_only" : "all", list_of(lost)));
+  }
+  std::vector<std::string> without;
+  for (const auto& [name, shape] : shapes) {
+    const std::size_t dot = name.rfind('.');
+    const bool matrix = name.substr(dot + 1) == "weight" && shape.size() == 2;
+    if (matrix && config.targets("model." + name.substr(0, dot)) &&
+        !adapters.low_rank.contains(name) && !adapters.whole.contains(name)) {
+      without.push_back(name);
+    }
+  }
+  if (!without.empty()) {
+    warnings.push_back(
+        fmt::format("{}: \"target_modules\" names modules without adapters in the file, which stay "
+                    "the base's: {}",
+                    where, list_of(without)));
+  }
+  return warnings;
 }
 
 std::string summary(const Adapters& adapters, const AdapterConfig& config) {

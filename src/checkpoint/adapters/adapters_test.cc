@@ -122,6 +122,23 @@ TEST(Adapters, FindTheirBase) {
   fs::copy(kGolden / "pi0_tiny", adapters / "copy", fs::copy_options::recursive);
   expect_base(adapters / "copy");
 
+  const auto warned = [&] {
+    for (const std::string& warning : adapters.open().warnings) {
+      if (warning.find("is taken to be " + (adapters / "copy").string()) != warning.npos)
+        return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(warned());
+  // But not by a name that every training run has: it might be any policy's.
+  for (const char* name : {"pretrained_model", "last", "020000"}) {
+    fs::copy(kGolden / "pi0_tiny", adapters / name, fs::copy_options::recursive);
+    adapters.set(kConfig, "/base_model_name_or_path", std::string("/home/somebody/run/") + name);
+    adapters.expect_refused(ErrorCode::kIo, {name, "--base"});
+  }
+  adapters.set(kConfig, "/base_model_name_or_path", (adapters / "copy").string());
+  EXPECT_FALSE(warned());
+
   // In the hub's cache, at the revision of a branch, or at a commit.
   adapters.set(kConfig, "/base_model_name_or_path", "org/policy");
   ASSERT_EQ(setenv("HF_HUB_CACHE", elsewhere.path().c_str(), 1), 0);
@@ -290,6 +307,30 @@ TEST(Adapters, LostBiasesAreWarnedAbout) {
   for (const char* word : {"lora_only", "time_mlp_in.bias", "the base's stay"}) {
     EXPECT_NE(opened.warnings[1].find(word), std::string::npos) << opened.warnings[1];
   }
+}
+
+// As peft warns: of what was trained, some is not there.
+TEST(Adapters, ModulesWithoutTheirPairAreWarnedAbout) {
+  EditableAdapters adapters("lerobot_default");
+  adapters.edit_json(kConfig, [](Json& json) {
+    json["target_modules"] = {"action_in_proj"};
+    json["exclude_modules"] = nullptr;
+  });
+  const auto warnings = [&] { return adapters.open().warnings; };
+  const std::size_t before = warnings().size();
+  for (const char* half : {"A", "B"}) {
+    adapters.edit_tensors(kTensors, [&](std::vector<EditedTensor>& tensors) {
+      std::erase_if(tensors, [&](const EditedTensor& tensor) {
+        return tensor.name.find(std::string("action_in_proj.lora_") + half) != std::string::npos;
+      });
+    });
+  }
+  const std::vector<std::string> after = warnings();
+  ASSERT_EQ(after.size(), before + 1);
+  EXPECT_NE(after.back().find("names modules without adapters"), std::string::npos) << after.back();
+  EXPECT_NE(after.back().find("action_in_proj.weight"), std::string::npos) << after.back();
+  adapters.set(kConfig, "/exclude_modules", "action_in_proj");
+  EXPECT_EQ(warnings().size(), before);
 }
 
 // What is found wrong with the adapters is told beside the network, not in its place.

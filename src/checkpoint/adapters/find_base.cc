@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <vector>
@@ -61,6 +62,13 @@ fs::path snapshot(const fs::path& cache, const std::string& base, const std::str
   return model / "snapshots" / commit;
 }
 
+bool is_of_every_run(const std::string& name) {
+  const bool digits =
+      std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits || name == "pretrained_model" || name == "last" || name == "checkpoint" ||
+         name == "checkpoints" || name == "model";
+}
+
 bool stays_within(const std::string& revision) {
   return !revision.empty() && fs::path(revision).is_relative() &&
          revision.find("..") == std::string::npos && revision.find('\0') == std::string::npos;
@@ -74,10 +82,10 @@ bool holds_adapters(const fs::path& directory) {
          is_there(directory / "adapter_model.bin");
 }
 
-fs::path find_base(const fs::path& adapters, const std::string& base, const std::string& revision,
-                   const fs::path& named) {
+FoundBase find_base(const fs::path& adapters, const std::string& base, const std::string& revision,
+                    const fs::path& named) {
   if (!named.empty()) {
-    if (has_weights(named)) return named;
+    if (has_weights(named)) return {named};
     fail(named.string(),
          holds_adapters(named)
              ? "is of adapters itself, which cannot be the base of others: merge them with peft"
@@ -91,20 +99,28 @@ fs::path find_base(const fs::path& adapters, const std::string& base, const std:
   }
   std::vector<fs::path> places{base};
   if (fs::path(base).is_relative()) places.push_back(adapters / base);
+  const std::size_t as_named = places.size();
   std::error_code ignored;
   const fs::path absolute = fs::absolute(adapters, ignored).lexically_normal();
   const fs::path own = absolute.has_filename() ? absolute : absolute.parent_path();
   fs::path last = fs::path(base).lexically_normal();
   last = last.has_filename() ? last.filename() : last.parent_path().filename();
-  places.push_back(own / last);
-  places.push_back(own.parent_path() / last);
+  // Not by a name that any training run's folders have.
+  if (!is_of_every_run(last.string())) {
+    places.push_back(own / last);
+    places.push_back(own.parent_path() / last);
+  }
+  const std::size_t with_guesses = places.size();
   if (is_hub_name(base) && stays_within(revision)) {
     const fs::path cache = hub_cache();
     if (!cache.empty()) places.push_back(snapshot(cache, base, revision));
   }
   std::vector<std::string> looked;
-  for (const fs::path& place : places) {
-    if (place.lexically_normal() != own && has_weights(place)) return place;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const fs::path& place = places[i];
+    if (place.lexically_normal() != own && has_weights(place)) {
+      return {place, i >= as_named && i < with_guesses};
+    }
     looked.push_back(place.string());
   }
   fail(

@@ -60,6 +60,8 @@ struct CheckpointData {
   std::map<std::string, std::string> rename_map;  // applied to what the caller gives, first
   PromptFormat prompt_format = PromptFormat::kPi0;
   LerobotRelease lerobot_release = LerobotRelease::k0_5;
+  bool release_uncertain = false;  // it may as well be 0.4
+  std::string tokenizer_name;      // as its tokenizer step has it; empty: it has none
   // The robot's own; 0 where the checkpoint does not say. openpi: the length of its statistics
   // without what pads them, if anything does.
   int state_dims = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "checkpoint/form/sentence.h"
@@ -71,6 +72,12 @@ Normalization make_normalization(NormalizationMode mode, double eps, std::vector
   require_finite(first, key + "." + first_name, where);
   require_finite(second, key + "." + second_name, where);
   const bool deviation = mode == NormalizationMode::kMeanStd;
+  const auto negative =
+      std::find_if(second.begin(), second.end(), [](double value) { return value < 0; });
+  if (deviation && negative != second.end()) {
+    fail(where, fmt::format("{}.{} is {} in dimension {}, expected none below 0", key, second_name,
+                            *negative, negative - second.begin()));
+  }
   std::vector<std::string> flat;
   for (std::size_t i = 0; i < second.size(); ++i) {
     if (second[i] == (deviation ? 0.0 : first[i])) flat.push_back(std::to_string(i));

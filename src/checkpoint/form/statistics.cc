@@ -26,12 +26,17 @@ std::vector<double> values_of(const SafeTensor& tensor) {
   if (tensor.dtype == "I64") return converted<std::int64_t, double>(bytes, as_it_is);
   if (tensor.dtype == "I32") return converted<std::int32_t, double>(bytes, as_it_is);
   if (tensor.dtype == "I16") return converted<std::int16_t, double>(bytes, as_it_is);
+  if (tensor.dtype == "I8") return converted<std::int8_t, double>(bytes, as_it_is);
+  if (tensor.dtype == "U64") return converted<std::uint64_t, double>(bytes, as_it_is);
+  if (tensor.dtype == "U32") return converted<std::uint32_t, double>(bytes, as_it_is);
+  if (tensor.dtype == "U16") return converted<std::uint16_t, double>(bytes, as_it_is);
   if (tensor.dtype == "U8") return converted<std::uint8_t, double>(bytes, as_it_is);
   return {};
 }
 
 bool is_readable(const std::string& dtype) {
-  for (const char* known : {"F32", "F64", "F16", "BF16", "I64", "I32", "I16", "U8"}) {
+  for (const char* known :
+       {"F32", "F64", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"}) {
     if (dtype == known) return true;
   }
   return false;

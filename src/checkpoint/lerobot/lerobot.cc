@@ -113,14 +113,16 @@ class Normalizer {
     if (statistics_) where_ = statistics_->where;
   }
   // The length of all of its statistics, where that is less than `dims`; else `dims`.
-  int dims_of(const std::string& feature, int dims) const {
+  int dims_of(const std::string& feature, int dims, int padded) const {
     if (!statistics_) return dims;
     std::set<std::int64_t> lengths;
     for (const auto& [name, statistic] : statistics_->values) {
       if (feature_of(name) != feature || name.ends_with(".count")) continue;
       lengths.insert(statistic.shape.size() == 1 ? statistic.shape[0] : 0);
     }
-    const bool shorter = lengths.size() == 1 && *lengths.begin() > 1 && *lengths.begin() < dims;
+    // One number stands for all of a state in lerobot, but not for those of a base's padded one.
+    const bool shorter =
+        lengths.size() == 1 && *lengths.begin() < dims && (*lengths.begin() > 1 || dims == padded);
     return shorter ? static_cast<int>(*lengths.begin()) : dims;
   }
 
@@ -197,6 +199,26 @@ PromptFormat prompt_format(const fs::path& directory, const LerobotConfig& confi
   return steps->new_line ? PromptFormat::kPi0 : PromptFormat::kBare;
 }
 
+// What only lerobot 0.3 wrote, beside what only later releases did: nothing tells which to follow.
+void refuse_mixed(const LerobotConfig& config, const Places& places, const std::string& where) {
+  std::error_code ignored;
+  const char* later = config.says_relative ? "use_relative_actions" : nullptr;
+  for (const char* file : {"policy_preprocessor.json", "policy_postprocessor.json"}) {
+    if (fs::exists(places / file, ignored)) later = file;
+  }
+  if (config.of_0_3 && later) {
+    fail(where, fmt::format("has lerobot 0.3's key \"resize_imgs_with_padding\" beside {} of later "
+                            "releases: keep what belongs to the release that trained it",
+                            later));
+  }
+  if (config.adapt_to_pi && !config.of_0_3) {
+    fail(where,
+         "\"adapt_to_pi_aloha\" is true, which lerobot 0.3 alone has, but "
+         "\"resize_imgs_with_padding\", which it wrote too, is not there",
+         ErrorCode::kUnsupported);
+  }
+}
+
 // Of what 0.4 did otherwise than 0.5.0, whose files are alike.
 void warn_of_0_4(const LerobotConfig& config, const std::string& where,
                  CheckpointData& checkpoint) {
@@ -222,6 +244,7 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   const std::string config_name = (places / "config.json").string();
   const LerobotConfig config = parse_lerobot_config(read_json(config_name), config_name);
   refuse_openpi_options(directory, options);
+  refuse_mixed(config, places, config_name);
   const std::optional<LerobotRelease> in_file = release_in_pi0_json(directory);
   Processors processors;
   try {
@@ -238,6 +261,7 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   if (processors.pre.max_tokens) checkpoint.model.max_tokens = *processors.pre.max_tokens;
   checkpoint.cameras = config.cameras;
   checkpoint.rename_map = processors.pre.rename_map;
+  checkpoint.tokenizer_name = processors.pre.tokenizer_name;
   checkpoint.prompt_format = prompt_format(directory, config, processors, options);
   checkpoint.state_dims = config.state_dims;
   checkpoint.action_dims = config.action_dims;
@@ -268,7 +292,8 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
                                processors.post_where, outputs, checkpoint.warnings);
   // A policy that began from another one keeps that one's state in its configuration, and has the
   // statistics of the data that it was trained on.
-  checkpoint.state_dims = normalize.dims_of(kStateFeature, checkpoint.state_dims);
+  checkpoint.state_dims =
+      normalize.dims_of(kStateFeature, checkpoint.state_dims, checkpoint.model.state_dim);
   std::string& missing = checkpoint.statistics_missing;
   checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
   checkpoint.action = unnormalize({kActionFeature, "ACTION", checkpoint.action_dims}, missing);
@@ -292,7 +317,15 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   }
   checkpoint.lerobot_release =
       config.of_0_3 ? LerobotRelease::k0_3 : release.value_or(LerobotRelease::k0_5);
-  if (old && !release) warn_of_0_4(config, config_name, checkpoint);
+  if (!old && !config.of_0_3 && release == LerobotRelease::k0_4) {
+    fail(
+        config_name,
+        "is of lerobot 0.5.1 or later, as its relative actions say (use_relative_actions, or their "
+        "step): 0.4 cannot be given for it",
+        ErrorCode::kInvalidInput);
+  }
+  checkpoint.release_uncertain = old && !release;
+  if (checkpoint.release_uncertain) warn_of_0_4(config, config_name, checkpoint);
   return checkpoint;
 }
 

@@ -255,6 +255,11 @@ TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
   checkpoint.edit_json(kConfig, [](Json& json) {
     for (const char* key : {"use_relative_actions", "relative_exclude_joints"}) json.erase(key);
   });
+  // A later one cannot be 0.4's: so it is said while a step of its own is there.
+  CheckpointOverrides asked;
+  asked.lerobot_release = LerobotRelease::k0_4;
+  checkpoint.expect_refused(ErrorCode::kInvalidInput, {kConfig, "0.5.1 or later"}, asked);
+  EXPECT_FALSE(checkpoint.open().release_uncertain);
   const auto without = [&](const char* file, const char* step) {
     checkpoint.edit_json(file, [&](Json& json) {
       auto& steps = json["steps"].get_ref<Json::array_t&>();
@@ -264,6 +269,7 @@ TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
   without(kPre, "relative_actions_processor");
   without(kPost, "absolute_actions_processor");
   EXPECT_TRUE(warned());
+  EXPECT_TRUE(checkpoint.open().release_uncertain);
   // Of images where they are not square, of the prompt where a state is in it and would be padded.
   checkpoint.set(kConfig, "/max_state_dim", checkpoint.open().state_dims);
   EXPECT_FALSE(warned());
@@ -273,15 +279,25 @@ TEST(LerobotConfig, TheReleaseIsSaidWhereItIsNotWritten) {
   checkpoint.set(kConfig, shape, {3, 48, 48});
   EXPECT_FALSE(warned());
   checkpoint.set(kConfig, "/max_state_dim", 32);
-  CheckpointOverrides asked;
-  asked.lerobot_release = LerobotRelease::k0_4;
   EXPECT_FALSE(warned(asked));
+  EXPECT_FALSE(checkpoint.open(asked).release_uncertain);
   EXPECT_EQ(checkpoint.open(asked).lerobot_release, LerobotRelease::k0_4);
   write_file(checkpoint / "pi0.json", R"({"lerobot_version": "0.4.3"})");
   EXPECT_FALSE(warned());
   EXPECT_EQ(checkpoint.open().lerobot_release, LerobotRelease::k0_4);
   write_file(checkpoint / "pi0.json", R"({"lerobot_version": "0.3.3"})");
   checkpoint.expect_refused(kInvalid, {"pi0.json", "\"0.3.3\"", "expected 0.4, 0.5 or 0.6"});
+}
+
+TEST(LerobotConfig, TheTokenizerThatItNamesIsKnown) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.edit_json(kPre, [](Json& json) {
+    for (Json& step : json["steps"]) {
+      if (step["registry_name"] != "tokenizer_processor") continue;
+      step["config"]["tokenizer_name"] = "org/other";
+    }
+  });
+  EXPECT_EQ(checkpoint.open().tokenizer_name, "org/other");
 }
 
 // ---- lerobot 0.3: no processors, statistics among the weights ----
@@ -313,6 +329,28 @@ TEST_F(Lerobot03, ReadsItsKeysAndStatistics) {
   EXPECT_EQ(data.model.num_steps, 3);
   EXPECT_EQ(data.model.image_size, 28);
   EXPECT_EQ(data.model.action_horizon, 4) << "n_action_steps, not the chunk_size of 5";
+}
+
+// What 0.3 alone wrote beside what it did not: which of the two is it?
+TEST_F(Lerobot03, MixedWithLaterReleasesIsRefused) {
+  EditableCheckpoint later("pi0_tiny");
+  later.set(kConfig, "/adapt_to_pi_aloha", true);
+  later.expect_refused(kUnsupported, {kConfig, "adapt_to_pi_aloha"});
+  std::filesystem::copy(later / kPost, checkpoint / kPost);
+  checkpoint.expect_refused(kInvalid, {kConfig, "resize_imgs_with_padding", kPost});
+  std::filesystem::remove(checkpoint / kPost);
+  checkpoint.set(kConfig, "/use_relative_actions", false);
+  checkpoint.expect_refused(kInvalid, {kConfig, "beside use_relative_actions"});
+}
+
+TEST_F(Lerobot03, StatisticsOfItThatAreNotUsedAreWarnedAbout) {
+  EditableCheckpoint later("pi0_tiny");
+  EXPECT_TRUE(later.open().warnings.empty());
+  later.put_tensor(kWeights,
+                   float_tensor("normalize_inputs.buffer_observation_state.mean", {1}, {1}));
+  const std::vector<std::string> warnings = later.open().warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("0.3 among the weights, which are not used"), std::string::npos);
 }
 
 TEST_F(Lerobot03, PixelsHaveStatisticsToo) {
@@ -463,6 +501,16 @@ TEST(LerobotStatistics, EachSideHasItsOwnStep) {
   EXPECT_EQ(opened.action.first[6], 3.0);
 }
 
+TEST(LerobotStatistics, ANegativeStdIsRefused) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  std::vector<float> deviations(static_cast<std::size_t>(checkpoint.open().state_dims), 1);
+  deviations[2] = -1;
+  const auto dims = static_cast<std::int64_t>(deviations.size());
+  checkpoint.put_tensor("policy_preprocessor_step_6_normalizer_processor.safetensors",
+                        float_tensor("observation.state.std", {dims}, deviations));
+  checkpoint.expect_refused(kInvalid, {"observation.state.std is -1 in dimension 2"});
+}
+
 TEST(LerobotStatistics, OtherFloatTypesAreConverted) {
   EditableCheckpoint checkpoint("pi0_odd");
   checkpoint.put_tensor(kPreStatistics,
@@ -505,6 +553,15 @@ TEST(LerobotStatistics, SayHowLongTheStateIs) {
   checkpoint.set(kPre, "/steps/6/config/features/observation.state/shape", {32});
   EXPECT_EQ(checkpoint.open().state_dims, 14);
   EXPECT_EQ(checkpoint.open().state.first.size(), 14u);
+  // A robot of one joint; but one number is for all of a state that has its own length.
+  for (const char* statistic : {"mean", "std", "min", "max", "q01", "q99"}) {
+    checkpoint.put_tensor("policy_preprocessor_step_6_normalizer_processor.safetensors",
+                          float_tensor(std::string("observation.state.") + statistic, {1}, {1}));
+  }
+  EXPECT_EQ(checkpoint.open().state_dims, 1);
+  checkpoint.set(kConfig, "/input_features/observation.state/shape", {14});
+  EXPECT_EQ(checkpoint.open().state_dims, 14);
+  checkpoint.set(kConfig, "/input_features/observation.state/shape", {32});
   // Without them the configuration says it.
   checkpoint.edit_json(kPre, [](Json& json) { json["steps"][6].erase("state_file"); });
   EXPECT_EQ(checkpoint.open().state_dims, 32);

@@ -164,6 +164,7 @@ Preprocessor parse_preprocessor(const Json& pipeline, const std::string& where) 
       result.rename_map = read_rename_map(step);
     } else if (step.name == kTokenizer) {
       result.max_tokens = read_tokenizer(step);
+      result.tokenizer_name = get_string(step.config, "tokenizer_name", step.where, "");
     } else if (step.name == "relative_actions_processor") {
       result.relative = read_relative(step);
     } else if (step.name == kNormalizer) {

@@ -31,6 +31,7 @@ struct PromptSteps {
 struct Preprocessor {
   std::map<std::string, std::string> rename_map;
   std::optional<int> max_tokens;
+  std::string tokenizer_name;         // on the hub, or a directory; empty: not said
   std::optional<PromptSteps> prompt;  // none: the file is absent, so they are not known
   std::optional<RelativeActions> relative;
   std::optional<NormalizerStep> normalizer;
