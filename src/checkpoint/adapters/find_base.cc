@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <set>
 #include <vector>
 
 #include "checkpoint/form/places.h"
@@ -116,9 +117,13 @@ FoundBase find_base(const fs::path& adapters, const std::string& base, const std
     if (!cache.empty()) places.push_back(snapshot(cache, base, revision));
   }
   std::vector<std::string> looked;
+  std::set<fs::path> seen;
   for (std::size_t i = 0; i < places.size(); ++i) {
     const fs::path& place = places[i];
-    if (place.lexically_normal() != own && has_weights(place)) {
+    fs::path whole = fs::absolute(place, ignored).lexically_normal();
+    if (!whole.has_filename()) whole = whole.parent_path();
+    if (!seen.insert(whole).second) continue;
+    if (whole != own && has_weights(place)) {
       return {place, i >= as_named && i < with_guesses};
     }
     looked.push_back(place.string());
