@@ -18,6 +18,10 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
 // What was found unused in the files, adapters and layers beyond the configuration's among it.
 Findings tensor_findings(const TensorReport& tensors);
 
+// Adapters (peft's adapter_model.safetensors) that change nothing, as they were before training.
+// Throws Error where they cannot be read.
+Findings adapter_findings(const CheckpointData& checkpoint);
+
 // Statistics that do nothing, that no data can have, or that are of another vector or unit.
 Findings statistics_findings(const CheckpointData& checkpoint);
 

@@ -70,6 +70,9 @@ Findings examine(const std::filesystem::path& directory, const CheckpointOptions
   };
   add("pi0 run", [&] { return readiness_findings(inspection, readiness); });
   add("tensors", [&] { return tensor_findings(inspection.tensors); });
+  if (!checkpoint.adapters.empty()) {
+    add("adapters", [&] { return adapter_findings(checkpoint); });
+  }
   if (!inspection.network_alone) {
     add("statistics", [&] { return statistics_findings(checkpoint); });
     add("cameras", [&] { return camera_findings(checkpoint); });
