@@ -11,6 +11,7 @@
 #include "checkpoint/form/normalization.h"
 #include "checkpoint/form/sentence.h"
 #include "doctor/checks.h"
+#include "doctor/ways_out.h"
 
 namespace pi0 {
 namespace {
@@ -173,8 +174,6 @@ void add_tiny(const Vector& vector, Findings& findings) {
   constexpr const char* kWhy =
       "the dimension is divided by next to nothing: a small difference from training becomes a "
       "huge number in the network";
-  constexpr const char* kOut =
-      "set it to the dimension's real spread, or to 1 where the robot never moves it";
   const auto below = [&](const char* low, const char* high, double share) {
     return where_both(vector, low, high, [&](double a, double b, std::size_t i) {
       return vector.second(i) > 0 && vector.second(i) < share * (b - a);
