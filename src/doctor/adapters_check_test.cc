@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/test_support.h"
+#include "doctor/doctor.h"
 #include "doctor/doctor_testing.h"
 
 namespace pi0 {
@@ -39,6 +40,8 @@ TEST_F(AdaptersCheckTest, TrainedOnesAreInOrder) {
 TEST_F(AdaptersCheckTest, AsTheyBegin) {
   zero(1000);
   expect_finding(findings(), Severity::kRefuse, {"adapters", "lora_B", "0 in all 11 layers"});
+  expect_finding(examine(checkpoint.path(), {}, {.device = "reference"}), Severity::kRefuse,
+                 {"adapters", "0 in all 11 layers"});
 }
 
 TEST_F(AdaptersCheckTest, OfNoScale) {
