@@ -15,8 +15,13 @@ namespace pi0 {
 // What `pi0 info` says: why `pi0 run` would refuse, what is warned about.
 Findings readiness_findings(const Inspection& inspection, const Readiness& readiness);
 
-// What was found unused in the files, adapters and layers beyond the configuration's among it.
-Findings tensor_findings(const TensorReport& tensors);
+// What was found unused in the files, layers beyond the configuration's among it. Of LoRA's tensors
+// readiness_findings speaks.
+Findings tensor_findings(const TensorReport& tensors, const ModelConfig& model);
+
+// Adapters (peft's adapter_model.safetensors) that change nothing, as they were before training.
+// Throws Error where they cannot be read.
+Findings adapter_findings(const CheckpointData& checkpoint);
 
 // Statistics that do nothing, that no data can have, or that are of another vector or unit.
 Findings statistics_findings(const CheckpointData& checkpoint);

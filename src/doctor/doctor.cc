@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.h"
 #include "doctor/checks.h"
 #include "doctor/sample_check.h"
+#include "doctor/ways_out.h"
 #include "pi0/error.h"
 #include "policy/options.h"
 #include "policy/readiness.h"
@@ -65,11 +66,15 @@ Findings examine(const std::filesystem::path& directory, const CheckpointOptions
       findings.insert(findings.end(), std::make_move_iterator(more.begin()),
                       std::make_move_iterator(more.end()));
     } catch (const Error& error) {
-      findings.push_back({Severity::kWarning, subject, error.what(), "it could not be looked at"});
+      findings.push_back(
+          {Severity::kWarning, subject, error.what(), "it could not be looked at", kCopyAgain});
     }
   };
   add("pi0 run", [&] { return readiness_findings(inspection, readiness); });
-  add("tensors", [&] { return tensor_findings(inspection.tensors); });
+  add("tensors", [&] { return tensor_findings(inspection.tensors, checkpoint.model); });
+  if (!checkpoint.adapters.empty()) {
+    add("adapters", [&] { return adapter_findings(checkpoint); });
+  }
   if (!inspection.network_alone) {
     add("statistics", [&] { return statistics_findings(checkpoint); });
     add("cameras", [&] { return camera_findings(checkpoint); });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "checkpoint/form/normalization.h"
 #include "checkpoint/form/sentence.h"
 #include "doctor/checks.h"
+#include "doctor/ways_out.h"
 
 namespace pi0 {
 namespace {
@@ -134,6 +136,18 @@ std::string where_both(const Vector& vector, const char* one, const char* two, c
   return list_of(found, "; ", 4);
 }
 
+// How far apart the file's statistics of one dimension lie, deviations left out.
+double range_of(const Vector& vector, std::size_t i) {
+  double least = std::numeric_limits<double>::infinity(), largest = -least;
+  for (const char* name : {"min", "q01", "q10", "mean", "q90", "q99", "max"}) {
+    const auto found = vector.normalization.recorded.find(name);
+    if (found == vector.normalization.recorded.end() || i >= found->second.size()) continue;
+    least = std::min(least, found->second[i]);
+    largest = std::max(largest, found->second[i]);
+  }
+  return std::max(0.0, largest - least);
+}
+
 // The file's statistics beside each other, used or not: of one data set they are in order.
 void add_contradictions(const Vector& vector, Findings& findings) {
   const auto [used_one, used_two] = statistics_of(vector.normalization.mode);
@@ -142,8 +156,11 @@ void add_contradictions(const Vector& vector, Findings& findings) {
       {"q90", "q99"}, {"q99", "max"}, {"min", "mean"}, {"mean", "max"}};
   for (const auto& [one, two] : ordered) {
     if (one == std::string_view(used_one) && two == std::string_view(used_two)) continue;
-    const std::string wrong = where_both(vector, one, two, [](double a, double b, std::size_t) {
-      return a - b > 1e-3 * (std::abs(a) + std::abs(b));  // beyond what rounding does
+    const std::string wrong = where_both(vector, one, two, [&](double a, double b, std::size_t i) {
+      // Beyond what rounding does, and lerobot's RunningQuantileStats, whose histogram begins 1e-10
+      // below the least value and ends as far above the largest.
+      return a - b > 1e-3 * (std::abs(a) + std::abs(b)) &&
+             a - b > std::max(1e-8, 1e-6 * range_of(vector, i));
     });
     if (wrong.empty()) continue;
     findings.push_back({Severity::kWarning, vector.subject,
@@ -157,8 +174,6 @@ void add_tiny(const Vector& vector, Findings& findings) {
   constexpr const char* kWhy =
       "the dimension is divided by next to nothing: a small difference from training becomes a "
       "huge number in the network";
-  constexpr const char* kOut =
-      "set it to the dimension's real spread, or to 1 where the robot never moves it";
   const auto below = [&](const char* low, const char* high, double share) {
     return where_both(vector, low, high, [&](double a, double b, std::size_t i) {
       return vector.second(i) > 0 && vector.second(i) < share * (b - a);
@@ -169,7 +184,8 @@ void add_tiny(const Vector& vector, Findings& findings) {
     if (wrong.empty()) wrong = below("min", "max", kTinyBesideRange);
     if (!wrong.empty()) {
       findings.push_back({Severity::kWarning, vector.subject,
-                          "a std that is tiny beside the range in dimension " + wrong, kWhy, kOut});
+                          "a std that is tiny beside the range in dimension " + wrong, kWhy,
+                          kRealSpread});
       return;
     }
   }
@@ -179,7 +195,8 @@ void add_tiny(const Vector& vector, Findings& findings) {
   });
   if (wrong.empty()) return;
   findings.push_back({Severity::kWarning, vector.subject,
-                      "next to no spread, beside the other dimensions, in " + wrong, kWhy, kOut});
+                      "next to no spread, beside the other dimensions, in " + wrong, kWhy,
+                      kRealSpread});
 }
 
 void add_other_units(const Vector& vector, Findings& findings) {

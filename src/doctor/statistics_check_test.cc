@@ -107,6 +107,29 @@ TEST_F(StatisticsCheckTest, QuantilesThatContradict) {
   expect_finding(findings(), Severity::kWarning, {"actions", "q01 above q99 in dimension 3"});
 }
 
+// lerobot 0.6.1's RunningQuantileStats of grippers that are 0 or 1, mostly closed (dimension 3) or
+// mostly open (5): its histogram begins 1e-10 below the least value and ends 1e-10 above the
+// largest.
+TEST_F(StatisticsCheckTest, QuantilesAtTheEdgesOfLerobotsHistogram) {
+  Values least(kDims, -1), q01(kDims, -0.9f), q10(kDims, -0.5f), q99(kDims, 0.9f), most(kDims, 1);
+  least[3] = 0, q01[3] = q10[3] = -1e-10f;
+  most[5] = 0, q99[5] = 1e-10f;  // as of actions that are given the other way round
+  const auto put_all = [&] {
+    put("action.mean", but_third(0, 0.1f));
+    put("action.std", Values(kDims, 0.4f));
+    put("action.min", least);
+    put("action.q01", q01);
+    put("action.q10", q10);
+    put("action.q99", q99);
+    put("action.max", most);
+  };
+  put_all();
+  expect_no_findings(findings());
+  q01[3] = -1e-3f;
+  put_all();
+  expect_finding(findings(), Severity::kWarning, {"actions", "min above q01 in dimension 3"});
+}
+
 // What openpi's file has beside the statistics that a pi0 policy uses.
 TEST(StatisticsOfOpenpiTest, AreJudgedByTheQuantilesThatAreNotUsed) {
   EditableCheckpoint checkpoint("openpi_pi0");

@@ -8,7 +8,10 @@
 #include <string_view>
 
 #include "checkpoint/form/sentence.h"
+#include "checkpoint/weights/weight_files.h"
 #include "doctor/checks.h"
+#include "doctor/taken_over.h"
+#include "doctor/ways_out.h"
 #include "files/json.h"
 #include "prompt/tokenizer.h"
 
@@ -17,28 +20,13 @@ namespace {
 
 constexpr const char* kImage = "observation.image";  // how lerobot's features of cameras begin
 
-// "DIR/config.json: it has …" -> the subject "config.json", and the rest.
-Finding finding_of(Severity severity, const std::string& sentence,
-                   const std::filesystem::path& directory) {
-  std::string text = sentence;
-  if (const std::string prefix = directory.string() + "/"; text.starts_with(prefix)) {
-    text.erase(0, prefix.size());
-    if (const std::size_t end = text.find(": "); end != std::string::npos) {
-      return {severity, text.substr(0, end), text.substr(end + 2)};
-    }
+// Tensors that are there in a checkpoint in order, and not computed with.
+std::set<std::string> expected_unused(const ModelConfig& model) {
+  std::set<std::string> names{std::string(kEmbedTokens), std::string(kLmHead)};  // the tied pair
+  for (const TensorSpec& spec : architecture(model)) {
+    if (spec.optional) names.insert(spec.name);
   }
-  return {severity, "checkpoint", text};
-}
-
-// Tensors that are there in a checkpoint in order, and not computed with: the tied pair, and
-// architecture()'s optional ones.
-bool is_expected(std::string_view name) {
-  constexpr std::string_view kModel = "model.";
-  if (name.starts_with(kModel)) name.remove_prefix(kModel.size());
-  constexpr std::string_view kPaligemma = "paligemma_with_expert.paligemma.model.";
-  return name == kEmbedTokens || name == kLmHead ||
-         name == "paligemma_with_expert.gemma_expert.lm_head.weight" ||
-         (name.starts_with(kPaligemma) && name.ends_with("language_model.norm.weight"));
+  return names;
 }
 
 bool is_adapter(const std::string& name) {
@@ -52,12 +40,10 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
   const CheckpointData& checkpoint = inspection.checkpoint;
   Findings findings;
   for (const std::string& sentence : readiness.refused) {
-    Finding finding = finding_of(Severity::kRefuse, sentence, checkpoint.directory);
-    finding.why = "pi0 run would refuse the checkpoint for it";
-    findings.push_back(std::move(finding));
+    findings.push_back(taken_over(Severity::kRefuse, sentence, checkpoint.directory));
   }
   for (const std::string& sentence : checkpoint.warnings) {
-    findings.push_back(finding_of(Severity::kWarning, sentence, checkpoint.directory));
+    findings.push_back(taken_over(Severity::kWarning, sentence, checkpoint.directory));
   }
   if (readiness.refused.empty()) {
     findings.push_back({Severity::kOk, "pi0 run", "ready, on " + readiness.device});
@@ -65,13 +51,17 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
   return findings;
 }
 
-Findings tensor_findings(const TensorReport& tensors) {
+Findings tensor_findings(const TensorReport& tensors, const ModelConfig& model) {
+  const std::set<std::string> expected = expected_unused(model);
   Findings findings;
   std::vector<std::string> adapters, others;
+  bool refused = false;
   for (const std::string& name : tensors.unused) {
-    if (is_adapter(name)) {
+    if (is_lora(name)) {
+      refused = true;  // by require_complete, whose sentence stands among readiness_findings
+    } else if (is_adapter(name)) {
       adapters.push_back(name);
-    } else if (!is_expected(name)) {
+    } else if (!expected.contains(plain_name(name))) {
       others.push_back(name);
     }
   }
@@ -91,7 +81,7 @@ Findings tensor_findings(const TensorReport& tensors) {
                         "configuration has, or another network's",
                         "compare the configuration with the one that it was trained with"});
   }
-  if (findings.empty()) {
+  if (findings.empty() && !refused) {
     findings.push_back({Severity::kOk, "tensors",
                         fmt::format("no adapter and no tensor is left over in {} file{}",
                                     tensors.files.size(), tensors.files.size() == 1 ? "" : "s")});
@@ -106,14 +96,12 @@ Findings tokenizer_findings(const ModelConfig& model, const std::filesystem::pat
   constexpr std::int32_t kBos = 2, kNewLine = 108, kThe = 573;
   // Hugging Face's file has <image> after the last row, which is no word of a prompt.
   constexpr std::int32_t kNotInPrompts = 1;
-  constexpr const char* kOut =
-      "give PaliGemma's own by --tokenizer: google/paligemma-3b-pt-224, or openpi's "
-      "paligemma_tokenizer.model";
   const Tokenizer tokenizer = Tokenizer::load(path);
   const std::int32_t pieces = tokenizer.vocab_size();
   Findings findings;
   const auto add = [&](Severity severity, std::string found, std::string why) {
-    findings.push_back({severity, "tokenizer", std::move(found), std::move(why), kOut});
+    findings.push_back(
+        {severity, "tokenizer", std::move(found), std::move(why), kPaligemmasTokenizer});
   };
   if (tokenizer.bos_id() != kBos) {
     add(Severity::kRefuse,

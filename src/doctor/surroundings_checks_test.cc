@@ -17,6 +17,22 @@ Findings readiness(const EditableCheckpoint& checkpoint) {
   return readiness_findings(inspection, readiness_of(inspection, options, {.device = "reference"}));
 }
 
+Findings tensors(const EditableCheckpoint& checkpoint) {
+  const Inspection inspection = inspect_checkpoint(checkpoint.path());
+  return tensor_findings(inspection.tensors, inspection.checkpoint.model);
+}
+
+// Expects the one finding of `severity`, with these words in its reason and its way out.
+void expect_advice(const Findings& findings, Severity severity, const std::string& why,
+                   const std::string& way_out) {
+  ASSERT_EQ(count_of(findings, severity), 1u) << to_text(findings);
+  for (const Finding& finding : findings) {
+    if (finding.severity != severity) continue;
+    EXPECT_NE(finding.why.find(why), std::string::npos) << to_text(findings);
+    EXPECT_NE(finding.way_out.find(way_out), std::string::npos) << to_text(findings);
+  }
+}
+
 TEST(ReadinessFindingsTest, WhatInfoRefusesAndWarnsOfIsSaid) {
   EditableCheckpoint checkpoint("pi0_tiny");
   checkpoint.erase_tensor("model.safetensors", "model.action_out_proj.bias");
@@ -40,17 +56,66 @@ TEST(ReadinessFindingsTest, TheReleaseThatTrainedItIsAsked) {
     }
   });
   const Findings findings = readiness(checkpoint);
-  ASSERT_EQ(count_of(findings, Severity::kWarning), 1u) << to_text(findings);
-  EXPECT_NE(findings[0].found.find("--lerobot-version"), std::string::npos) << findings[0].found;
+  expect_advice(findings, Severity::kWarning, "of the other release", "--lerobot-version");
 }
 
+// What the sentence says to do is said once, as the way out.
+TEST(ReadinessFindingsTest, ARefusalsOwnWayOut) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  std::filesystem::copy(checkpoint / "assets/my_robot", checkpoint / "assets/another");
+  const Findings findings = readiness(checkpoint);
+  expect_advice(findings, Severity::kRefuse, "pi0 run would refuse",
+                "choose one by --asset or in pi0.json: another, my_robot");
+  EXPECT_EQ(findings[0].subject + ": " + findings[0].found, "assets: there are several assets");
+}
+
+TEST(ReadinessFindingsTest, ARefusalThatSaysNoneHasThatOfItsKind) {
+  EditableCheckpoint of_weights("pi0_tiny");
+  of_weights.erase_tensor("model.safetensors", "model.action_out_proj.bias");
+  expect_advice(readiness(of_weights), Severity::kRefuse, "pi0 run would refuse",
+                "have to be of one training");
+  EditableCheckpoint of_steps("pi0_tiny");
+  of_steps.set(kPreprocessor, "/steps/0/registry_name", "another_step");
+  expect_advice(readiness(of_steps), Severity::kRefuse, "pi0 run would refuse",
+                "the library that trained it");
+  EditableCheckpoint of_no_json("pi0_tiny");
+  write_file(of_no_json / kPreprocessor, "{");
+  expect_advice(readiness(of_no_json), Severity::kRefuse, "pi0 run would refuse", "copy it again");
+  EditableCheckpoint of_nothing("pi0_tiny");
+  std::filesystem::remove(of_nothing / kPreprocessor);
+  expect_advice(readiness(of_nothing), Severity::kRefuse, "pi0 run would refuse", "--norm-stats");
+  EditableCheckpoint of_statistics("openpi_pi0");
+  of_statistics.edit_json("assets/my_robot/norm_stats.json",
+                          [](Json& json) { json["norm_stats"]["state"].erase("std"); });
+  expect_advice(readiness(of_statistics), Severity::kRefuse, "pi0 run would refuse",
+                "--norm-stats");
+}
+
+TEST(ReadinessFindingsTest, WarningsThatAreTakenOverHaveAReason) {
+  EditableCheckpoint of_adapters("openpi_pi0");
+  of_adapters.set("config.json", "/paligemma_variant", "gemma_2b_lora");
+  expect_advice(readiness(of_adapters), Severity::kWarning, "never been fine-tuned",
+                "merged before the conversion");
+  EditableCheckpoint elsewhere("openpi_pi0");
+  std::filesystem::rename(elsewhere / "assets", elsewhere / "physical-intelligence");
+  expect_advice(readiness(elsewhere), Severity::kWarning, "of other data", "--norm-stats");
+}
+
+// LoRA's among the weights are refused by what opens the checkpoint: one reason, not two.
 TEST(TensorFindingsTest, AdaptersThatNobodyApplies) {
-  EditableCheckpoint checkpoint("pi0_tiny");
-  const std::string name =
-      "model.paligemma_with_expert.gemma_expert.model.layers.0.self_attn.q_proj.lora_A.weight";
-  checkpoint.put_tensor("model.safetensors", float_tensor(name, {1, 2}, {0.5f, 0.25f}));
-  expect_finding(tensor_findings(inspect_checkpoint(checkpoint.path()).tensors), Severity::kRefuse,
-                 {"adapters", "q_proj.lora_A"});
+  const std::string layer =
+      "model.paligemma_with_expert.gemma_expert.model.layers.0.self_attn.q_proj.";
+  EditableCheckpoint lora("pi0_tiny");
+  lora.put_tensor("model.safetensors",
+                  float_tensor(layer + "lora_A.weight", {1, 2}, {0.5f, 0.25f}));
+  EXPECT_TRUE(tensors(lora).empty());
+  const Findings findings = readiness(lora);
+  expect_finding(findings, Severity::kRefuse, {"model.safetensors", "q_proj.lora_A"});
+  expect_advice(findings, Severity::kRefuse, "never been fine-tuned", "merge it into them");
+  EditableCheckpoint other("pi0_tiny");
+  other.put_tensor("model.safetensors",
+                   float_tensor(layer + "adapter.down.weight", {1, 2}, {0.5f, 0.25f}));
+  expect_finding(tensors(other), Severity::kRefuse, {"adapters", "q_proj.adapter"});
 }
 
 TEST(TensorFindingsTest, LayersBeyondTheConfigurations) {
@@ -61,7 +126,7 @@ TEST(TensorFindingsTest, LayersBeyondTheConfigurations) {
       depth = depth.get<int>() - 1;
     }
   });
-  expect_finding(tensor_findings(inspect_checkpoint(checkpoint.path()).tensors), Severity::kWarning,
+  expect_finding(tensors(checkpoint), Severity::kWarning,
                  {"tensors", "no part of the network", "layers."});
 }
 

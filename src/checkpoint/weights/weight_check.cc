@@ -67,10 +67,12 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
   return report;
 }
 
+bool is_lora(const std::string& name) { return name.find("lora_") != std::string::npos; }
+
 void require_complete(const TensorReport& report, const std::string& where) {
   // openpi's code for PyTorch has no adapters, and neither library saves any among the weights.
   for (const std::string& name : report.unused) {
-    if (name.find("lora_") == std::string::npos) continue;
+    if (!is_lora(name)) continue;
     fail(where,
          fmt::format("holds the adapter {} among the weights, which neither openpi nor lerobot "
                      "saves so: merge it into them, or save it with peft",

@@ -29,6 +29,9 @@ struct TensorReport {
 // Compares the files with architecture(config), reading headers only.
 TensorReport check_weights(const WeightFiles& files, const ModelConfig& config);
 
+// Whether a tensor's name is that of one of LoRA's.
+bool is_lora(const std::string& name);
+
 // Throws Error (kInvalidCheckpoint) that names the missing and the wrong tensors, if there are any.
 void require_complete(const TensorReport& report, const std::string& where);
 
