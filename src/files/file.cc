@@ -117,12 +117,11 @@ std::string read_file(const fs::path& path, std::size_t limit) {
   return contents;
 }
 
-void refuse_lfs_pointer(std::string_view content, const std::string& where) {
+void refuse_lfs_pointer(std::string_view content, const std::string& where, ErrorCode code) {
   if (!content.starts_with("version https://git-lfs.github.com/spec/")) return;
-  throw Error(ErrorCode::kInvalidCheckpoint,
-              where +
-                  ": is a pointer of Git LFS, not the file that it stands for; `git lfs pull` in "
-                  "its directory fetches it");
+  throw Error(code, where +
+                        ": is a pointer of Git LFS, not the file that it stands for; `git lfs "
+                        "pull` in its directory fetches it");
 }
 
 MappedFile::MappedFile(const fs::path& path) {

@@ -8,15 +8,18 @@
 #include <string>
 #include <string_view>
 
+#include "pi0/error.h"
+
 namespace pi0 {
 
 // The whole of a small file. Throws Error (kIo) naming it when it cannot be read, is no regular
 // file, or is larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, std::size_t limit = 256u << 20);
 
-// Throws Error (kInvalidCheckpoint) naming `where` when `content` is what a clone without Git LFS
-// has in a large file's place: a few lines that say which file.
-void refuse_lfs_pointer(std::string_view content, const std::string& where);
+// Throws Error naming `where` when `content` is what a clone without Git LFS has in a large file's
+// place: a few lines that say which file.
+void refuse_lfs_pointer(std::string_view content, const std::string& where,
+                        ErrorCode code = ErrorCode::kInvalidCheckpoint);
 
 // A file mapped for reading. Copies share the mapping, which goes with the last of them.
 class MappedFile {

@@ -78,7 +78,9 @@ class Builder {
   // at; else empty.
   std::string_view not_finite_at(std::size_t position) const {
     std::size_t begin = std::min(position, text_.size());
-    const auto in_literal = [](char c) { return c == '-' || (c >= 'A' && c <= 'z'); };
+    const auto in_literal = [](char c) {
+      return c == '-' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
     while (begin > 0 && in_literal(text_[begin - 1])) --begin;
     for (const std::string_view literal : {"NaN", "Infinity", "-Infinity"}) {
       if (text_.substr(begin).starts_with(literal)) return literal;
@@ -191,6 +193,7 @@ int to_int(const Json& value, const std::string& key, const std::string& where, 
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& where) {
+  refuse_lfs_pointer(text, where);
   // nlohmann's parser takes a zero byte for the end, and whatever follows would go unread.
   if (const auto zero = text.find('\0'); zero != std::string_view::npos) {
     throw Error(ErrorCode::kInvalidCheckpoint,

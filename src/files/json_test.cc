@@ -40,8 +40,19 @@ TEST(ParseJson, NamesTheValueThatIsNotFinite) {
                [] { parse_json(R"({"a": [0, {"b": -Infinity}]})", "file"); });
   expect_error(ErrorCode::kInvalidCheckpoint, {"file: it is Infinity"},
                [] { parse_json("Infinity", "file"); });
+  for (const std::string value : {"NaN", "Infinity", "-Infinity"}) {  // the first, and in brackets
+    expect_error(ErrorCode::kInvalidCheckpoint, {"file: std[0] is " + value + ","},
+                 [&] { parse_json(R"({"std": [)" + value + ", 1]}", "file"); });
+    expect_error(ErrorCode::kInvalidCheckpoint, {"file: [0][0] is " + value + ","},
+                 [&] { parse_json("[[" + value + "]]", "file"); });
+  }
   expect_error(ErrorCode::kInvalidCheckpoint, {"byte", "no JSON"},
                [] { parse_json(R"({"a": Nein})", "file"); });
+}
+
+TEST(ParseJson, APointerOfGitLfsIsNamed) {
+  expect_bad("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 6477\n",
+             {"dir/a.json", "Git LFS", "git lfs pull"});
 }
 
 TEST(ParseJson, RefusesAZeroByte) {

@@ -66,6 +66,8 @@ Image allocate_image(std::int64_t width, std::int64_t height, std::string_view n
 Image decode_image(std::span<const std::byte> bytes, std::string_view name) {
   if (starts_with(bytes, kPngSignature)) return decode_png(bytes, name);
   if (starts_with(bytes, kJpegSignature)) return decode_jpeg(bytes, name);
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, std::string(name),
+                     ErrorCode::kInvalidInput);
   if (const char* const other = name_of_other(bytes)) {
     throw Error(ErrorCode::kUnsupported,
                 std::string(name) + ": " + other +

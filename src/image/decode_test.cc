@@ -249,6 +249,13 @@ TEST(Decode, NoImage) {
   }
 }
 
+TEST(Decode, APointerOfGitLfsIsNamed) {
+  const std::string_view text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\n";
+  const std::string what =
+      error_of(ErrorCode::kInvalidInput, [&] { decode(Bytes(text.begin(), text.end())); });
+  EXPECT_TRUE(what.starts_with("file: is a pointer of Git LFS")) << what;
+}
+
 // The first bytes that Pillow 13 writes of each.
 TEST(Decode, AnotherFormatIsNamed) {
   using namespace std::string_view_literals;
