@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
+
+#include "checkpoint/form/sentence.h"
 
 namespace pi0 {
 namespace {
@@ -78,60 +83,130 @@ bool is_checkpoint(const fs::path& directory) {
 
 // The step that a training run's folder is named after: "029999"; -1 for another name.
 std::int64_t step_of(const std::string& name) {
+  if (name == "last") return std::numeric_limits<std::int64_t>::max();  // lerobot's
   const bool digits =
       !name.empty() && name.size() < 16 &&
       std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits ? std::stoll(name) : -1;
 }
 
-// In `directory`, of a training run or of the Hugging Face Hub's cache, the checkpoint that was
-// saved last; empty: none.
-fs::path checkpoint_within(const fs::path& directory) {
-  for (const char* name :
-       {"pretrained_model", "checkpoints/last/pretrained_model", "last/pretrained_model"}) {
-    if (is_checkpoint(directory / name)) return directory / name;
-  }
-  for (const fs::path& parent : {directory, directory / "checkpoints", directory / "snapshots"}) {
-    fs::path best;
-    std::int64_t latest = -1;
-    for (const std::string& name : names_in(parent)) {
-      for (const fs::path& inside : {parent / name / "pretrained_model", parent / name}) {
-        if (!is_checkpoint(inside) || (!best.empty() && step_of(name) <= latest)) continue;
-        best = inside;
-        latest = step_of(name);
-      }
-    }
-    if (!best.empty()) return best;
-  }
-  return {};
+// openpi's for JAX, a step of training or a published one.
+bool is_jax_checkpoint(const fs::path& directory) {
+  const fs::path params = directory / "params";
+  return is_folder(params) &&
+         (step_of(directory.filename().string()) >= 0 || has(params / "_METADATA"));
 }
 
-// openpi's JAX form: params/ of orbax. Empty: there is none.
-fs::path jax_within(const fs::path& directory) {
-  if (is_folder(directory / "params")) return directory;
-  if (has(directory / "_METADATA") && has(directory / "manifest.ocdbt"))
-    return directory.parent_path();
-  fs::path best;
-  std::int64_t latest = -1;
-  for (const std::string& name : names_in(directory)) {
-    if (step_of(name) <= latest || !is_folder(directory / name / "params")) continue;
-    best = directory / name;
-    latest = step_of(name);
+struct Found {
+  fs::path run;       // the folder that a step of training is in; of what is no step, its own
+  std::int64_t step;  // step_of
+  fs::path path;
+};
+
+// Of a run only the step that was saved last.
+void add(const fs::path& path, std::vector<Found>& found) {
+  const fs::path folder = path.filename() == "pretrained_model" ? path.parent_path() : path;
+  const std::int64_t step = step_of(folder.filename().string());
+  const fs::path run = step < 0 ? path : folder.parent_path();
+  for (Found& other : found) {
+    if (other.run != run) continue;
+    if (step > other.step) other = {run, step, path};
+    return;
   }
-  return best;
+  found.push_back({run, step, path});
+}
+
+struct Within {
+  std::vector<Found> checkpoints;
+  std::vector<Found> jax;
+};
+
+// What is below `directory`, the nearest first: of training runs, of the Hugging Face Hub's cache.
+// Links are followed, but neither in circles nor to what `directory` is in.
+Within look_within(const fs::path& directory) {
+  constexpr int kDeepest = 6;  // outputs/train/DATE/JOB/checkpoints/STEP/pretrained_model
+  constexpr std::size_t kMostNames = 10000;
+  Within within;
+  std::error_code ignored;
+  const fs::path root = fs::canonical(directory, ignored);
+  std::set<fs::path> seen{root};
+  std::vector<std::pair<fs::path, int>> folders{{directory, 0}};  // and how deep
+  std::size_t names = 0;
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    const auto [folder, depth] = folders[i];
+    for (const std::string& name : names_in(folder)) {
+      if (++names > kMostNames) return within;
+      const fs::path path = folder / name;
+      if (!is_folder(path)) continue;
+      const fs::path real = fs::canonical(path, ignored);
+      const fs::path from_there = root.lexically_relative(real);
+      const bool above = !from_there.empty() && *from_there.begin() != "..";
+      if (above || !seen.insert(real).second) continue;
+      if (is_checkpoint(path)) {
+        add(path, within.checkpoints);
+      } else if (is_jax_checkpoint(path)) {
+        add(path, within.jax);
+      } else if (depth + 1 < kDeepest) {
+        folders.emplace_back(path, depth + 1);
+      }
+    }
+  }
+  return within;
+}
+
+// "a and b", "a, b and 3 more".
+std::string paths_of(const std::vector<Found>& found) {
+  std::vector<std::string> paths;
+  for (const Found& each : found) paths.push_back(each.path.string());
+  return list_of(paths, paths.size() == 2 ? " and " : ", ", 2);
+}
+
+// In a folder that is no checkpoint, or below it.
+std::string in_or_below(const fs::path& directory) {
+  const Within within = look_within(directory);
+  if (within.checkpoints.size() == 1) {
+    return "; the checkpoint is in " + paths_of(within.checkpoints);
+  }
+  if (!within.checkpoints.empty()) {
+    return fmt::format("; the checkpoints {} are in it", paths_of(within.checkpoints));
+  }
+  std::string jax = paths_of(within.jax) + (within.jax.size() > 1 ? " are" : " is");
+  if (is_folder(directory / "params")) {
+    jax = directory.string() + " is";
+  } else if (has(directory / "_METADATA") && has(directory / "manifest.ocdbt")) {
+    jax = directory.parent_path().string() + " is";
+  } else if (within.jax.empty()) {
+    return "";
+  }
+  return fmt::format("; {} openpi's JAX form (params/), {}", jax, kConvertJax);
+}
+
+// What a training saves to go on from, beside the policy: by how a name begins.
+bool is_training_state(const std::string& name) {
+  for (const char* begin :
+       {"training_state", "global_step", "zero_to_fp32.py", "metadata.pt", "optimizer", "scheduler",
+        "scaler.", "rng_state", "random_states", "training_args.bin"}) {
+    if (name.starts_with(begin)) return true;
+  }
+  return false;
+}
+
+// Of a step without weights: the run's latest that has them.
+std::string instead_of_training_state(const fs::path& directory) {
+  if (step_of(directory.filename().string()) >= 0) {
+    const Within run = look_within(directory.parent_path());
+    if (!run.checkpoints.empty()) return "take " + paths_of(run.checkpoints);
+  }
+  return "save the policy itself with save_pretrained (DeepSpeed: zero_to_fp32.py first)";
 }
 
 std::string in_directory(const fs::path& directory) {
-  if (const fs::path within = checkpoint_within(directory); !within.empty()) {
-    return "; the checkpoint is in " + within.string();
-  }
-  if (const fs::path jax = jax_within(directory); !jax.empty()) {
-    return fmt::format("; {} is openpi's JAX form (params/), {}", jax.string(), kConvertJax);
-  }
+  if (const std::string links = links_to_nothing(directory); !links.empty()) return links;
+  if (const std::string found = in_or_below(directory); !found.empty()) return found;
   const std::vector<std::string> names = names_in(directory);
   std::vector<std::string> shards, tensors;
   for (const std::string& name : names) {
-    if (!name.ends_with(".safetensors")) continue;
+    if (!name.ends_with(".safetensors") || is_training_state(name)) continue;
     if (name.starts_with("model-") && name.find("-of-") != std::string::npos) {
       shards.push_back(name);
     } else if (!name.starts_with("policy_p")) {  // processors' statistics
@@ -149,20 +224,19 @@ std::string in_directory(const fs::path& directory) {
                        tensors.front());
   }
   for (const std::string& name : names) {
-    if (name == "training_state" || name.starts_with("global_step") || name == "zero_to_fp32.py") {
-      return fmt::format(
-          "; it holds {}, a training's state: save the policy itself with "
-          "save_pretrained (DeepSpeed: zero_to_fp32.py first)",
-          name);
-    }
-    if (const std::optional<OtherForm> form = other_form(name)) {
-      return fmt::format("; it holds {}, {}, which is not read here: {}", name, form->what,
-                         form->way_out);
-    }
+    const std::optional<OtherForm> form = other_form(name);
+    if (!form || is_training_state(name)) continue;
+    return fmt::format("; it holds {}, {}, which is not read here: {}", name, form->what,
+                       form->way_out);
   }
   for (const fs::path& near :
        {directory.parent_path(), directory.parent_path() / "pretrained_model"}) {
     if (is_checkpoint(near)) return "; the checkpoint is in " + near.string();
+  }
+  for (const std::string& name : names) {
+    if (!is_training_state(name)) continue;
+    return fmt::format("; it holds {}, a training's state, but no weights: {}", name,
+                       instead_of_training_state(directory));
   }
   if (names.empty()) return "; it is empty";
   for (const char* name : {"config.json", "policy_preprocessor.json"}) {
@@ -175,21 +249,46 @@ std::string in_directory(const fs::path& directory) {
   return "";
 }
 
+bool leads_nowhere(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_symlink(path, ignored) && !has(path);
+}
+
 }  // namespace
+
+std::string links_to_nothing(const fs::path& directory) {
+  std::vector<std::string> links;
+  for (const std::string& name : names_in(directory)) {
+    const bool of_checkpoint = name.ends_with(".json") || name.ends_with(".safetensors");
+    if (of_checkpoint && leads_nowhere(directory / name)) links.push_back(name);
+  }
+  if (links.empty()) return "";
+  return fmt::format(
+      "; {} to what is not there: download {}, or copy with cp -L",
+      links.size() == 1 ? links.front() + " is a link" : list_of(links, ", ", 3) + " are links",
+      links.size() == 1 ? "it" : "them");
+}
 
 std::string nearest_to_checkpoint(const fs::path& given) {
   std::string text = given.string();  // without the slashes at its end, so that it has a parent
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
   const fs::path path = text;
   if (is_folder(path)) return in_directory(path);
-  if (const std::optional<OtherForm> form = other_form(path)) {
+  if (leads_nowhere(path)) {
+    std::error_code ignored;
+    return fmt::format(
+        "; it is a link to {}, which is not there: download it, or copy it with cp -L",
+        fs::read_symlink(path, ignored).string());
+  }
+  const bool state = is_training_state(path.filename().string());
+  if (const std::optional<OtherForm> form = other_form(path); form && !state) {
     return fmt::format("; it is {}, which is not read here: {}", form->what, form->way_out);
   }
   if (const fs::path parent = path.parent_path(); is_checkpoint(parent.empty() ? "." : parent)) {
     return "; the checkpoint is " +
            (parent.empty() ? "the folder that it is in, ." : parent.string());
   }
-  return "";
+  return state ? "; it is a training's state, not weights" : "";
 }
 
 }  // namespace pi0

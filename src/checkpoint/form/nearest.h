@@ -11,4 +11,8 @@ namespace pi0 {
 // nothing near a checkpoint is in it, above it or beside it. Looks at names alone.
 std::string nearest_to_checkpoint(const std::filesystem::path& path);
 
+// "; model.safetensors is a link to what is not there: …": what a copy of the Hugging Face Hub's
+// cache without its blobs holds. Empty where there is none of a checkpoint's files.
+std::string links_to_nothing(const std::filesystem::path& directory);
+
 }  // namespace pi0

@@ -10,19 +10,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Makes `files` in a directory, and expects each of `words` to be said of `given` in it; @ stands
-// for the directory.
+// Makes `files` in a directory ("a -> b": a link), and expects each of `words` to be said of
+// `given` in it; @ stands for the directory.
 void expect_said(const std::vector<std::string>& files, const std::string& given,
                  const std::vector<std::string>& words) {
   const TemporaryDirectory directory;
   for (const std::string& file : files) {
-    const fs::path path = directory / file;
+    const std::size_t arrow = file.find(" -> ");
+    const fs::path path = directory / file.substr(0, arrow);
     fs::create_directories(path.parent_path());
-    if (!file.ends_with('/')) write_file(path, "x");
+    if (arrow != file.npos) {
+      fs::create_symlink(file.substr(arrow + 4), path);
+    } else if (!file.ends_with('/'))
+      write_file(path, "x");
   }
   const std::string said = nearest_to_checkpoint(directory / given);
   for (std::string word : words) {
-    if (const std::size_t at = word.find('@'); at != word.npos) {
+    for (std::size_t at; (at = word.find('@')) != word.npos;) {
       word.replace(at, 1, directory.path().string());
     }
     EXPECT_NE(said.find(word), said.npos) << said << "\n  lacks " << word;
@@ -46,6 +50,71 @@ TEST(Nearest, AFolderAboveACheckpointNamesTheLatestWithin) {
               "", {"@/checkpoints/020000/pretrained_model"});
   expect_said({"checkpoints/last/pretrained_model/adapter_model.safetensors"}, "",
               {"@/checkpoints/last/pretrained_model"});
+}
+
+// lerobot-train's outputs/train/DATE/JOB, openpi's checkpoints/CONFIG/EXP/STEP.
+TEST(Nearest, RunsAreLookedForFarBelow) {
+  const std::string job = "outputs/train/2026-01-01/14-00-00_pi0/checkpoints/";
+  const std::vector<std::string> run = {job + "002000/pretrained_model/model.safetensors",
+                                        job + "010000/pretrained_model/model.safetensors",
+                                        job + "010000/training_state/optimizer_state.safetensors",
+                                        job + "last -> 010000"};
+  for (const char* given : {"outputs", "outputs/train", "outputs/train/2026-01-01"}) {
+    expect_said(run, given, {"; the checkpoint is in @/" + job + "010000/pretrained_model"});
+  }
+  expect_said({"checkpoints/pi0_libero/exp/1000/model.safetensors",
+               "checkpoints/pi0_libero/exp/20000/model.safetensors"},
+              "checkpoints", {"; the checkpoint is in @/checkpoints/pi0_libero/exp/20000"});
+  expect_said(
+      {"checkpoints/pi0_libero/exp/1000/params/x", "checkpoints/pi0_libero/exp/20000/params/x"},
+      "checkpoints", {"; @/checkpoints/pi0_libero/exp/20000 is openpi's JAX"});
+  expect_said({"a/b/c/d/e/f/g/model.safetensors"}, "a", {"the checkpoint is in @/a/b/c/d/e/f/g"});
+  expect_said({"a/b/c/d/e/f/g/h/model.safetensors"}, "a", {});
+  expect_said({"src/params/x.json"}, "", {});
+}
+
+TEST(Nearest, SeveralCheckpointsAreNamed) {
+  expect_said({"one/model.safetensors", "two/10/model.safetensors", "two/9/model.safetensors"}, "",
+              {"; the checkpoints @/one and @/two/10 are in it"});
+  expect_said({"snapshots/a/model.safetensors", "snapshots/b/model.safetensors",
+               "snapshots/c/adapter_model.safetensors", "snapshots/d/model.safetensors"},
+              "", {"; the checkpoints @/snapshots/a, @/snapshots/b and 2 more are in it"});
+  // A date is no step.
+  expect_said({"20260101/x/model.safetensors", "20260102/x/model.safetensors"}, "",
+              {"@/20260101/x and @/20260102/x are in it"});
+}
+
+TEST(Nearest, LinksAreFollowedButNotInCircles) {
+  expect_said({"disk/run/5/model.safetensors", "job/checkpoints -> ../disk/run"}, "job",
+              {"; the checkpoint is in @/job/checkpoints/5"});
+  expect_said({"job/a/10/model.safetensors", "job/a/z -> ..", "job/a/best -> 10", "job/b -> a",
+               "job/up -> ../..", "other/model.safetensors"},
+              "job", {"; the checkpoint is in @/job/a/10"});
+}
+
+// A copy of the Hugging Face Hub's cache without its blobs; lerobot's last/ without its step.
+TEST(Nearest, LinksToNothingAreNamed) {
+  expect_said({"model.safetensors -> ../../blobs/x", "config.json"}, "",
+              {"; model.safetensors is a link to what is not there", "download it", "cp -L"});
+  expect_said({"a.json -> x", "b.json -> x", "config.json -> x", "model.safetensors -> x"}, "",
+              {"; a.json, b.json, config.json and 1 more are links to what is not there"});
+  expect_said({"checkpoints/last -> 010000"}, "checkpoints/last",
+              {"it is a link to 010000, which is not there"});
+}
+
+TEST(Nearest, ATrainingsStateIsNoWeights) {
+  for (const std::string name :
+       {"metadata.pt", "optimizer.pt", "scheduler.bin", "rng_state_0.pth"}) {
+    expect_said({name, "config.json"}, "", {"it holds " + name + ", a training's state", "save"});
+    expect_said({name}, name, {"a training's state, not weights"});
+    expect_said({name, "model.safetensors"}, name, {"the checkpoint is @"});
+    expect_said({name, "x.bin"}, "", {"it holds x.bin, pickled PyTorch"});
+  }
+  expect_said(
+      {"2000/metadata.pt", "2000/optimizer.pt", "500/model.safetensors", "1000/model.safetensors"},
+      "2000", {"metadata.pt, a training's state, but no weights: take @/1000"});
+  expect_said({"training_state/optimizer_state.safetensors", "pretrained_model/model.safetensors"},
+              "training_state", {"the checkpoint is in @/pretrained_model"});
 }
 
 TEST(Nearest, AFolderWithinOrBesideACheckpointNamesIt) {

@@ -127,7 +127,8 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
     if (!fs::exists(directory / name, ignored)) absent.push_back(name);
   }
   if (!absent.empty()) {
-    fail(result->where_, "names files that are absent: " + list_of(absent));
+    fail(result->where_,
+         "names files that are absent: " + list_of(absent) + links_to_nothing(directory));
   }
   std::map<std::string, const SafeTensors*> by_name;
   for (const std::string& name : result->names_) {
