@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/half.h"
@@ -57,6 +58,27 @@ bool flatten(const Json& value, std::size_t depth, Statistic& statistic) {
   return true;
 }
 
+constexpr const char* kNormStats = R"({"norm_stats": {"state": …, "actions": …}})";
+
+// Whether it has openpi's features as its keys.
+bool has_openpi_names(const Json& json) {
+  for (const auto& [theirs, lerobots] : kOpenpiNames) {
+    const Json* const feature = find_key(json, theirs);
+    if (feature && feature->is_object() && !find_key(json, lerobots)) return true;
+  }
+  return false;
+}
+
+// What a file of another form is; nullptr for what may be safetensors or text.
+const char* other_kind(std::string_view content) {
+  if (content.starts_with("PK\3\4")) return "a zip archive (as torch.save and numpy.savez write)";
+  if (content.starts_with("\x93NUMPY")) return "an array of NumPy (.npy)";
+  // After the length, which may begin so too, a safetensors file has a brace.
+  const bool pickle = content.size() > 8 && content[0] == '\x80' && content[1] >= 2 &&
+                      content[1] <= 5 && content[8] != '{';
+  return pickle ? "a pickle of Python" : nullptr;
+}
+
 void add(const std::string& feature, const Json& statistics, const std::string& where,
          Statistics& result) {
   require_object(statistics, where);
@@ -92,6 +114,10 @@ Statistics parse_statistics(const Json& json, const std::string& where) {
   Statistics result{where, {}};
   if (const Json* openpi = find_object(json, "norm_stats", where)) {
     for (const auto& [feature, statistics] : openpi->items()) {
+      if (statistics.is_object() && has_openpi_names(statistics)) {
+        fail(where, fmt::format("norm_stats has {} around \"state\" and \"actions\", expected {}",
+                                describe(feature), kNormStats));
+      }
       std::string name = feature;
       for (const auto& [theirs, lerobots] : kOpenpiNames) {
         if (feature == theirs) name = lerobots;
@@ -99,6 +125,11 @@ Statistics parse_statistics(const Json& json, const std::string& where) {
       add(name, statistics, where + ": norm_stats." + feature, result);
     }
     return result;
+  }
+  if (has_openpi_names(json)) {
+    fail(where, fmt::format("has \"state\" or \"actions\" by themselves, expected openpi's {}, or "
+                            "lerobot's \"observation.state\" and \"action\"",
+                            kNormStats));
   }
   for (const auto& [feature, statistics] : json.items()) {
     if (!statistics.is_object()) {
@@ -115,6 +146,12 @@ Statistics parse_statistics(const Json& json, const std::string& where) {
 Statistics read_statistics(const std::filesystem::path& file) {
   // No text has a zero byte; the length that a safetensors file begins with has.
   const std::string content = read_file(file);
+  if (const char* const other = other_kind(content)) {
+    fail(file.string(),
+         fmt::format("is {}, expected openpi's norm_stats.json, lerobot's meta/stats.json, or the "
+                     "safetensors file of a normalizer_processor",
+                     other));
+  }
   if (content.substr(0, 8).find('\0') != std::string::npos) {
     const SafeTensors parsed = SafeTensors::parse(std::as_bytes(std::span(content)), file.string());
     return statistics_in(parsed.tensors(), parsed.where());

@@ -115,6 +115,41 @@ TEST_F(NamedStatistics, OtherFilesAreRefused) {
                             {.norm_stats = directory / "absent.json"});
 }
 
+TEST_F(NamedStatistics, WhatIsNoTextIsNamed) {
+  const EditableCheckpoint checkpoint("pi0_tiny");
+  const std::pair<std::string, const char*> kinds[] = {
+      {std::string("PK\3\4\0\0\0\0\0\0", 10), "a zip archive (as torch.save"},
+      {std::string("\x93NUMPY\1\0v\0{", 11), "an array of NumPy"},
+      // pickle.dumps({"mean": [0.0]}), protocols 2 and 4
+      {std::string("\x80\2}q\0X\4\0\0\0mean", 14), "a pickle"},
+      {std::string("\x80\4\x95\x1a\0\0\0\0\0\0\0}", 12), "a pickle"}};
+  for (const auto& [content, kind] : kinds) {
+    write_file(file, content);
+    checkpoint.expect_refused(
+        kInvalid, {std::string("stats.json: is ") + kind, "expected openpi's norm_stats.json"},
+        {.norm_stats = file});
+  }
+  // A header of 0x280 bytes begins as a pickle does.
+  std::string header =
+      R"({"observation.state.mean":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})";
+  header.resize(0x280, ' ');
+  write_file(file, std::string("\x80\2\0\0\0\0\0\0", 8) + header);
+  EXPECT_EQ(read_statistics(file).values.size(), 1u);
+}
+
+TEST_F(NamedStatistics, OpenpisFormGoneWrongIsNamed) {
+  const EditableCheckpoint checkpoint("pi0_tiny");
+  const Json both = read_json(kOfOpenpi)["norm_stats"];
+  checkpoint.expect_refused(
+      kInvalid,
+      {"\"state\" or \"actions\" by themselves", R"({"norm_stats": {"state": …, "actions": …}})"},
+      named(both));
+  checkpoint.expect_refused(kInvalid,
+                            {"norm_stats has \"my_robot\" around \"state\"",
+                             R"({"norm_stats": {"state": …, "actions": …}})"},
+                            named({{"norm_stats", {{"my_robot", both}}}}));
+}
+
 TEST(Statistics, OfImagesHaveTheirShape) {
   const Statistics found = parse_statistics(
       {{"observation.images.top", {{"mean", {{{0.5}}, {{0.25}}, {{1}}}}, {"count", 7}}}}, "file");
