@@ -36,7 +36,9 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
   TensorReport report;
   report.files = files.names();
   std::set<const WeightFiles::Located*> used;
+  std::set<std::string, std::less<>> known{std::string(kEmbedTokens), std::string(kLmHead)};
   for (const TensorSpec& spec : architecture(config)) {
+    known.insert(spec.name);
     if (spec.optional) continue;
     const WeightFiles::Located* found = locate(files, spec.name);
     if (!found) {
@@ -58,7 +60,9 @@ TensorReport check_weights(const WeightFiles& files, const ModelConfig& config) 
   for (const auto& [name, located] : files.tensors()) {
     report.bytes += static_cast<std::int64_t>(located.tensor->bytes.size());
     ++report.types[lower(located.tensor->dtype)];
-    if (!used.contains(&located)) report.unused.push_back(located.name);
+    if (used.contains(&located)) continue;
+    report.unused.push_back(located.name);
+    if (!known.contains(name)) report.unknown.push_back(located.name);
   }
   return report;
 }
@@ -81,9 +85,9 @@ void require_complete(const TensorReport& report, const std::string& where) {
                                   ? "a tensor of the network is"
                                   : fmt::format("{} tensors of the network are", sentences.size());
   // What they may be called instead.
-  const std::string others = report.missing.empty() || report.unused.empty()
+  const std::string others = report.missing.empty() || report.unknown.empty()
                                  ? ""
-                                 : "; not of this network are " + list_of(report.unused, ", ", 3);
+                                 : "; not of this network are " + list_of(report.unknown, ", ", 3);
   fail(where, fmt::format("{} missing or wrong: {}{}", subject, list_of(sentences, "; "), others));
 }
 

@@ -21,6 +21,7 @@ struct TensorReport {
   std::map<std::string, int> types;  // "bf16" -> how many tensors
   // In the files, not needed: TensorSpec::optional, the other of the tied pair, whatever else.
   std::vector<std::string> unused;
+  std::vector<std::string> unknown;  // of the unused, whatever else
   std::vector<std::string> missing;  // needed, not in the files
   std::vector<std::string> wrong;    // a sentence each: name, shape found, shape expected
 };

@@ -85,6 +85,25 @@ TEST(Weights, WhatATensorIsCalledInsteadIsSaid) {
                                        "model.state_projection.kernel"});
 }
 
+// What every good checkpoint has beside the network is not what a missing tensor is called.
+TEST(Weights, WhatNothingComputesWithIsNotNamedInstead) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  checkpoint.erase_tensor(kWeights, "model.state_proj.weight");
+  const Inspection inspection = inspect_checkpoint(checkpoint.path());
+  EXPECT_EQ(inspection.tensors.unused.size(), 2u);  // the expert's head, the prefix's last norm
+  EXPECT_TRUE(inspection.tensors.unknown.empty());
+  ASSERT_EQ(inspection.refused.size(), 1u);
+  EXPECT_TRUE(inspection.refused[0].ends_with("state_proj.weight is missing"))
+      << inspection.refused[0];
+  // Of lerobot's published files: both of the tied pair, under names of torch.compile.
+  checkpoint.edit_tensors(kWeights, [](std::vector<EditedTensor>& tensors) {
+    tensors.push_back(float_tensor("model." + std::string(kEmbedTokens), {512, 64},
+                                   std::vector<float>(512 * 64)));
+    for (EditedTensor& tensor : tensors) tensor.name.replace(0, 6, "model._orig_mod.");
+  });
+  EXPECT_TRUE(inspect_checkpoint(checkpoint.path()).tensors.unknown.empty());
+}
+
 TEST(Weights, ALongListOfMissingTensorsIsCut) {
   EditableCheckpoint checkpoint("pi0_tiny");
   checkpoint.edit_tensors(kWeights, [](std::vector<EditedTensor>& tensors) {
@@ -230,6 +249,15 @@ TEST(Shards, AbsentOnesAreNamed) {
   EditableCheckpoint checkpoint("pi0_odd");
   fs::remove(checkpoint / "model-00002-of-00003.safetensors");
   checkpoint.expect_refused(kInvalid, {kIndex, "absent", "model-00002-of-00003.safetensors"});
+}
+
+TEST(Shards, AreLinksToNothing) {
+  EditableCheckpoint checkpoint("pi0_odd");
+  const fs::path shard = checkpoint / "model-00002-of-00003.safetensors";
+  fs::remove(shard);
+  fs::create_symlink("../../blobs/x", shard);
+  checkpoint.expect_refused(kInvalid,
+                            {kIndex, "absent", "is a link to what is not there", "cp -L"});
 }
 
 TEST(Shards, MustHoldWhatTheIndexSays) {
