@@ -65,8 +65,15 @@ AdapterConfig read_adapter_config(const fs::path& directory, bool base_is_named)
   for (const char* needed : {"adapter_config.json", "adapter_model.safetensors"}) {
     std::error_code ignored;
     if (fs::exists(directory / needed, ignored)) continue;
-    fail(directory.string(),
-         std::string("holds adapters, but no ") + needed + ": copy it from where peft saved them");
+    const std::string links = links_to_nothing(directory);
+    if (links.empty() && fs::exists(directory / "adapter_model.bin", ignored) &&
+        fs::exists(directory / "adapter_config.json", ignored)) {
+      fail(directory.string(),
+           "holds adapter_model.bin, pickled PyTorch, which is not read here: load it with peft, "
+           "and save it there with save_pretrained(DIR, safe_serialization=True)");
+    }
+    fail(directory.string(), std::string("holds adapters, but no ") + needed +
+                                 (links.empty() ? ": copy it from where peft saved them" : links));
   }
   for (const char* whole : {"model.safetensors", "model.safetensors.index.json"}) {
     std::error_code ignored;
@@ -105,6 +112,13 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
   if (family_of(places) == Family::kLerobot) {
     opened.checkpoint = open_lerobot(places, options);  // first: it may say why others are absent
     opened.files = WeightFiles::open(places.weights());
+    std::string& missing = opened.checkpoint.statistics_missing;
+    if (!missing.empty() && !opened.files->statistics().empty() && !options.norm_stats &&
+        opened.checkpoint.lerobot_release != LerobotRelease::k0_3) {
+      missing += " (among the weights are some of lerobot 0.3's form, " +
+                 opened.files->statistics().begin()->first +
+                 ", of which lerobot's migrate_policy_normalization.py makes processors)";
+    }
   } else {
     opened.files = WeightFiles::open(places.weights());
     opened.checkpoint = open_openpi(places, *opened.files, options);

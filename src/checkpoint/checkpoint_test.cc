@@ -281,6 +281,22 @@ TEST(Inspect, WhatSurroundsTheNetworkMayBeUnreadable) {
   EXPECT_THROW(inspect_checkpoint(lerobot.path()), Error);
 }
 
+// lerobot 0.3's, with a configuration of a later release.
+TEST(Statistics, AmongTheWeightsAreSaid) {
+  EditableCheckpoint checkpoint("pi0_tiny");
+  std::filesystem::remove(checkpoint / "policy_preprocessor.json");
+  std::filesystem::remove(checkpoint / "policy_postprocessor.json");
+  EXPECT_EQ(checkpoint.open().statistics_missing.find("0.3"), std::string::npos);
+  checkpoint.put_tensor("model.safetensors",
+                        float_tensor("normalize_inputs.buffer_observation_state.mean", {1}, {0}));
+  const std::string missing = checkpoint.open().statistics_missing;
+  for (const char* word :
+       {"policy_preprocessor.json is absent", "lerobot 0.3's form",
+        "normalize_inputs.buffer_observation_state.mean", "migrate_policy_normalization.py"}) {
+    EXPECT_NE(missing.find(word), std::string::npos) << missing;
+  }
+}
+
 TEST(Inspect, ListsFilesAndWhatIsUnused) {
   const TensorReport odd = inspect_checkpoint(kGolden / "pi0_odd").tensors;
   EXPECT_EQ(odd.files, (std::vector<std::string>{"model-00001-of-00003.safetensors",

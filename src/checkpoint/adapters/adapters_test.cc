@@ -166,6 +166,44 @@ TEST(Adapters, WholeWeightsBesideThemAreAskedAbout) {
   }
 }
 
+TEST(Adapters, PickledOrUnfetchedOnesAreNamed) {
+  EditableAdapters pickled;
+  fs::rename(pickled / kTensors, pickled / "adapter_model.bin");
+  pickled.expect_refused(kInvalid, {"adapter_model.bin, pickled", "safe_serialization=True"});
+  EditableAdapters linked;
+  fs::remove(linked / kTensors);
+  fs::create_symlink("../../blobs/x", linked / kTensors);
+  linked.expect_refused(kInvalid, {"adapter_model.safetensors is a link to what is not there"});
+}
+
+TEST(Adapters, EachPlaceOfABaseIsListedOnce) {
+  EditableAdapters adapters;
+  const std::string own = adapters.path().string();
+  for (const std::string& base :
+       {std::string("."), std::string("./"), std::string("bases/.."), own, own + "/"}) {
+    adapters.set(kConfig, "/base_model_name_or_path", base);
+    std::string said;
+    try {
+      adapters.open();
+      FAIL() << "opened";
+    } catch (const Error& error) {
+      said = error.what();
+    }
+    const std::string from = "no weights in ";
+    std::string list = said.substr(said.find(from) + from.size());
+    list.resize(list.find("; download"));
+    std::set<std::string> places;
+    std::size_t count = 0;
+    for (std::size_t begin = 0; begin < list.size(); ++count) {
+      const std::size_t end = std::min(list.find(", ", begin), list.size());
+      fs::path place = fs::absolute(list.substr(begin, end - begin)).lexically_normal();
+      places.insert(place.has_filename() ? place : place.parent_path());
+      begin = end + 2;
+    }
+    EXPECT_EQ(places.size(), count) << said;
+  }
+}
+
 TEST(Adapters, RefuseConfigurationsThatAreNotBasePlusBA) {
   const std::pair<const char*, Json> wrong[] = {{"peft_type", "LOHA"},
                                                 {"use_dora", true},

@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <cstdlib>
+#include <set>
 #include <vector>
 
 #include "checkpoint/form/places.h"
@@ -103,8 +104,12 @@ fs::path find_base(const fs::path& adapters, const std::string& base, const std:
     if (!cache.empty()) places.push_back(snapshot(cache, base, revision));
   }
   std::vector<std::string> looked;
+  std::set<fs::path> seen;
   for (const fs::path& place : places) {
-    if (place.lexically_normal() != own && has_weights(place)) return place;
+    fs::path whole = fs::absolute(place, ignored).lexically_normal();
+    if (!whole.has_filename()) whole = whole.parent_path();
+    if (!seen.insert(whole).second) continue;
+    if (whole != own && has_weights(place)) return place;
     looked.push_back(place.string());
   }
   fail(
