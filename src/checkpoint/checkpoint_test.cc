@@ -295,6 +295,12 @@ TEST(Statistics, AmongTheWeightsAreSaid) {
         "normalize_inputs.buffer_observation_state.mean", "migrate_policy_normalization.py"}) {
     EXPECT_NE(missing.find(word), std::string::npos) << missing;
   }
+  EditableCheckpoint of_0_3("../golden_releases/pi0_0.3.3");  // which takes them from there
+  of_0_3.erase_tensor("model.safetensors", "normalize_inputs.buffer_observation_state.mean");
+  of_0_3.erase_tensor("model.safetensors", "normalize_inputs.buffer_observation_state.std");
+  const std::string own = of_0_3.open().statistics_missing;
+  EXPECT_NE(own.find("no statistics of observation.state"), std::string::npos) << own;
+  EXPECT_EQ(own.find("migrate"), std::string::npos) << own;
 }
 
 TEST(Inspect, ListsFilesAndWhatIsUnused) {

@@ -45,6 +45,19 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
   for (const std::string& sentence : checkpoint.warnings) {
     findings.push_back(taken_over(Severity::kWarning, sentence, checkpoint.directory));
   }
+  // Shapes in the configuration may be another policy's, from which this one began: whether images
+  // are padded, the robot's own show.
+  const bool said = std::any_of(
+      checkpoint.warnings.begin(), checkpoint.warnings.end(), [](const std::string& sentence) {
+        return sentence.find("--lerobot-version") != std::string::npos;
+      });
+  if (checkpoint.release_uncertain && !said) {
+    findings.push_back({Severity::kWarning, "version",
+                        "saved by lerobot 0.4 or by 0.5.0, whose files are alike",
+                        "0.4 padded images that are not square with -3, 0.5.0 with black",
+                        "where a camera's are not square, say which trained it: --lerobot-version "
+                        "0.4, or 0.5"});
+  }
   if (readiness.refused.empty()) {
     findings.push_back({Severity::kOk, "pi0 run", "ready, on " + readiness.device});
   }

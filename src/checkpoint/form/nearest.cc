@@ -76,6 +76,10 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
+
 bool is_checkpoint(const fs::path& directory) {
   return has(directory / "model.safetensors") || has(directory / "model.safetensors.index.json") ||
          has(directory / "adapter_model.safetensors");
@@ -174,7 +178,7 @@ std::string in_or_below(const fs::path& directory) {
   if (is_folder(directory / "params")) {
     jax = directory.string() + " is";
   } else if (has(directory / "_METADATA") && has(directory / "manifest.ocdbt")) {
-    jax = directory.parent_path().string() + " is";
+    jax = parent_of(directory).string() + " is";
   } else if (within.jax.empty()) {
     return "";
   }
@@ -194,7 +198,7 @@ bool is_training_state(const std::string& name) {
 // Of a step without weights: the run's latest that has them.
 std::string instead_of_training_state(const fs::path& directory) {
   if (step_of(directory.filename().string()) >= 0) {
-    const Within run = look_within(directory.parent_path());
+    const Within run = look_within(parent_of(directory));
     if (!run.checkpoints.empty()) return "take " + paths_of(run.checkpoints);
   }
   return "save the policy itself with save_pretrained (DeepSpeed: zero_to_fp32.py first)";
@@ -229,8 +233,7 @@ std::string in_directory(const fs::path& directory) {
     return fmt::format("; it holds {}, {}, which is not read here: {}", name, form->what,
                        form->way_out);
   }
-  for (const fs::path& near :
-       {directory.parent_path(), directory.parent_path() / "pretrained_model"}) {
+  for (const fs::path& near : {parent_of(directory), parent_of(directory) / "pretrained_model"}) {
     if (is_checkpoint(near)) return "; the checkpoint is in " + near.string();
   }
   for (const std::string& name : names) {
@@ -284,9 +287,9 @@ std::string nearest_to_checkpoint(const fs::path& given) {
   if (const std::optional<OtherForm> form = other_form(path); form && !state) {
     return fmt::format("; it is {}, which is not read here: {}", form->what, form->way_out);
   }
-  if (const fs::path parent = path.parent_path(); is_checkpoint(parent.empty() ? "." : parent)) {
+  if (is_checkpoint(parent_of(path))) {
     return "; the checkpoint is " +
-           (parent.empty() ? "the folder that it is in, ." : parent.string());
+           (path.has_parent_path() ? path.parent_path().string() : "the folder that it is in, .");
   }
   return state ? "; it is a training's state, not weights" : "";
 }

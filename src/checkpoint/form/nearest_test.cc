@@ -123,6 +123,28 @@ TEST(Nearest, AFolderWithinOrBesideACheckpointNamesIt) {
               {"the checkpoint is in @/pretrained_model"});
 }
 
+// A path of one name has no parent.
+TEST(Nearest, WhatIsInTheWorkingDirectoryIsNamed) {
+  const TemporaryDirectory directory;
+  const fs::path before = fs::current_path();
+  for (const char* file :
+       {"run/2000/optimizer.pt", "run/1000/model.safetensors", "whole/model.safetensors",
+        "whole/assets/x", "jax/params/_METADATA", "jax/params/manifest.ocdbt"}) {
+    fs::create_directories((directory / file).parent_path());
+    write_file(directory / file, "x");
+  }
+  std::vector<std::string> said;
+  for (const auto& [here, given] :
+       {std::pair{"run", "2000"}, {"whole", "assets"}, {"jax", "params"}}) {
+    fs::current_path(directory / here);
+    said.push_back(nearest_to_checkpoint(given));
+  }
+  fs::current_path(before);
+  EXPECT_TRUE(said[0].ends_with("take ./1000")) << said[0];
+  EXPECT_EQ(said[1], "; the checkpoint is in .");
+  EXPECT_TRUE(said[2].starts_with("; . is openpi's JAX form")) << said[2];
+}
+
 TEST(Nearest, OpenpisJaxFormIsToBeConverted) {
   expect_said({"params/_METADATA", "assets/x"}, "", {"JAX", "convert_jax_model_to_pytorch.py"});
   expect_said({"params/_METADATA", "params/manifest.ocdbt"}, "params",

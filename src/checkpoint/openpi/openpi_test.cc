@@ -276,7 +276,7 @@ TEST(OpenpiStatistics, BadOnesAreRefusedByKey) {
   EditableCheckpoint checkpoint("openpi_pi0");
   write_file(checkpoint / kStatistics,
              R"({"norm_stats": {"state": {"mean": [NaN], "std": [Infinity]}}})");
-  checkpoint.expect_refused(kInvalid, {kStatistics, "byte 36", "no JSON"});
+  checkpoint.expect_refused(kInvalid, {kStatistics, "norm_stats.state.mean[0] is NaN", "no JSON"});
 }
 
 TEST(OpenpiStatistics, AZeroStdAndAnEmptyRangeAreWarnedAbout) {
