@@ -47,10 +47,10 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
   }
   // Shapes in the configuration may be another policy's, from which this one began: whether images
   // are padded, the robot's own show.
-  const bool said = std::any_of(
-      checkpoint.warnings.begin(), checkpoint.warnings.end(), [](const std::string& sentence) {
-        return sentence.find("--lerobot-version") != std::string::npos;
-      });
+  const bool said = std::any_of(checkpoint.warnings.begin(), checkpoint.warnings.end(),
+                                [](const std::string& sentence) {
+                                  return sentence.find("--lerobot-version") != std::string::npos;
+                                });
   if (checkpoint.release_uncertain && !said) {
     findings.push_back({Severity::kWarning, "version",
                         "saved by lerobot 0.4 or by 0.5.0, whose files are alike",

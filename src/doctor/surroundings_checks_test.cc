@@ -46,8 +46,9 @@ TEST(ReadinessFindingsTest, WhatInfoRefusesAndWarnsOfIsSaid) {
   EXPECT_NE(findings[1].found.find("new_setting"), std::string::npos);
 }
 
-TEST(ReadinessFindingsTest, TheReleaseThatTrainedItIsAsked) {
-  EditableCheckpoint checkpoint("pi05_tiny");
+// As 0.4 and 0.5.0 saved a policy.
+Findings of_an_old_release(const std::string& golden) {
+  EditableCheckpoint checkpoint(golden);
   checkpoint.edit_json("config.json", [](Json& json) { json.erase("use_relative_actions"); });
   checkpoint.edit_json(kPreprocessor, [](Json& json) {
     Json& steps = json["steps"];
@@ -55,8 +56,20 @@ TEST(ReadinessFindingsTest, TheReleaseThatTrainedItIsAsked) {
       if (steps[i]["registry_name"] == "relative_actions_processor") steps.erase(i);
     }
   });
-  const Findings findings = readiness(checkpoint);
+  return readiness(checkpoint);
+}
+
+TEST(ReadinessFindingsTest, TheReleaseThatTrainedItIsAsked) {
+  const Findings findings = of_an_old_release("pi05_tiny");
+  ASSERT_EQ(count_of(findings, Severity::kWarning), 1u) << to_text(findings);
   expect_advice(findings, Severity::kWarning, "of the other release", "--lerobot-version");
+}
+
+// Also where the configuration's shapes are square: they may be those of another policy's cameras.
+TEST(ReadinessFindingsTest, TheReleaseIsAskedWhateverTheShapes) {
+  const Findings findings = of_an_old_release("pi0_tiny");
+  ASSERT_EQ(count_of(findings, Severity::kWarning), 1u) << to_text(findings);
+  expect_advice(findings, Severity::kWarning, "not square with -3", "--lerobot-version");
 }
 
 // What the sentence says to do is said once, as the way out.
