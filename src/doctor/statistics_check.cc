@@ -107,16 +107,15 @@ std::optional<Finding> inert(const Vector& vector, bool is_action) {
                  kRecompute};
 }
 
-// What no data can have, among what is used.
+// What no data can have, among what is used. (A negative std is refused where it is read.)
 void add_impossible(const Vector& vector, Findings& findings) {
-  const std::string wrong = dimensions(vector, [&](std::size_t i) {
-    return vector.moments() ? vector.second(i) < 0 : vector.first(i) > vector.second(i);
-  });
+  if (vector.moments()) return;
+  const std::string wrong =
+      dimensions(vector, [&](std::size_t i) { return vector.first(i) > vector.second(i); });
   if (wrong.empty()) return;
   const auto [one, two] = statistics_of(vector.normalization.mode);
   findings.push_back({Severity::kRefuse, vector.subject,
-                      vector.moments() ? "a negative std in " + wrong
-                                       : fmt::format("{} above {} in {}", one, two, wrong),
+                      fmt::format("{} above {} in {}", one, two, wrong),
                       "the dimension is turned round: the robot moves the other way", kRecompute});
 }
 

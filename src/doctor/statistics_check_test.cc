@@ -50,11 +50,6 @@ TEST_F(StatisticsCheckTest, OnesAreInert) {
   expect_finding(findings(), Severity::kWarning, {"actions", "mean is 1 and std is 1"});
 }
 
-TEST_F(StatisticsCheckTest, ANegativeStdIsRefused) {
-  put("action.std", but_third(1, -0.5f));
-  expect_finding(findings(), Severity::kRefuse, {"actions", "negative std in dimension 3"});
-}
-
 TEST_F(StatisticsCheckTest, AStdIsTinyBesideTheRange) {
   put("observation.state.q01", Values(kDims, -1));
   put("observation.state.q99", Values(kDims, 1));
