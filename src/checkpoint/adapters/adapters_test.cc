@@ -238,7 +238,7 @@ TEST(Adapters, RefuseConfigurationsThatAreNotBasePlusBA) {
                                                 {"alpha_pattern", {{"(a|b)", 4}}}};
   for (const auto& [key, value] : wrong) {
     EditableAdapters adapters;
-    adapters.edit_json(kConfig, [&](Json& json) { json[key] = value; });
+    adapters.edit_json(kConfig, [key = key, &value = value](Json& json) { json[key] = value; });
     adapters.expect_refused(kUnsupported, {kConfig, key});
   }
   for (const char* key : {"r", "lora_alpha", "use_rslora", "modules_to_save", "rank_pattern"}) {
