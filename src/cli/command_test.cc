@@ -332,7 +332,8 @@ TEST_F(CommandTest, DoctorSaysWhatIsWrong) {
   const Result sound = pi0(line);
   EXPECT_EQ(sound.status, 0) << sound.out << sound.err;
   EXPECT_NE(sound.out.find("\ndoctor: ok\n"), std::string::npos) << sound.out;
-  for (const Json& finding : read_json(path("doctor.json"))["findings"]) {
+  const Json report = read_json(path("doctor.json"));
+  for (const Json& finding : report["findings"]) {
     EXPECT_EQ(finding["severity"], "ok") << finding;
   }
   std::filesystem::copy(kPolicy, path("policy"), std::filesystem::copy_options::recursive);
