@@ -113,13 +113,14 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
          "holds no adapters (adapter_config.json), so no base can be named for it",
          ErrorCode::kInvalidInput);
   }
-  const bool lerobot = family_of(places) == Family::kLerobot;
-  if (lerobot) {
+  bool not_used = false;  // statistics of lerobot 0.3's form, among the weights
+  if (family_of(places) == Family::kLerobot) {
     opened.checkpoint = open_lerobot(places, options);  // first: it may say why others are absent
     opened.files = WeightFiles::open(places.weights());
+    not_used = !opened.files->statistics().empty() &&
+               opened.checkpoint.lerobot_release != LerobotRelease::k0_3;
     std::string& missing = opened.checkpoint.statistics_missing;
-    if (!missing.empty() && !opened.files->statistics().empty() && !options.norm_stats &&
-        opened.checkpoint.lerobot_release != LerobotRelease::k0_3) {
+    if (not_used && !missing.empty() && !options.norm_stats) {
       missing += " (among the weights are some of lerobot 0.3's form, " +
                  opened.files->statistics().begin()->first +
                  ", of which lerobot's migrate_policy_normalization.py makes processors)";
@@ -134,8 +135,7 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
                                    directory.string(), describe(opened.adapters->base),
                                    places.base.string()));
   }
-  if (lerobot && opened.checkpoint.lerobot_release != LerobotRelease::k0_3 &&
-      !opened.files->statistics().empty()) {
+  if (not_used) {
     warnings.push_back(opened.files->where() +
                        ": has statistics of lerobot 0.3 among the weights, which are not used");
   }
@@ -154,16 +154,15 @@ Opened open_all(const fs::path& directory, const CheckpointOverrides& options) {
 
 // Into the weights of the base.
 void merge_adapters(const AdapterConfig& config, CheckpointData& checkpoint) {
-  const fs::path file = checkpoint.directory / "adapter_model.safetensors";
-  Adapters adapters =
-      read_adapters(std::make_shared<const SafeTensors>(SafeTensors::open(file)), config);
+  Adapters adapters = open_adapters(checkpoint.directory, config);
   for (std::string& warning : fit_adapters(adapters, config, checkpoint.model)) {
     checkpoint.warnings.push_back(std::move(warning));
   }
   checkpoint.adapters = summary(adapters, config);
   checkpoint.weights = merge(std::move(checkpoint.weights), std::move(adapters));
-  checkpoint.weight_files.push_back(file);
-  checkpoint.weight_files.push_back(checkpoint.directory / "adapter_config.json");
+  for (const char* file : {"adapter_model.safetensors", "adapter_config.json"}) {
+    checkpoint.weight_files.push_back(checkpoint.directory / file);
+  }
 }
 
 // Whose tensors have been checked.

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "checkpoint/adapters/adapters.h"
 #include "checkpoint/weights/weight_files.h"
@@ -23,9 +22,7 @@ bool is_zero(const SafeTensors& file, const std::string& name, const SafeTensor&
 Findings adapter_findings(const CheckpointData& checkpoint) {
   const std::filesystem::path file = checkpoint.directory / "adapter_config.json";
   const AdapterConfig config = parse_adapter_config(read_json(file), file.string());
-  Adapters adapters = read_adapters(std::make_shared<const SafeTensors>(SafeTensors::open(
-                                        checkpoint.directory / "adapter_model.safetensors")),
-                                    config);
+  Adapters adapters = open_adapters(checkpoint.directory, config);
   fit_adapters(adapters, config, checkpoint.model);
   const auto changes = [&](const auto& entry) {
     const auto& [name, pair] = entry;

@@ -15,9 +15,9 @@ namespace pi0 {
 // What `pi0 info` says: why `pi0 run` would refuse, what is warned about.
 Findings readiness_findings(const Inspection& inspection, const Readiness& readiness);
 
-// What was found unused in the files, layers beyond the configuration's among it. Of LoRA's tensors
-// readiness_findings speaks.
-Findings tensor_findings(const TensorReport& tensors, const ModelConfig& model);
+// What in the files is no part of the network, layers beyond the configuration's among it. Of
+// LoRA's tensors readiness_findings speaks.
+Findings tensor_findings(const TensorReport& tensors);
 
 // Adapters (peft's adapter_model.safetensors) that change nothing, as they were before training.
 // Throws Error where they cannot be read.

@@ -1,6 +1,7 @@
 #include "doctor/doctor.h"
 
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -56,8 +57,9 @@ Findings examine(const std::filesystem::path& directory, const CheckpointOptions
   const CheckpointData& checkpoint = inspection.checkpoint;
   const std::vector<DataSample> samples = read_samples(data, checkpoint);
   const Readiness readiness = readiness_of(inspection, options, device);
+  std::optional<Checkpoint> opened;
   if (!samples.empty() && readiness.refused.empty()) {
-    check_observations(samples, Checkpoint::open(directory, options));
+    check_observations(samples, opened.emplace(Checkpoint::open(directory, options)));
   }
   Findings findings;
   const auto add = [&](const char* subject, auto&& check) {
@@ -71,7 +73,7 @@ Findings examine(const std::filesystem::path& directory, const CheckpointOptions
     }
   };
   add("pi0 run", [&] { return readiness_findings(inspection, readiness); });
-  add("tensors", [&] { return tensor_findings(inspection.tensors, checkpoint.model); });
+  add("tensors", [&] { return tensor_findings(inspection.tensors); });
   if (!checkpoint.adapters.empty()) {
     add("adapters", [&] { return adapter_findings(checkpoint); });
   }
@@ -89,7 +91,8 @@ Findings examine(const std::filesystem::path& directory, const CheckpointOptions
   }
   if (!samples.empty()) {
     add("predictions", [&] {
-      return predictions(samples, Policy::load(directory, device, options), device.progress);
+      if (!opened) opened = Checkpoint::open(directory, options);  // which says why not
+      return predictions(samples, opened->load(device), device.progress);
     });
   }
   return findings;

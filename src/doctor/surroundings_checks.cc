@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "checkpoint/form/sentence.h"
-#include "checkpoint/weights/weight_files.h"
 #include "doctor/checks.h"
 #include "doctor/taken_over.h"
 #include "doctor/ways_out.h"
@@ -19,15 +18,6 @@ namespace pi0 {
 namespace {
 
 constexpr const char* kImage = "observation.image";  // how lerobot's features of cameras begin
-
-// Tensors that are there in a checkpoint in order, and not computed with.
-std::set<std::string> expected_unused(const ModelConfig& model) {
-  std::set<std::string> names{std::string(kEmbedTokens), std::string(kLmHead)};  // the tied pair
-  for (const TensorSpec& spec : architecture(model)) {
-    if (spec.optional) names.insert(spec.name);
-  }
-  return names;
-}
 
 bool is_adapter(const std::string& name) {
   const std::string text = lower(name);
@@ -64,17 +54,16 @@ Findings readiness_findings(const Inspection& inspection, const Readiness& readi
   return findings;
 }
 
-Findings tensor_findings(const TensorReport& tensors, const ModelConfig& model) {
-  const std::set<std::string> expected = expected_unused(model);
+Findings tensor_findings(const TensorReport& tensors) {
   Findings findings;
   std::vector<std::string> adapters, others;
   bool refused = false;
-  for (const std::string& name : tensors.unused) {
+  for (const std::string& name : tensors.unknown) {
     if (is_lora(name)) {
       refused = true;  // by require_complete, whose sentence stands among readiness_findings
     } else if (is_adapter(name)) {
       adapters.push_back(name);
-    } else if (!expected.contains(plain_name(name))) {
+    } else {
       others.push_back(name);
     }
   }

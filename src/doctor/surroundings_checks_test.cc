@@ -19,7 +19,7 @@ Findings readiness(const EditableCheckpoint& checkpoint) {
 
 Findings tensors(const EditableCheckpoint& checkpoint) {
   const Inspection inspection = inspect_checkpoint(checkpoint.path());
-  return tensor_findings(inspection.tensors, inspection.checkpoint.model);
+  return tensor_findings(inspection.tensors);
 }
 
 // Expects the one finding of `severity`, with these words in its reason and its way out.

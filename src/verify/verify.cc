@@ -235,12 +235,17 @@ Verification verify_network(const Network& network, const ModelConfig& config,
                             const VerifyOptions& options) {
   const int steps = recording.steps != 0 ? recording.steps : config.num_steps;
   const Layout layout(recording.input, config);
+  const auto require_shape = [&](const std::string& name, const RecordedTensor& tensor,
+                                 const Shape& expected) {
+    if (tensor.shape == expected) return;
+    refuse_recording(where, fmt::format("tensor {} has shape {}, expected {} for this checkpoint",
+                                        name, shape_text(tensor.shape), shape_text(expected)));
+  };
   for (const auto& [stage, tensor] : recording.stages) {
-    const Shape expected = layout.shape(stage, steps);
-    if (tensor.shape != expected) {
-      refuse_recording(where, fmt::format("tensor {} has shape {}, expected {} for this checkpoint",
-                                          stage, shape_text(tensor.shape), shape_text(expected)));
-    }
+    require_shape(stage, tensor, layout.shape(stage, steps));
+  }
+  for (const GuidedCall& call : recording.guided) {
+    require_shape(call.name + ".actions", call.actions, layout.shape("actions", call.steps));
   }
   Verification verification;
   Collector collector;
@@ -271,11 +276,7 @@ Verification verify_network(const Network& network, const ModelConfig& config,
     SampleOptions guided = sample_options(call.steps, recording.noise, options);
     guided.rtc = call.rtc;
     const std::string name = call.name + ".actions";
-    const Shape shape = layout.shape("actions", call.steps);
-    if (call.actions.shape != shape) {
-      refuse_recording(where, fmt::format("tensor {} has shape {}, expected {} for this checkpoint",
-                                          name, shape_text(call.actions.shape), shape_text(shape)));
-    }
+    const Shape& shape = call.actions.shape;
     RecordedTensor& computed = verification.computed[name];
     computed = {shape, network.sample_actions(recording.input, guided)};
     add_results(name, shape, call.actions.values, computed.values, {},

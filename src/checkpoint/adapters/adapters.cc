@@ -114,6 +114,12 @@ Adapters read_adapters(std::shared_ptr<const SafeTensors> file, const AdapterCon
   return result;
 }
 
+Adapters open_adapters(const std::filesystem::path& directory, const AdapterConfig& config) {
+  return read_adapters(std::make_shared<const SafeTensors>(
+                           SafeTensors::open(directory / "adapter_model.safetensors")),
+                       config);
+}
+
 std::vector<std::string> fit_adapters(Adapters& adapters, const AdapterConfig& config,
                                       const ModelConfig& model) {
   std::vector<std::string> wrong;

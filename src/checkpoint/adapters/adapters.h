@@ -32,6 +32,9 @@ struct Adapters {
 // configuration's, shapes that do not go together.
 Adapters read_adapters(std::shared_ptr<const SafeTensors> file, const AdapterConfig& config);
 
+// read_adapters() of a directory's adapter_model.safetensors.
+Adapters open_adapters(const std::filesystem::path& directory, const AdapterConfig& config);
+
 // Leaves out what the network does not compute with (the heads of the language models). Throws
 // Error naming the tensors that do not fit the network's: none of the name, another shape, nothing
 // left, or one that modules_to_save promises and the file has not. Returns what is worth a warning.

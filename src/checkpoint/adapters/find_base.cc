@@ -23,11 +23,6 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-bool has_weights(const fs::path& directory) {
-  return is_there(directory / "model.safetensors") ||
-         is_there(directory / "model.safetensors.index.json");
-}
-
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
   return value ? value : "";
@@ -86,7 +81,7 @@ bool holds_adapters(const fs::path& directory) {
 FoundBase find_base(const fs::path& adapters, const std::string& base, const std::string& revision,
                     const fs::path& named) {
   if (!named.empty()) {
-    if (has_weights(named)) return {named};
+    if (holds_weights(named)) return {named};
     fail(named.string(),
          holds_adapters(named)
              ? "is of adapters itself, which cannot be the base of others: merge them with peft"
@@ -123,7 +118,7 @@ FoundBase find_base(const fs::path& adapters, const std::string& base, const std
     fs::path whole = fs::absolute(place, ignored).lexically_normal();
     if (!whole.has_filename()) whole = whole.parent_path();
     if (!seen.insert(whole).second) continue;
-    if (whole != own && has_weights(place)) {
+    if (whole != own && holds_weights(place)) {
       return {place, i >= as_named && i < with_guesses};
     }
     looked.push_back(place.string());

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/form/places.h"
 #include "checkpoint/form/sentence.h"
 
 namespace pi0 {
@@ -81,8 +82,7 @@ fs::path parent_of(const fs::path& path) {
 }
 
 bool is_checkpoint(const fs::path& directory) {
-  return has(directory / "model.safetensors") || has(directory / "model.safetensors.index.json") ||
-         has(directory / "adapter_model.safetensors");
+  return holds_weights(directory) || has(directory / "adapter_model.safetensors");
 }
 
 // The step that a training run's folder is named after: "029999"; -1 for another name.

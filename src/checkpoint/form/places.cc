@@ -4,6 +4,12 @@
 
 namespace pi0 {
 
+bool holds_weights(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(directory / "model.safetensors", ignored) ||
+         std::filesystem::exists(directory / "model.safetensors.index.json", ignored);
+}
+
 bool is_hub_name(const std::string& name) {
   const std::size_t slash = name.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) return false;

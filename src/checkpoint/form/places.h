@@ -23,6 +23,9 @@ struct Places {
   std::filesystem::path operator/(const std::string& name) const { return of(name) / name; }
 };
 
+// Whether a directory has model.safetensors, or the index of several files.
+bool holds_weights(const std::filesystem::path& directory);
+
 // "lerobot/pi0_base": as repositories of the Hugging Face Hub are named.
 bool is_hub_name(const std::string& name);
 
