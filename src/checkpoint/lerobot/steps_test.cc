@@ -2,17 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "checkpoint/lerobot/processors.h"
-#include "checkpoint/test_support.h"
+#include "checkpoint/lerobot/lerobot_testing.h"
 
 namespace pi0 {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::kInvalidCheckpoint;
-constexpr auto kUnsupported = ErrorCode::kUnsupported;
-constexpr const char* kConfig = "config.json";
-constexpr const char* kPre = "policy_preprocessor.json";
-constexpr const char* kPost = "policy_postprocessor.json";
 
 // The steps of pi0_tiny: 0 rename, 1 batch, 2 new line, 3 tokenizer, 4 device, 5 relative,
 // 6 normalizer; 0 unnormalizer, 1 absolute, 2 device.
