@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <msgpack.hpp>
@@ -65,17 +66,20 @@ NumpyType parse_dtype(const std::string& text) {
 
 // How many bytes an array of that shape has; refuses what cannot be.
 std::size_t bytes_of(const NumpyType& type, const std::vector<std::int64_t>& shape) {
-  std::size_t bytes = static_cast<std::size_t>(type.bytes);
+  const auto bytes = static_cast<std::size_t>(type.bytes);
+  const std::size_t most =
+      std::numeric_limits<std::int64_t>::max() / std::max<std::size_t>(1, bytes);
+  std::size_t elements = 1;
   for (const std::int64_t extent : shape) {
     if (extent < 0) refuse(fmt::format("an array has the shape {}", shape_text(shape)));
     const auto times = static_cast<std::size_t>(extent);
-    if (times != 0 && bytes > std::numeric_limits<std::size_t>::max() / times) {
+    if (times != 0 && elements > most / times) {
       refuse(
           fmt::format("an array has the shape {}, more than there is memory", shape_text(shape)));
     }
-    bytes *= times;
+    elements *= times;
   }
-  return bytes;
+  return bytes * elements;
 }
 
 std::int64_t extent_of(const Value& value) {

@@ -3,16 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
-#include "base/half.h"
 #include "base/shape_text.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "pi0/error.h"
+#include "wire/elements.h"
 
 namespace pi0 {
 namespace {
@@ -21,36 +19,11 @@ namespace {
   throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}", name, sentence));
 }
 
-// One element, whose bytes are `from`.
-template <typename T>
-T read_as(const std::byte* from, bool swap) {
-  std::byte bytes[sizeof(T)];
-  std::memcpy(bytes, from, sizeof(T));
-  if (swap) std::reverse(std::begin(bytes), std::end(bytes));
-  T value;
-  std::memcpy(&value, bytes, sizeof(T));
-  return value;
-}
-
-double element(const NumpyArray& array, std::size_t index) {
-  const NumpyType& type = array.type;
-  const std::byte* const at = array.data.data() + index * static_cast<std::size_t>(type.bytes);
-  const bool swap = type.big_endian == (std::endian::native == std::endian::little);
-  const auto is = [&type](NumpyKind kind, int bytes) {
-    return type.kind == kind && type.bytes == bytes;
-  };
-  if (type.kind == NumpyKind::kBool) return at[0] != std::byte{0} ? 1 : 0;
-  if (is(NumpyKind::kUint, 1)) return read_as<std::uint8_t>(at, swap);
-  if (is(NumpyKind::kUint, 2)) return read_as<std::uint16_t>(at, swap);
-  if (is(NumpyKind::kUint, 4)) return read_as<std::uint32_t>(at, swap);
-  if (is(NumpyKind::kUint, 8)) return static_cast<double>(read_as<std::uint64_t>(at, swap));
-  if (is(NumpyKind::kInt, 1)) return read_as<std::int8_t>(at, swap);
-  if (is(NumpyKind::kInt, 2)) return read_as<std::int16_t>(at, swap);
-  if (is(NumpyKind::kInt, 4)) return read_as<std::int32_t>(at, swap);
-  if (is(NumpyKind::kInt, 8)) return static_cast<double>(read_as<std::int64_t>(at, swap));
-  if (is(NumpyKind::kFloat, 2)) return double{f16_to_float(read_as<std::uint16_t>(at, swap))};
-  if (is(NumpyKind::kFloat, 4)) return double{read_as<float>(at, swap)};
-  return read_as<double>(at, swap);
+// Of an array of one number.
+double only_element(const NumpyArray& array) {
+  double only = 0;
+  for_each_element(array, [&only](auto element) { only = static_cast<double>(element); });
+  return only;
 }
 
 // NaN and infinities are the policy's to refuse, by the dimension's number.
@@ -76,9 +49,10 @@ const double* number_of(const Value& value, double& storage) {
 
 void append_floats(const Value& value, std::string_view name, std::vector<float>& into) {
   if (const auto* array = value.as<NumpyArray>(); array && array->type.kind != NumpyKind::kText) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(array->size()); ++i) {
-      into.push_back(to_float(element(*array, i), name));
-    }
+    into.reserve(into.size() + static_cast<std::size_t>(array->size()));
+    for_each_element(*array, [&](auto element) {
+      into.push_back(to_float(static_cast<double>(element), name));
+    });
     return;
   }
   if (const auto* list = value.as<ValueList>()) {
@@ -93,15 +67,15 @@ void append_floats(const Value& value, std::string_view name, std::vector<float>
 
 std::string numpy_text(const NumpyArray& array, std::string_view name) {
   std::u32string text;
-  const bool swap = array.type.big_endian == (std::endian::native == std::endian::little);
   for (std::size_t at = 0; at < array.data.size(); at += 4) {
-    const auto character = read_as<std::uint32_t>(array.data.data() + at, swap);
-    if (character == 0) break;  // numpy pads with it
+    const auto character =
+        read_element<std::uint32_t>(array.data.data() + at, is_swapped(array.type));
     if (character > 0x10ffff || (character >= 0xd800 && character < 0xe000)) {
       refuse(name, "has a character that Unicode does not");
     }
     text.push_back(character);
   }
+  while (!text.empty() && text.back() == 0) text.pop_back();  // numpy pads with it
   return to_utf8(text);
 }
 
@@ -161,7 +135,7 @@ double to_number(const Value& value, std::string_view name) {
   double number = 0;
   if (const auto* array = value.as<NumpyArray>();
       array && array->size() == 1 && array->type.kind != NumpyKind::kText) {
-    return element(*array, 0);
+    return only_element(*array);
   }
   const double* const found = number_of(value, number);
   if (!found) refuse(name, "is " + describe(value) + ", expected a number");
@@ -186,7 +160,7 @@ bool to_bool(const Value& value, std::string_view name) {
   if (const auto* is = value.as<bool>()) return *is;
   if (const auto* array = value.as<NumpyArray>();
       array && array->type.kind == NumpyKind::kBool && array->size() == 1) {
-    return element(*array, 0) != 0;
+    return only_element(*array) != 0;
   }
   refuse(name, "is " + describe(value) + ", expected true or false");
 }
