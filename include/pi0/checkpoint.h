@@ -61,6 +61,8 @@ struct PI0_API PolicyInfo {
   int num_steps = 0;       // Euler steps
   std::vector<std::string> action_names = {};  // one a dimension
   std::string action_units = {};               // where they are known: of openpi's ALOHA
+  bool adapt_to_pi = false;       // state and actions are turned from ALOHA's to π0's and back
+  bool relative_actions = false;  // some are predicted relative to the state, and made absolute
   std::vector<std::string> warnings = {};  // what is legal but worth saying about the checkpoint
 };
 

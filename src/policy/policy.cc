@@ -38,6 +38,9 @@ PolicyInfo describe(const CheckpointData& checkpoint) {
   info.n_action_steps = checkpoint.n_action_steps;
   info.num_steps = checkpoint.model.num_steps;
   info.action_names = action_names(checkpoint);
+  info.adapt_to_pi = checkpoint.adapt_to_pi;
+  const std::vector<bool>& relative = checkpoint.relative_actions;
+  info.relative_actions = std::find(relative.begin(), relative.end(), true) != relative.end();
   if (checkpoint.adapt_to_pi) {
     info.action_units = "radians, grippers from 0 (closed) to 1 (open)";  // policy/aloha.h
   }
