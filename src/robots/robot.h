@@ -55,8 +55,9 @@ struct RobotObservation {
 // other integers from 0 to 255, and PNG or JPEG as bytes, are converted. A leading dimension of 1,
 // a batch of one, is dropped. A camera without an image is left out, unless it is required; all of
 // them may not be. Where a robot's cameras have a map of their own ("images"), nothing else may be
-// in it. `prompt`: for messages without one. Throws Error (kInvalidInput) naming the key that is
-// absent or does not fit.
+// in it. `prompt`: for messages without one. Throws Error naming the key that is
+// absent or does not fit: kUnsupported where it is a file of another image format, else
+// kInvalidInput.
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt);
 
