@@ -89,6 +89,10 @@ enum class RtcSchedule {
   kZeros,   // 0 at once
 };
 
+// "LINEAR", "EXP", "ONES" or "ZEROS", in any case. Throws Error (kInvalidInput) naming `where` for
+// another.
+PI0_API RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where);
+
 // Real-time chunking (Black et al., arXiv 2506.07339), in the guided form of lerobot's
 // RTCProcessor: the new chunk begins with what goes out while it is computed, and leaves it
 // smoothly. In each Euler step, with w a row's weight, v becomes v - min(g, max_guidance_weight) w

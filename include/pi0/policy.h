@@ -57,6 +57,13 @@ struct PI0_API ActionChunk {
   std::span<const float> row(int step) const;
 };
 
+// What a session's next chunk goes on from, where it is asked to (RealTimeChunking::executed).
+struct PI0_API LastChunk {
+  std::vector<float> actions =
+      {};                         // [action_horizon, action_dim], as the network gave them; or none
+  std::vector<float> state = {};  // the robot's, from which they were predicted
+};
+
 // One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions
 // of a policy share its network. One session is used by one thread at a time. Movable, not
 // copyable; one that was moved from throws Error (kInvalidInput) when it is used.
@@ -73,6 +80,13 @@ class PI0_API Session {
   // go to a card while that call computes; pixels of views are copied, and where others lie there
   // at the call, those are used. Throws Error (kInvalidInput) where it does not fit.
   void prefetch(const Observation& next);
+
+  // Of its last call; none before the first.
+  const LastChunk& last_chunk() const;
+  // Goes on from the chunk of another session, of a policy of the same checkpoint, as if it had
+  // been this one's last: a robot's calls may take turns on several devices, and robots on one.
+  // Throws Error (kInvalidInput) where the sizes are not this policy's.
+  void continue_from(LastChunk last);
 
  private:
   friend class Policy;

@@ -19,6 +19,7 @@ void add_compare(CLI::App& command, Run& run);
 void add_doctor(CLI::App& command, Run& run);
 void add_info(CLI::App& command, Run& run);
 void add_run(CLI::App& command, Run& run);
+void add_serve(CLI::App& command, Run& run);
 void add_verify(CLI::App& command, Run& run);
 
 }  // namespace pi0

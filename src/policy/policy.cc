@@ -158,10 +158,7 @@ struct Session::Impl {
   std::shared_ptr<const PolicyCore> core;
   NetworkSession network;
   std::deque<Prefetched> prefetched;
-  struct {
-    std::vector<float> actions;  // as the network gave them; none before the first call
-    std::vector<float> state;    // from which it predicted them
-  } last;
+  LastChunk last;
 };
 
 struct Policy::Impl {
@@ -270,5 +267,19 @@ ActionChunk Session::infer(const Observation& observation, const SampleOptions& 
 }
 
 void Session::prefetch(const Observation& next) { impl().prefetch(next); }
+
+const LastChunk& Session::last_chunk() const { return impl().last; }
+
+void Session::continue_from(LastChunk last) {
+  const NetworkInfo& network = impl().core->network.info();
+  const auto size = static_cast<std::size_t>(network.action_horizon) *
+                    static_cast<std::size_t>(network.action_dim);
+  if (!last.actions.empty() && last.actions.size() != size) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("last chunk: {} values, expected [{}, {}]", last.actions.size(),
+                            network.action_horizon, network.action_dim));
+  }
+  impl().last = std::move(last);
+}
 
 }  // namespace pi0

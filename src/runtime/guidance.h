@@ -2,17 +2,12 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "pi0/network.h"
 #include "runtime/session.h"
 
 namespace pi0 {
-
-// "LINEAR", "EXP", "ONES" or "ZEROS", in any case: lerobot's RTCAttentionSchedule. Throws Error
-// (kInvalidInput) naming `where` for another.
-RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where);
 
 // How much each row of a chunk is held to the chunk before, whose first `execution_horizon` rows
 // count: lerobot's RTCProcessor.get_prefix_weights.

@@ -1,0 +1,47 @@
+// What all clients of a server share. Everything here is for the one thread that the connections
+// are handled on; `post` is how others reach it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "serve/dispatcher.h"
+#include "serve/metrics.h"
+#include "serve/options.h"
+
+namespace pi0 {
+
+class Conversation;
+
+class Hub {
+ public:
+  using Post = std::function<void(std::function<void()>)>;
+  Hub(const ServerOptions& options, Dispatcher& dispatcher, Post post)
+      : options(options), dispatcher(dispatcher), post(std::move(post)) {}
+
+  const ServerOptions& options;
+  Dispatcher& dispatcher;
+  const Post post;
+  Metrics metrics = {};
+  std::set<Conversation*> conversations = {};
+  bool stopping = false;
+  std::function<void()> idle = {};  // called when the last client has left
+
+  std::uint64_t next_id() { return ++last_id_; }
+  Metrics::Now now() const;
+
+  // A call that came to an end.
+  void ended(const Call& call, const std::variant<CallResult, CallError>& outcome);
+
+  // Clients are told as soon as none of their calls is computed; then `idle`.
+  void stop();
+
+ private:
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace pi0
