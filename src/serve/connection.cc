@@ -28,6 +28,7 @@ using Plain = beast::tcp_stream;
 using Encrypted = beast::ssl_stream<beast::tcp_stream>;
 
 constexpr std::size_t kMostOfAHeader = 16 << 10;  // bytes
+constexpr std::size_t kMostUnread = 32;           // answers
 constexpr std::size_t kAtOnce = 256 << 10;        // bytes of a message that are read
 
 std::chrono::milliseconds seconds(double s) {
@@ -68,6 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
   // Channel
   void send(std::vector<std::byte> frame, bool binary, std::function<void()> sent) override {
+    if (outgoing_.size() >= kMostUnread) return lowest().close();  // it asks, and never reads
     outgoing_.push_back({std::move(frame), binary, std::move(sent)});
     if (outgoing_.size() == 1) write();
   }

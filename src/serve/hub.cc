@@ -1,5 +1,7 @@
 #include "serve/hub.h"
 
+#include <fmt/format.h>
+
 #include "serve/conversation.h"
 
 namespace pi0 {
@@ -11,8 +13,15 @@ Metrics::Now Hub::now() const {
 
 void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& outcome) {
   const auto* const result = std::get_if<CallResult>(&outcome);
-  ++metrics.calls[result ? "ok" : std::get<CallError>(outcome).code];
-  if (!result) return;
+  if (!result) {
+    const CallError& error = std::get<CallError>(outcome);
+    ++metrics.calls[error.code];
+    if (error.code == "invalid" || error.code == "internal") {
+      say_once(fmt::format("{}: {}", call.caller->peer, error.sentence));
+    }
+    return;
+  }
+  ++metrics.calls["ok"];
   metrics.total.add(ms_between(call.arrived, Clock::now()));
   metrics.queue.add(result->queue_ms);
   for (const ActionChunk& chunk : result->chunks) {
@@ -20,7 +29,14 @@ void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& out
     metrics.stages["vision"].add(chunk.timing.vision_ms);
     metrics.stages["prefix"].add(chunk.timing.prefix_ms);
     metrics.stages["denoise"].add(chunk.timing.denoise_ms);
+    for (const std::string& warning : chunk.warnings) say_once("warning: " + warning);
   }
+}
+
+void Hub::say_once(const std::string& sentence) {
+  constexpr std::size_t kMost = 256;  // what clients bring about does not grow without end
+  if (!said || said_once_.size() >= kMost || !said_once_.insert(sentence).second) return;
+  said(sentence);
 }
 
 void Hub::stop() {

@@ -29,19 +29,23 @@ class Hub {
   Metrics metrics = {};
   std::set<Conversation*> conversations = {};
   bool stopping = false;
-  std::function<void()> idle = {};  // called when the last client has left
+  std::function<void()> idle = {};                    // called when the last client has left
+  std::function<void(const std::string&)> said = {};  // worth a line of a log
 
   std::uint64_t next_id() { return ++last_id_; }
   Metrics::Now now() const;
 
-  // A call that came to an end.
+  // A call that came to an end. What is worth saying of it is said, the same but once.
   void ended(const Call& call, const std::variant<CallResult, CallError>& outcome);
 
   // Clients are told as soon as none of their calls is computed; then `idle`.
   void stop();
 
  private:
+  void say_once(const std::string& sentence);
+
   std::uint64_t last_id_ = 0;
+  std::set<std::string> said_once_;
 };
 
 }  // namespace pi0

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "serve/connection.h"
+#include "serve/conversation.h"
 #include "serve/dispatcher.h"
 #include "serve/hub.h"
 
@@ -123,9 +124,14 @@ struct Server::Impl {
     hub.emplace(options, *dispatcher,
                 [this](std::function<void()> task) { net::post(io, std::move(task)); });
     hub->idle = [this] { io.stop(); };
+    hub->said = events.said;
     accept();
     if (events.listening) events.listening(fmt::format("{}:{}", options.host, port()));
+    for (const std::string& warning : model->warnings) say("warning: " + warning);
     io.run();
+    // Whoever is still there after that is left, and its calls with it.
+    const std::set<Conversation*> late = hub->conversations;
+    for (Conversation* conversation : late) conversation->leave();
     dispatcher.reset();
     if (failed) std::rethrow_exception(failed);
   }
