@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "policy/kept_observation.h"
+#include "policy/last_chunk.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
+#include "runtime/pack_input.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
@@ -110,55 +112,68 @@ struct Session::Impl {
     network.prefetch(prefetched.back().prepared.input.input);
   }
 
-  // With what is left of the last chunk, where the options ask for it.
-  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation) const {
-    const int executed = *std::exchange(rtc.executed, std::nullopt);
-    const auto refuse = [](const std::string& sentence) {
-      throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
-    };
-    if (!rtc.prev_chunk_left_over.empty()) {
-      refuse("executed and prev_chunk_left_over are given, expected one of them");
-    }
-    if (executed < 0 || executed > core->info.action_horizon) {
-      refuse(fmt::format("executed is {}, expected 0 to {}, the rows of a chunk", executed,
-                         core->info.action_horizon));
-    }
-    if (last.actions.empty()) return rtc;
-    const auto done = static_cast<std::size_t>(executed) * core->network.info().action_dim;
-    rtc.dims = core->info.action_dims;
-    rtc.prev_chunk_left_over = core->pipeline->seen_from(std::span(last.actions).subspan(done),
-                                                         last.state, observation.state);
-    return rtc;
-  }
-
   ActionChunk infer(const Observation& observation, SampleOptions options) {
-    if (options.rtc && options.rtc->executed) {
-      options.rtc = continuing(*std::move(options.rtc), observation);
+    const Pipeline& pipeline = *core->pipeline;
+    const std::optional<RealTimeChunking> rtc =
+        options.rtc && options.rtc->executed ? options.rtc : std::nullopt;
+    const bool continues = rtc && last.rows() > 0;
+    if (rtc) {
+      require_continuable(*rtc, pipeline, continues ? last.rows() : core->info.action_horizon,
+                          observation.state.size());
     }
-    Prepared prepared = take(observation);
+    Observation ahead;  // of `observation`, with the state that the chunk will begin from
+    const bool rolled = continues && rtc->roll_state_forward && rtc->inference_delay > 0;
+    if (rolled) {
+      const std::span<const float> out = last.sent(takeover_of(*rtc).next - 1);
+      ahead = observation;
+      ahead.state.assign(out.begin(), out.end());
+    }
+    const Observation& seen = rolled ? ahead : observation;
+    Prepared prepared = take(seen);
+    if (rtc) options.rtc = towards_left_over(last, *rtc, pipeline, seen.state);
+
     ActionChunk chunk;
     std::vector<float> actions =
         network.sample_actions(prepared.input.input, options, &chunk.timing);
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
-    chunk.actions = core->pipeline->finish(actions, observation.state);
+    chunk.actions = pipeline.finish(actions, seen.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;
     chunk.n_action_steps = core->info.n_action_steps;
     chunk.names = core->info.action_names;
-    chunk.ranges = core->pipeline->ranges(observation.state);
-    last = {std::move(actions), observation.state};
+    chunk.ranges = pipeline.ranges(seen.state);
+    LastChunk now{std::move(actions), seen.state, chunk.actions, chunk.dims};
+    if (continues) {
+      chunk.seam = seam_between(last, *rtc, chunk);
+      require_within_limits(*chunk.seam, *rtc, chunk.names);
+      const std::span<const float> out = last.sent(takeover_of(*rtc).next - 1);
+      now.begun = chunk.seam->row;
+      now.preceding.assign(out.begin(), out.end());
+    }
+    last = std::move(now);
     return chunk;
+  }
+
+  void set_last_chunk(std::vector<float> actions) {
+    const auto dims = static_cast<std::size_t>(core->info.action_dims);
+    if (actions.size() % dims != 0) {
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("the last chunk has {} values, expected rows of {}", actions.size(), dims));
+    }
+    require_finite_values("the last chunk", actions);
+    // From which state relative actions are counted does not matter: they are counted anew.
+    std::vector<float> state(std::max(core->info.action_dims, core->info.state_dims), 0.0f);
+    std::vector<float> model_actions = core->pipeline->unfinished(actions, state);
+    last = {std::move(model_actions), std::move(state), std::move(actions), core->info.action_dims};
   }
 
   std::shared_ptr<const PolicyCore> core;
   NetworkSession network;
   std::deque<Prefetched> prefetched;
-  struct {
-    std::vector<float> actions;  // as the network gave them; none before the first call
-    std::vector<float> state;    // from which it predicted them
-  } last;
+  LastChunk last;
 };
 
 struct Policy::Impl {
@@ -267,5 +282,9 @@ ActionChunk Session::infer(const Observation& observation, const SampleOptions& 
 }
 
 void Session::prefetch(const Observation& next) { impl().prefetch(next); }
+
+void Session::set_last_chunk(std::span<const float> actions) {
+  impl().set_last_chunk({actions.begin(), actions.end()});
+}
 
 }  // namespace pi0
