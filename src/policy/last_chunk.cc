@@ -60,9 +60,9 @@ void require_continuable(const RealTimeChunking& rtc, const Pipeline& pipeline, 
           fmt::format("inference_delay is {}, expected none or more rows", rtc.inference_delay));
   if (!rtc.roll_state_forward) {
     require(rtc.inference_delay < horizon,
-            fmt::format("inference_delay is {}, expected fewer than the {} rows of a chunk, of "
-                        "which none would go out",
-                        rtc.inference_delay, horizon));
+            fmt::format("inference_delay is {}, expected 0 to {}: of the {} rows of a chunk none "
+                        "would go out",
+                        rtc.inference_delay, horizon - 1, horizon));
     return;
   }
   require(!pipeline.raw(),

@@ -11,6 +11,7 @@
 #include "policy/last_chunk.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "runtime/guidance.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
 #include "runtime/pack_input.h"
@@ -210,8 +211,18 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory,
 const PolicyInfo& Checkpoint::info() const { return impl_->info; }
 const NetworkInfo& Checkpoint::network() const { return impl_->network; }
 
-std::vector<std::string> Checkpoint::check(const Observation& observation) const {
-  return impl_->pipeline->prepare(observation).warnings;
+std::vector<std::string> Checkpoint::check(const Observation& observation,
+                                           const std::optional<RealTimeChunking>& rtc) const {
+  const Pipeline& pipeline = *impl_->pipeline;
+  std::vector<std::string> warnings = pipeline.prepare(observation).warnings;
+  if (rtc && rtc->executed) {
+    const int rows = std::max(*rtc->executed, impl_->info.action_horizon);  // the session knows
+    require_continuable(*rtc, pipeline, rows, observation.state.size());
+    pack_guidance(towards_left_over({}, *rtc, pipeline, observation.state), impl_->network);
+  } else if (rtc) {
+    pack_guidance(*rtc, impl_->network);
+  }
+  return warnings;
 }
 
 Policy Checkpoint::load(const DeviceOptions& options) const {

@@ -140,16 +140,22 @@ TEST_F(RtcTest, OverALimitTheLastChunkStaysTheOneBefore) {
 
 TEST_F(RtcTest, NamesWhatDoesNotFit) {
   Session session = policy.session();
+  const Checkpoint checkpoint = Checkpoint::open(directory, {.tokenizer = kTokenizer, .raw = true});
   const auto refused = [&](const RealTimeChunking& rtc, const char* words) {
     expect_error(ErrorCode::kInvalidInput, {"rtc", words},
                  [&] { session.infer(first, {.rtc = rtc}); });
+    expect_error(ErrorCode::kInvalidInput, {"rtc", words}, [&] { checkpoint.check(first, rtc); });
   };
   refused({.executed = -1}, "executed is -1");
-  refused({.executed = policy.info().action_horizon + 1}, "the rows of a chunk");
+  RealTimeChunking beyond{.executed = policy.info().action_horizon + 1};
+  expect_error(ErrorCode::kInvalidInput, {"rtc", "executed is 11, expected 0 to 10, the rows"},
+               [&] { session.infer(first, {.rtc = beyond}); });
+  checkpoint.check(first, beyond);  // a session may have been given a longer one
+  refused({.executed = 1, .execution_horizon = 0}, "execution_horizon is 0");
   refused({.prev_chunk_left_over = {1}, .executed = 1}, "expected one of them");
   refused({.executed = 1, .inference_delay = -1}, "inference_delay is -1");
   refused({.executed = 1, .inference_delay = policy.info().action_horizon},
-          "expected fewer than the 10 rows of a chunk");
+          "inference_delay is 10, expected 0 to 9");
   refused({.executed = 1, .max_jump = {1, 2}}, "max_jump has 2 values, expected one, or one for");
   refused({.executed = 1, .max_velocity_change = {-1}}, "max_velocity_change is -1");
   refused({.executed = 1, .max_velocity_change = {NAN}}, "max_velocity_change is nan");
