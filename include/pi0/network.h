@@ -103,14 +103,32 @@ struct PI0_API RealTimeChunking {
   // there was none, and nothing is guided.
   std::vector<float> prev_chunk_left_over = {};
   int dims = 0;  // of it; 0: action_dim
-  // Of a Session (pi0/policy.h), in place of these two: how many rows of its last chunk had been
-  // executed when the observation was taken. What is left it knows, and counts relative actions
-  // from the new state. Its first call has no chunk before it.
+  // Of a Session (pi0/policy.h), in place of these two: how many rows of its last chunk had gone by
+  // when the observation was taken, so which row was the next to go out. What is left it knows; it
+  // counts relative actions from the new state, and where fewer rows are left than go out during
+  // the delay, the last action is held. Its first call has no chunk before it. Where there was one,
+  // ActionChunk::seam tells how the two meet, guided or not.
   std::optional<int> executed = {};
   int inference_delay = 0;     // rows of it that go out before this call's chunk is there
   int execution_horizon = 10;  // rows of it that count at all
   float max_guidance_weight = 10;
   RtcSchedule prefix_attention_schedule = RtcSchedule::kLinear;
+
+  // With `executed` alone, as what follows.
+
+  // The most that Seam::jump and Seam::velocity_change may be, in the units of
+  // ActionChunk::actions: one number for all dimensions, or one a dimension; empty: any. Over it
+  // infer throws Error (kLimit), and the session's last chunk is still the one before.
+  std::vector<float> max_jump = {};
+  std::vector<float> max_velocity_change = {};
+  // VLASH (arXiv 2512.01031): the network is given the state that the robot will have when this
+  // chunk begins to go out, which is the last action to go out before it, in place of the observed
+  // one. Row 0 of the chunk is then for `inference_delay` steps after the observation and the first
+  // to go out; what is left of the chunk before, and the rows that are held to it, count from
+  // there. For policies whose actions are positions of just what their state tells, in its order
+  // and units: only the number of dimensions can be checked. The first call, and one without a
+  // delay, take the state as it is.
+  bool roll_state_forward = false;
 };
 
 struct PI0_API SampleOptions {

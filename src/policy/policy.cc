@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "policy/kept_observation.h"
+#include "policy/last_chunk.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "runtime/guidance.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
+#include "runtime/pack_input.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
@@ -113,45 +116,50 @@ struct Session::Impl {
     network.prefetch(prefetched.back().prepared.input.input);
   }
 
-  // With what is left of the last chunk, where the options ask for it.
-  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation) const {
-    const int executed = *std::exchange(rtc.executed, std::nullopt);
-    const auto refuse = [](const std::string& sentence) {
-      throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
-    };
-    if (!rtc.prev_chunk_left_over.empty()) {
-      refuse("executed and prev_chunk_left_over are given, expected one of them");
-    }
-    if (executed < 0 || executed > core->info.action_horizon) {
-      refuse(fmt::format("executed is {}, expected 0 to {}, the rows of a chunk", executed,
-                         core->info.action_horizon));
-    }
-    if (last.actions.empty()) return rtc;
-    const auto done = static_cast<std::size_t>(executed) * core->network.info().action_dim;
-    rtc.dims = core->info.action_dims;
-    rtc.prev_chunk_left_over = core->pipeline->seen_from(std::span(last.actions).subspan(done),
-                                                         last.state, observation.state);
-    return rtc;
-  }
-
   ActionChunk infer(const Observation& observation, SampleOptions options) {
-    if (options.rtc && options.rtc->executed) {
-      options.rtc = continuing(*std::move(options.rtc), observation);
+    const Pipeline& pipeline = *core->pipeline;
+    const std::optional<RealTimeChunking> rtc =
+        options.rtc && options.rtc->executed ? options.rtc : std::nullopt;
+    const int dims = core->info.action_dims;
+    const bool continues = rtc && !last.actions.empty();
+    if (rtc) {
+      require_continuable(*rtc, pipeline,
+                          continues ? rows_of(last, dims) : core->info.action_horizon,
+                          observation.state.size());
     }
-    Prepared prepared = take(observation);
+    Observation ahead;  // of `observation`, with the state that the chunk will begin from
+    const bool rolled = continues && rtc->roll_state_forward && rtc->inference_delay > 0;
+    if (rolled) {
+      const std::span<const float> out = sent(last, dims, takeover_of(*rtc).next - 1);
+      ahead = observation;
+      ahead.state.assign(out.begin(), out.end());
+    }
+    const Observation& seen = rolled ? ahead : observation;
+    Prepared prepared = take(seen);
+    if (rtc) options.rtc = towards_left_over(last, *rtc, pipeline, seen.state);
+
     ActionChunk chunk;
     std::vector<float> actions =
         network.sample_actions(prepared.input.input, options, &chunk.timing);
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
-    chunk.actions = core->pipeline->finish(actions, observation.state);
+    chunk.actions = pipeline.finish(actions, seen.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;
     chunk.n_action_steps = core->info.n_action_steps;
     chunk.names = core->info.action_names;
-    chunk.ranges = core->pipeline->ranges(observation.state);
-    last = {std::move(actions), observation.state};
+    chunk.ranges = pipeline.ranges(seen.state);
+    LastChunk now{
+        .actions = chunk.actions, .model_actions = std::move(actions), .state = seen.state};
+    if (continues) {
+      chunk.seam = seam_between(last, *rtc, chunk);
+      require_within_limits(*chunk.seam, *rtc, chunk.names);
+      const std::span<const float> out = sent(last, dims, takeover_of(*rtc).next - 1);
+      now.begun = chunk.seam->row;
+      now.preceding.assign(out.begin(), out.end());
+    }
+    last = std::move(now);
     return chunk;
   }
 
@@ -195,8 +203,18 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory,
 const PolicyInfo& Checkpoint::info() const { return impl_->info; }
 const NetworkInfo& Checkpoint::network() const { return impl_->network; }
 
-std::vector<std::string> Checkpoint::check(const Observation& observation) const {
-  return impl_->pipeline->prepare(observation).warnings;
+std::vector<std::string> Checkpoint::check(const Observation& observation,
+                                           const std::optional<RealTimeChunking>& rtc) const {
+  const Pipeline& pipeline = *impl_->pipeline;
+  std::vector<std::string> warnings = pipeline.prepare(observation).warnings;
+  if (rtc && rtc->executed) {
+    const int rows = std::max(*rtc->executed, impl_->info.action_horizon);  // the session knows
+    require_continuable(*rtc, pipeline, rows, observation.state.size());
+    pack_guidance(towards_left_over({}, *rtc, pipeline, observation.state), impl_->network);
+  } else if (rtc) {
+    pack_guidance(*rtc, impl_->network);
+  }
+  return warnings;
 }
 
 Policy Checkpoint::load(const DeviceOptions& options) const {
@@ -270,16 +288,8 @@ void Session::prefetch(const Observation& next) { impl().prefetch(next); }
 
 const LastChunk& Session::last_chunk() const { return impl().last; }
 
-void Session::continue_from(LastChunk last) {
-  const NetworkInfo& network = impl().core->network.info();
-  const auto size = static_cast<std::size_t>(network.action_horizon) *
-                    static_cast<std::size_t>(network.action_dim);
-  if (!last.actions.empty() && last.actions.size() != size) {
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("last chunk: {} values, expected [{}, {}]", last.actions.size(),
-                            network.action_horizon, network.action_dim));
-  }
-  impl().last = std::move(last);
+void Session::set_last_chunk(LastChunk last) {
+  impl().last = completed(std::move(last), *impl().core->pipeline);
 }
 
 }  // namespace pi0

@@ -52,15 +52,10 @@ std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int
 std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info) {
   require_rtc(!rtc.executed,
               "executed is for a policy's session; a network is given prev_chunk_left_over");
-  if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
-  const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
-  require_rtc(width > 0 && width <= info.action_dim,
-              fmt::format("dims is {}, expected 1 to {}", rtc.dims, info.action_dim));
-  const auto values = static_cast<std::int64_t>(rtc.prev_chunk_left_over.size());
   require_rtc(
-      values % width == 0 && values / width <= info.action_horizon,
-      fmt::format("prev_chunk_left_over has {} values, expected rows of {}, at most {} of them",
-                  values, width, info.action_horizon));
+      rtc.max_jump.empty() && rtc.max_velocity_change.empty() && !rtc.roll_state_forward,
+      "max_jump, max_velocity_change and roll_state_forward are for a policy's session that "
+      "is given executed");
   require_rtc(
       rtc.inference_delay >= 0,
       fmt::format("inference_delay is {}, expected none or more rows", rtc.inference_delay));
@@ -70,7 +65,17 @@ std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const Netw
   require_rtc(std::isfinite(rtc.max_guidance_weight) && rtc.max_guidance_weight >= 0,
               fmt::format("max_guidance_weight is {}, expected a finite number from 0 on",
                           rtc.max_guidance_weight));
+  if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
+  const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
+  require_rtc(width > 0 && width <= info.action_dim,
+              fmt::format("dims is {}, expected 1 to {}", rtc.dims, info.action_dim));
+  const auto values = static_cast<std::int64_t>(rtc.prev_chunk_left_over.size());
+  require_rtc(
+      values % width == 0 && values / width <= info.action_horizon,
+      fmt::format("prev_chunk_left_over has {} values, expected rows of {}, at most {} of them",
+                  values, width, info.action_horizon));
   require_finite_values("rtc: prev_chunk_left_over", rtc.prev_chunk_left_over);
+  if (rtc.max_guidance_weight == 0) return std::nullopt;
   const int rows = static_cast<int>(values / width);
   const std::vector<float> weights =
       prefix_weights(rtc.prefix_attention_schedule, rtc.inference_delay,

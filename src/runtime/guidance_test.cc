@@ -52,6 +52,9 @@ TEST(PackGuidance, PadsWithZerosAndRefusesWhatDoesNotFit) {
     expect_error(ErrorCode::kInvalidInput, {"rtc", words}, [&] { pack_guidance(wrong, info); });
   };
   refused([](auto& wrong) { wrong.executed = 1; }, "policy's session");
+  refused([](auto& wrong) { wrong.max_jump = {1}; }, "given executed");
+  refused([](auto& wrong) { wrong.max_velocity_change = {1}; }, "given executed");
+  refused([](auto& wrong) { wrong.roll_state_forward = true; }, "given executed");
   refused([](auto& wrong) { wrong.dims = 4; }, "dims is 4, expected 1 to 3");
   refused([](auto& wrong) { wrong.dims = -1; }, "dims is -1");
   refused([](auto& wrong) { wrong.dims = 3; }, "has 4 values, expected rows of 3");
@@ -60,6 +63,10 @@ TEST(PackGuidance, PadsWithZerosAndRefusesWhatDoesNotFit) {
   refused([](auto& wrong) { wrong.execution_horizon = 0; }, "execution_horizon is 0");
   refused([](auto& wrong) { wrong.max_guidance_weight = NAN; }, "max_guidance_weight is nan");
   refused([](auto& wrong) { wrong.prev_chunk_left_over[2] = INFINITY; }, "value 2 is inf");
+  // Also before there is a chunk.
+  refused([](auto& wrong) { wrong = {.execution_horizon = -1}; }, "execution_horizon is -1");
+  rtc.max_guidance_weight = 0;
+  EXPECT_FALSE(pack_guidance(rtc, info));
 }
 
 }  // namespace

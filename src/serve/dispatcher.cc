@@ -22,6 +22,7 @@ CallError error_of(const char* code) {
 }
 
 const char* code_of(ErrorCode code) {
+  if (code == ErrorCode::kLimit) return "limit";
   return code == ErrorCode::kInvalidInput ? "invalid" : "internal";
 }
 
@@ -247,7 +248,7 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
     SampleOptions sample = sample_options(call, &result.assumed_delay);
     Caller& caller = *call.caller;
     const bool goes_on = caller.generation == generation && !call.options.reset;
-    session.continue_from(goes_on ? caller.last : LastChunk());
+    session.set_last_chunk(goes_on ? caller.last : LastChunk());
     for (std::size_t i = 0; i < call.observations.size(); ++i) {
       if (i + 1 < call.observations.size()) session.prefetch(call.observations[i + 1].observation);
       result.chunks.push_back(session.infer(call.observations[i].observation, sample));

@@ -85,6 +85,16 @@ RtcRequest read_rtc(const Value& value, const std::string& where) {
             [&](const Value& is, const std::string& name) {
               rtc.prefix_attention_schedule = parse_rtc_schedule(to_text(is, name), name);
             })
+      .read("roll_state_forward",
+            [&](const Value& is, const std::string& name) {
+              rtc.roll_state_forward = to_bool(is, name);
+            })
+      .read("max_jump",
+            [&](const Value& is, const std::string& name) { rtc.max_jump = to_floats(is, name); })
+      .read("max_velocity_change",
+            [&](const Value& is, const std::string& name) {
+              rtc.max_velocity_change = to_floats(is, name);
+            })
       .require_known();
   if (!rtc.executed) {
     refuse(where + ": no executed, expected how many rows of the chunk before were executed");
@@ -249,9 +259,15 @@ std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
     encoder.text("device").text(result.device);
     encoder.text("warnings").texts(first.warnings);
     if (call.options.rtc) {
-      encoder.text("rtc").map(2);
+      encoder.text("rtc").map(first.seam ? 5 : 2);
       encoder.text("executed").integer(*call.options.rtc->rtc.executed);
       encoder.text("inference_delay").integer(result.assumed_delay);
+      if (first.seam) {
+        encoder.text("row").integer(first.seam->row);
+        encoder.text("jump").array({dims}, std::span(first.seam->jump).first(dims));
+        encoder.text("velocity_change")
+            .array({dims}, std::span(first.seam->velocity_change).first(dims));
+      }
     }
   }
   return encoder.take();
