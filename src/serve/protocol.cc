@@ -123,7 +123,7 @@ void read_options(const Value& value, Call& call) {
                          const std::string& name) { options.sample.noise = to_floats(is, name); })
       .read("steps",
             [&](const Value& is, const std::string& name) {
-              options.sample.steps = static_cast<int>(to_integer(is, name, 1, 100'000));
+              options.sample.steps = static_cast<int>(to_integer(is, name, 1, 1000));
             })
       .read(
           "deadline_ms",
