@@ -71,11 +71,9 @@ std::size_t bytes_of(const NumpyType& type, const std::vector<std::int64_t>& sha
       std::numeric_limits<std::int64_t>::max() / std::max<std::size_t>(1, bytes);
   std::size_t elements = 1;
   for (const std::int64_t extent : shape) {
-    if (extent < 0) refuse(fmt::format("an array has the shape {}", shape_text(shape)));
     const auto times = static_cast<std::size_t>(extent);
-    if (times != 0 && elements > most / times) {
-      refuse(
-          fmt::format("an array has the shape {}, more than there is memory", shape_text(shape)));
+    if (extent < 0 || (times != 0 && elements > most / times)) {
+      refuse(fmt::format("an array has the shape {}, which none has", shape_text(shape)));
     }
     elements *= times;
   }
@@ -175,8 +173,8 @@ class Builder : public msgpack::null_visitor {
     Value map = close();
     return put(numpy_of(std::move(std::get<ValueMap>(map.is))));
   }
-  void parse_error(std::size_t parsed, std::size_t at) {
-    refuse(fmt::format("no msgpack at byte {}", std::max(parsed, at)));
+  void parse_error(std::size_t, std::size_t at) {
+    refuse(fmt::format("no msgpack at byte {}", at));
   }
   void insufficient_bytes(std::size_t, std::size_t at) {
     refuse(fmt::format("it ends at byte {} amid a value", at));

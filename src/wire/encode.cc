@@ -38,7 +38,11 @@ Encoder& Encoder::unsigned_integer(std::uint64_t value) {
 }
 
 Encoder& Encoder::number(double value) {
-  packer_.pack_double(value);
+  // Not pack_double(), which makes an integer of a whole number.
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  char bytes[9] = {'\xcb'};
+  for (int i = 0; i < 8; ++i) bytes[1 + i] = static_cast<char>(bits >> (56 - 8 * i));
+  buffer_.write(bytes, sizeof bytes);
   return *this;
 }
 
