@@ -25,11 +25,15 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 
 using Plain = beast::tcp_stream;
+using Incoming = net::dynamic_vector_buffer<std::byte, std::allocator<std::byte>>;
 using Encrypted = beast::ssl_stream<beast::tcp_stream>;
 
 constexpr std::size_t kMostOfAHeader = 16 << 10;  // bytes
 constexpr std::size_t kMostUnread = 32;           // answers
 constexpr std::size_t kAtOnce = 256 << 10;        // bytes of a message that are read
+// Until a client is heard again that said what was refused. Who says such things as fast as it can
+// takes no time from others.
+constexpr std::chrono::milliseconds kAfterRefusal{10};
 
 std::chrono::milliseconds seconds(double s) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(s * 1000));
@@ -166,7 +170,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
   void begin() {
     request_.reset();
-    buffer_.consume(buffer_.size());
+    buffer_ = beast::flat_buffer();
     conversation_ = std::make_shared<Conversation>(hub_, *this, peer_);
     conversation_->begin();
     read();
@@ -174,7 +178,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
   // A piece at a time, so that a message which never ends is noticed.
   void read() {
-    socket_.async_read_some(buffer_, kAtOnce, [self = self()](error_code error, std::size_t) {
+    socket_.async_read_some(*incoming_, kAtOnce, [self = self()](error_code error, std::size_t) {
       self->have_read(error);
     });
   }
@@ -188,11 +192,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
     if (socket_.is_message_done()) {
       late_.cancel();
       has_begun_ = false;
-      const auto data = buffer_.cdata();
-      const auto* const begin = static_cast<const std::byte*>(data.data());
-      std::vector<std::byte> message(begin, begin + data.size());
-      buffer_ = beast::flat_buffer();  // gives back what a large message took
-      conversation_->receive(std::move(message), socket_.got_binary());
+      std::vector<std::byte> message = std::exchange(message_, {});
+      incoming_.emplace(message_);
+      if (!conversation_->receive(std::move(message), socket_.got_binary())) return read_later();
     } else if (!has_begun_) {
       has_begun_ = true;
       late_.expires_after(seconds(hub_.options.limits.message_s));
@@ -202,6 +204,11 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
       });
     }
     read();
+  }
+
+  void read_later() {
+    late_.expires_after(kAfterRefusal);
+    late_.async_wait([self = self()](error_code) { self->read(); });
   }
 
   void write() {
@@ -234,7 +241,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
   net::steady_timer late_;
   bool has_begun_ = false;  // a message, of which more will come
   std::string peer_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_;       // of HTTP
+  std::vector<std::byte> message_;  // as far as it has come
+  std::optional<Incoming> incoming_{std::in_place, message_};
   std::optional<http::request_parser<http::empty_body>> request_;
   std::optional<http::response<http::string_body>> response_;
   std::shared_ptr<Conversation> conversation_;

@@ -44,8 +44,8 @@ bool Conversation::over_rate() {
   return false;
 }
 
-void Conversation::receive(std::vector<std::byte> message, bool binary) {
-  if (closed_) return;
+bool Conversation::receive(std::vector<std::byte> message, bool binary) {
+  if (closed_) return false;
   hub_.metrics.bytes_in += message.size();
   auto call = std::make_shared<Call>();
   call->caller = caller_;
@@ -76,7 +76,7 @@ void Conversation::receive(std::vector<std::byte> message, bool binary) {
   if (refused) {
     hub_.ended(*call, *refused);
     fail(*call, *refused);
-    return;
+    return false;
   }
   call->done = [self = shared_from_this(), raw = call.get()](auto outcome) {
     self->hub_.post([self, raw, outcome = std::move(outcome)]() mutable {
@@ -85,6 +85,7 @@ void Conversation::receive(std::vector<std::byte> message, bool binary) {
   };
   calls_.push_back(std::move(call));
   if (calls_.size() == 1) submit();
+  return true;
 }
 
 void Conversation::submit() { hub_.dispatcher.submit(calls_.front()); }

@@ -37,7 +37,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   ~Conversation();
 
   void begin();
-  void receive(std::vector<std::byte> message, bool binary);
+  // False where it is refused.
+  bool receive(std::vector<std::byte> message, bool binary);
   // The channel is gone, with or without a word: what is computed for it stops.
   void leave();
   // The server is stopping: closes as soon as nothing is computed for it.

@@ -166,6 +166,27 @@ TEST(ServerTest, TellsOneThatKnowsItAndStays) {
   EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))).size(), 64u);
 }
 
+TEST(ServerTest, WhoIsRefusedWaitsAMoment) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const auto wrong = options_of([](Encoder& encoder) { encoder.map(1).text("sed").integer(1); });
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) client.send(message_of(seen(), wrong));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(error_code(client.read()), "invalid");
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(190));
+}
+
+TEST(ServerTest, AnInstructionOfMegabytesIsRefused) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  Observation one = seen();
+  one.prompt = std::string(16385, 'a');
+  client.send(message_of(one));
+  EXPECT_EQ(client.read().text(), "task: has 16385 bytes, expected an instruction, at most 16384");
+}
+
 // The pong is there before the answer.
 TEST(ServerTest, AnswersPingsWhileItComputes) {
   RunningServer running(served());
