@@ -162,6 +162,9 @@ struct PI0_API NetworkInfo {
   std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
 
+// What a call with that seed draws as its noise: [action_horizon, action_dim], the same everywhere.
+PI0_API std::vector<float> draw_noise(std::uint64_t seed, const NetworkInfo& network);
+
 struct PI0_API NetworkInput {
   // [cameras, 3, image_size, image_size] in [-1, 1] (kHwc: [cameras, image_size, image_size, 3]);
   // at most num_cameras.

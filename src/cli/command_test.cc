@@ -685,7 +685,7 @@ TEST_F(CommandTest, HelpAndBadUsage) {
   for (const char* verb : {"info", "doctor", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  expect_error(pi0(""), {"no verb, expected info, doctor, run, serve, verify, compare, audit or bench"});
+  expect_error(pi0(""), {"no verb, expected info, doctor, run, serve, replay, verify, compare, audit or bench"});
   expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
   expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
   expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});

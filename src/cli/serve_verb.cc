@@ -26,6 +26,7 @@ struct ServeArguments {
   std::vector<std::string> devices;
   std::filesystem::path api_keys, metadata;
   double message_mb = 64;
+  double record_gb = 4;
   std::optional<std::uint64_t> seed;
 };
 
@@ -57,6 +58,7 @@ ServerOptions options_of(const ServeArguments& arguments) {
   options.devices = devices_of(arguments);
   options.sample.seed = arguments.seed;
   options.limits.message_bytes = static_cast<std::size_t>(arguments.message_mb * (1 << 20));
+  options.record_bytes = static_cast<std::uint64_t>(arguments.record_gb * 1e9);
   if (!arguments.api_keys.empty()) options.api_keys = read_api_keys(arguments.api_keys);
   if (!arguments.metadata.empty()) options.metadata = read_file(arguments.metadata, 1 << 20);
   if (options.tls_cert.empty() != options.tls_key.empty()) {
@@ -174,6 +176,15 @@ void add_serve(CLI::App& command, Run& run) {
   verb.add_option("--api-key-file", arguments->api_keys,
                   "Keys, one a line: only who has one may call")
       ->type_name("FILE");
+  verb.add_option(
+          "--record", server.record,
+          "Keep every call there, for `pi0 replay`: what the robots see; yours alone to read")
+      ->type_name("DIR");
+  verb.add_option("--record-gb", arguments->record_gb,
+                  "The most that it may take; the oldest calls go first")
+      ->type_name("GB")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
   verb.add_option("--tls-cert", server.tls_cert, "Encrypt (wss, https): the certificate chain, PEM")
       ->type_name("FILE");
   verb.add_option("--tls-key", server.tls_key, "Its private key, PEM")->type_name("FILE");

@@ -45,6 +45,7 @@ struct Caller {
   std::string peer = {};  // its address
   LastChunk last = {};    // of the worker that computes its call
   std::uint64_t generation = 0;
+  std::uint64_t first_recorded = 0;  // the number of its first call that was; 0: none yet
 };
 
 // Why there is no answer.
@@ -55,11 +56,20 @@ struct CallError {
 };
 
 struct CallResult {
-  std::vector<ActionChunk> chunks = {};  // one an observation
-  double queue_ms = 0;                   // from its arrival until it was begun
+  std::vector<ActionChunk> chunks = {};          // one an observation
+  std::vector<std::vector<float>> outputs = {};  // the network's own: LastChunk::model_actions after each
+  double queue_ms = 0;                           // from its arrival until it was begun
   double infer_ms = 0;
   std::string device = {};
-  int assumed_delay = 0;  // rows; of a call that continues another
+  double least_correlation = 0;  // NetworkInfo's
+  int assumed_delay = 0;         // rows; of a call that continues another
+};
+
+// What a call was computed with, where its request left it open: whoever has it and the request
+// can compute it again.
+struct CallBasis {
+  SampleOptions sample = {};  // with a seed or noise, and its steps
+  LastChunk last = {};        // which it may go on from
 };
 
 struct Call : std::enable_shared_from_this<Call> {
@@ -70,6 +80,7 @@ struct Call : std::enable_shared_from_this<Call> {
   CallOptions options;
   Clock::time_point arrived = Clock::now();
   std::atomic<const char*> cancelled = nullptr;  // a CallError's code
+  std::optional<CallBasis> basis = {};           // of the worker; none: it was never begun
   // On the worker's thread.
   std::function<void(std::variant<CallResult, CallError>)> done;
 };

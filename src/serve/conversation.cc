@@ -55,7 +55,7 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     if (!binary) {
       throw Error(ErrorCode::kInvalidInput, "a text frame, expected a binary one of msgpack");
     }
-    read_request(*hub_.dispatcher.model(), hub_.options, *call);
+    read_request(hub_.dispatcher.model()->robot, hub_.options.prompt, *call);
   } catch (const Error& error) {
     refused = {"invalid", error.what()};
   }

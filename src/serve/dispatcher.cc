@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "serve/compute.h"
+
 namespace pi0 {
 namespace {
 
@@ -212,51 +214,43 @@ void Dispatcher::work(Worker& worker) {
   }
 }
 
-SampleOptions Dispatcher::sample_options(Call& call, int* delay) {
+SampleOptions Dispatcher::sample_options(const Call& call) {
   SampleOptions sample = call.options.sample;
   if (sample.steps == 0) sample.steps = options_.sample.steps;
   if (!sample.seed && sample.noise.empty()) {
     sample.seed = options_.sample.seed ? *options_.sample.seed : new_seed();
-    call.options.sample.seed = sample.seed;
   }
-  sample.progress = [&call](const Progress&) {
-    if (const char* const code = call.cancelled) throw Stopped{code};
-    if (is_stale(call)) throw Stopped{"stale"};
-  };
   if (call.options.rtc) {
-    RtcRequest rtc = *call.options.rtc;
-    if (!rtc.delay_given) {
+    sample.rtc = call.options.rtc->rtc;
+    if (!call.options.rtc->delay_given) {
       const std::lock_guard lock(mutex_);
-      rtc.rtc.inference_delay =
-          static_cast<int>(std::ceil(std::min(latencies_.longest() * rtc.hz / 1000, 1e6)));
+      sample.rtc->inference_delay = static_cast<int>(
+          std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, 1e6)));
     }
-    *delay = rtc.rtc.inference_delay;
-    sample.rtc = std::move(rtc.rtc);
   }
   return sample;
 }
 
 std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const Policy& policy,
                                                         Call& call, std::uint64_t generation) {
-  CallResult result;
   const Clock::time_point begin = Clock::now();
-  result.queue_ms = ms_between(call.arrived, begin);
-  result.device = policy.network().device();
   try {
     if (const char* const code = call.cancelled) return error_of(code);
     if (is_stale(call)) return error_of("stale");
-    SampleOptions sample = sample_options(call, &result.assumed_delay);
     Caller& caller = *call.caller;
     const bool goes_on = caller.generation == generation && !call.options.reset;
-    session.set_last_chunk(goes_on ? caller.last : LastChunk());
-    for (std::size_t i = 0; i < call.observations.size(); ++i) {
-      if (i + 1 < call.observations.size()) session.prefetch(call.observations[i + 1].observation);
-      result.chunks.push_back(session.infer(call.observations[i].observation, sample));
-      if (sample.seed) ++*sample.seed;
-    }
+    call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
+    CallResult result = compute_call(session, call.observations, *call.basis, [&call] {
+      if (const char* const code = call.cancelled) throw Stopped{code};
+      if (is_stale(call)) throw Stopped{"stale"};
+    });
     caller.last = session.last_chunk();
     caller.generation = generation;
+    result.queue_ms = ms_between(call.arrived, begin);
     result.infer_ms = ms_between(begin, Clock::now());
+    result.device = policy.network().device();
+    result.least_correlation = policy.network().info().least_correlation;
+    if (call.basis->sample.rtc) result.assumed_delay = call.basis->sample.rtc->inference_delay;
     return result;
   } catch (const Stopped& stopped) {
     return error_of(stopped.code);

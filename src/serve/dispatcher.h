@@ -64,7 +64,7 @@ class Dispatcher {
   void warm_up(const Policy& policy, const ServedModel& model);
   std::variant<CallResult, CallError> compute(Session& session, const Policy& policy, Call& call,
                                               std::uint64_t generation);
-  SampleOptions sample_options(Call& call, int* delay);
+  SampleOptions sample_options(const Call& call);
 
   const ServerOptions options_;
   const Events events_;

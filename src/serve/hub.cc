@@ -7,11 +7,16 @@
 namespace pi0 {
 
 Metrics::Now Hub::now() const {
-  return {static_cast<int>(conversations.size()), dispatcher.waiting(), dispatcher.computing(),
-          dispatcher.ready()};
+  return {static_cast<int>(conversations.size()),
+          dispatcher.waiting(),
+          dispatcher.computing(),
+          dispatcher.ready(),
+          recorder ? recorder->written() : 0,
+          recorder ? recorder->dropped() : 0};
 }
 
 void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& outcome) {
+  if (recorder) recorder->add(call, outcome, dispatcher.model(), dispatcher.devices());
   const auto* const result = std::get_if<CallResult>(&outcome);
   if (!result) {
     const CallError& error = std::get<CallError>(outcome);

@@ -47,6 +47,11 @@ std::string Metrics::text(const Now& now) const {
                  static_cast<double>(bytes_in));
   text += metric("pi0_sent_bytes_total", "counter", "Bytes of answers.",
                  static_cast<double>(bytes_out));
+  text += metric("pi0_recorded_calls_total", "counter", "Calls that were recorded.",
+                 static_cast<double>(now.recorded));
+  text += metric("pi0_unrecorded_calls_total", "counter",
+                 "Calls that --record left out: they came too fast, or it has ended.",
+                 static_cast<double>(now.not_recorded));
   text += metric("pi0_clients", "gauge", "Clients that are connected.", now.clients);
   text += metric("pi0_queue_calls", "gauge", "Calls that wait.", static_cast<double>(now.waiting));
   text += metric("pi0_computing_calls", "gauge", "Calls that are computed.", now.computing);

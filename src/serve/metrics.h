@@ -37,6 +37,7 @@ struct Metrics {
     std::size_t waiting = 0;
     int computing = 0;
     bool ready = false;
+    std::uint64_t recorded = 0, not_recorded = 0;  // calls, so far
   };
   std::string text(const Now& now) const;
 };

@@ -38,9 +38,9 @@ struct ServerOptions {
   std::string metadata = {};               // a JSON object: its entries go before ours
   std::vector<std::string> api_keys = {};  // none: everyone may call
   std::filesystem::path tls_cert = {}, tls_key = {};
-  SampleOptions sample = {};  // of calls that do not say: steps, seed
-  std::filesystem::path record = {};
-  std::uint64_t record_bytes = std::uint64_t{4} << 30;
+  SampleOptions sample = {};          // of calls that do not say: steps, seed
+  std::filesystem::path record = {};  // where calls are kept; empty: nowhere
+  std::uint64_t record_bytes = 4'000'000'000;
   ServerLimits limits = {};
 };
 

@@ -207,7 +207,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   return encoder.take();
 }
 
-void read_request(const ServedModel& model, const ServerOptions& options, Call& call) {
+void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call) {
   const Value root = decode(call.message);
   const ValueMap& map = to_map(root, "message");
   if (const Value* own = find_value(map, "pi0")) {
@@ -223,12 +223,11 @@ void read_request(const ServedModel& model, const ServerOptions& options, Call& 
     if (call.options.rtc) refuse("pi0/rtc: a batch continues no chunk");
     call.batch = true;
     for (const Value& observation : *observations) {
-      call.observations.push_back(
-          to_observation(model.robot, to_map(observation, "batch"), options.prompt));
+      call.observations.push_back(to_observation(robot, to_map(observation, "batch"), prompt));
     }
     return;
   }
-  call.observations.push_back(to_observation(model.robot, map, options.prompt));
+  call.observations.push_back(to_observation(robot, map, prompt));
 }
 
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,

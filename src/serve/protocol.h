@@ -18,10 +18,10 @@ namespace pi0 {
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
                                        const std::vector<std::string>& devices);
 
-// `call` has its message; its observations and options become what that says. Throws Error
-// (kInvalidInput) naming what does not fit; `call.options.given` is right even then, if the message
-// could be read so far.
-void read_request(const ServedModel& model, const ServerOptions& options, Call& call);
+// `call` has its message; `prompt` is of messages without one. The call's observations and options
+// become what that says. Throws Error (kInvalidInput) naming what does not fit;
+// `call.options.given` is right even then, if the message could be read so far.
+void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call);
 
 // `prev_total_ms`: what the client's last answer took from its request to its last byte.
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,

@@ -125,6 +125,10 @@ struct Server::Impl {
                 [this](std::function<void()> task) { net::post(io, std::move(task)); });
     hub->idle = [this] { io.stop(); };
     hub->said = events.said;
+    if (!options.record.empty()) {
+      recorder.emplace(options, [this](const std::string& sentence) { say(sentence); });
+      hub->recorder = &*recorder;
+    }
     accept();
     if (events.listening) events.listening(fmt::format("{}:{}", options.host, port()));
     for (const std::string& warning : model->warnings) say("warning: " + warning);
@@ -176,6 +180,7 @@ struct Server::Impl {
   std::optional<net::ssl::context> tls;
   std::shared_ptr<const ServedModel> model;
   std::shared_ptr<int> connections = std::make_shared<int>(0);
+  std::optional<CallRecorder> recorder;
   std::optional<Hub> hub;  // outlives what is under way in `io`
   net::io_context io{1};
   tcp::acceptor acceptor{io};
