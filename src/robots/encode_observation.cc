@@ -42,9 +42,10 @@ void encode_image(const ImageView& view, const std::string& name, ImageRule rule
 
 }  // namespace
 
-void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder) {
+void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder,
+                        std::size_t others) {
   encoder.map(observation.images.size() + observation.views.size() + robot.state.size() +
-              (observation.prompt ? 1 : 0));
+              (observation.prompt ? 1 : 0) + others);
   const auto encode = [&](const std::string& camera, const ImageView& view) {
     encoder.text(key_of(robot, camera).key);
     encode_image(view, "image for camera " + camera, robot.images, encoder);

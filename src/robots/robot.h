@@ -62,8 +62,10 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
 
 // The way back, for a client: one value, the map that to_observation reads as this observation, its
 // keys flat. All of the state goes under the first of the robot's keys for it: a server joins what
-// is under each. Floats are rounded to 8 bits where the robot's are cut to them. Throws Error
-// (kInvalidInput) naming a camera that the robot has not.
-void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder);
+// is under each. Floats are rounded to 8 bits where the robot's are cut to them. `others`: entries
+// of the map that the caller writes after it. Throws Error (kInvalidInput) naming a camera that the
+// robot has not.
+void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder,
+                        std::size_t others = 0);
 
 }  // namespace pi0

@@ -1,0 +1,259 @@
+// The client against libpi0's own server.
+#include "pi0/client.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/test_support.h"
+#include "files/json.h"
+#include "serve/server.h"
+
+namespace pi0 {
+namespace {
+
+const std::filesystem::path kExamples = std::filesystem::path(PI0_SOURCE_DIR) / "examples";
+const DeviceOptions kDevice = {.device = "cpu", .dtype = "fp32", .threads = 1};
+
+ServerOptions serving(int port = 0) {
+  return {.checkpoint = kExamples / "policy", .devices = {kDevice}, .port = port};
+}
+
+class RunningServer {
+ public:
+  explicit RunningServer(const ServerOptions& options)
+      : server_(options, {.ready =
+                              [this] {
+                                const std::lock_guard lock(mutex_);
+                                ready_ = true;
+                                changed_.notify_all();
+                              }}),
+        port_(server_.port()),
+        thread_([this] { server_.run(); }) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ready_; });
+  }
+  ~RunningServer() {
+    server_.stop();
+    thread_.join();
+  }
+  int port() const { return port_; }
+  std::string url(const std::string& scheme = "ws") const {
+    return scheme + "://127.0.0.1:" + std::to_string(port_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ready_ = false;
+  Server server_;
+  int port_;
+  std::thread thread_;
+};
+
+Observation observation(float x = -0.0066f) {
+  Observation now;
+  now.images["base_0_rgb"] = load_image(kExamples / "frames/drawer_open_corner.png");
+  now.state = {x, 0.6386f, 0.2493f, 1.0f};
+  now.prompt = "open the drawer";
+  return now;
+}
+
+ClientCall with_seed(std::uint64_t seed) { return {.sample = {.seed = seed}}; }
+
+ClientCall continuing(std::uint64_t seed, int executed) {
+  ClientCall call = with_seed(seed);
+  call.sample.rtc = RealTimeChunking{.inference_delay = 2};
+  call.sample.rtc->executed = executed;
+  return call;
+}
+
+TEST(ClientTest, IsAsASessionHere) {
+  const RunningServer server(serving());
+  Client client({.url = server.url()});
+  const Policy policy = Policy::load(kExamples / "policy", kDevice);
+  const ServerInfo info = client.info();
+  EXPECT_EQ(info.kind, "pi0");
+  EXPECT_EQ(info.cameras, std::vector<std::string>{"base_0_rgb"});
+  EXPECT_EQ(info.state_dims, 4);
+  EXPECT_EQ(info.action_horizon, 16);
+  EXPECT_EQ(info.action_names, policy.info().action_names);
+  EXPECT_EQ(parse_json(info.metadata, "metadata").at("pi0").at("n_action_steps"), 8);
+
+  Session session = policy.session();
+  for (const ClientCall& call : {with_seed(1), continuing(2, 3), continuing(3, 8)}) {
+    const Observation now = observation(static_cast<float>(*call.sample.seed) * 0.01f);
+    const ServedChunk served = client.infer(now, call);
+    const ActionChunk here = session.infer(now, call.sample);
+    EXPECT_EQ(served.actions, here.actions);
+    EXPECT_EQ(served.horizon, here.horizon);
+    EXPECT_EQ(served.dims, here.dims);
+    EXPECT_EQ(served.n_action_steps, here.n_action_steps);
+    EXPECT_EQ(served.names, here.names);
+    EXPECT_EQ(served.warnings, here.warnings);
+    EXPECT_EQ(served.continued, call.sample.rtc.has_value());
+    EXPECT_EQ(served.inference_delay, call.sample.rtc ? 2 : 0);
+    EXPECT_EQ(served.device, policy.network().device());
+    EXPECT_GT(served.timing.denoise_ms, 0);
+    EXPECT_GE(served.server_ms, served.timing.total_ms * 0.9);
+    EXPECT_GE(served.round_trip_ms, served.server_ms);
+    EXPECT_EQ(served.reconnects, 0);
+  }
+}
+
+TEST(ClientTest, TakesNoiseStepsAndViews) {
+  const RunningServer server(serving());
+  Client client({.url = server.url()});
+  const Policy policy = Policy::load(kExamples / "policy", kDevice);
+  ClientCall call = {.sample = {.steps = 3, .noise = std::vector<float>(16 * 8, 0.25f)}};
+  const Observation whole = observation();
+  const Image& image = whole.images.at("base_0_rgb");
+  Observation now = whole;
+  now.images.clear();
+  now.views["base_0_rgb"] = {
+      .data = image.rgb.data(), .height = image.height, .width = image.width};
+  EXPECT_EQ(client.infer(now, call).actions, policy.infer(whole, call.sample).actions);
+}
+
+TEST(ClientTest, AfterResetNothingIsContinued) {
+  const RunningServer server(serving());
+  Client client({.url = server.url()});
+  const Observation now = observation();
+  const std::vector<float> alone = client.infer(now, with_seed(5)).actions;
+  EXPECT_NE(client.infer(now, continuing(5, 4)).actions, alone);
+  client.reset();
+  ServedChunk chunk = client.infer(now, continuing(5, 4));
+  EXPECT_EQ(chunk.actions, alone);
+  EXPECT_FALSE(chunk.continued);
+  EXPECT_TRUE(client.infer(now, continuing(5, 4)).continued);
+}
+
+TEST(ClientTest, WhatTheServerRefusesIsItsSentence) {
+  const RunningServer server(serving());
+  Client client({.url = server.url(), .reconnects = 0});
+  client.infer(observation(), with_seed(1));
+  Observation wrong = observation();
+  wrong.state.push_back(1);
+  expect_error(ErrorCode::kInvalidInput, {"state", "5"}, [&] { client.infer(wrong); });
+  expect_error(ErrorCode::kInvalidInput, {"rtc"},
+               [&] { client.infer(observation(), continuing(1, 99)); });
+  Observation other = observation();
+  other.images["left"] = other.images.at("base_0_rgb");
+  expect_error(ErrorCode::kInvalidInput, {"left", "base_0_rgb"}, [&] { client.infer(other); });
+  // The connection is as it was, and with it the last chunk.
+  EXPECT_TRUE(client.infer(observation(), continuing(2, 1)).continued);
+}
+
+TEST(ClientTest, ConnectsAnewToAServerThatCameBack) {
+  std::optional<RunningServer> server(std::in_place, serving());
+  const int port = server->port();
+  Client client({.url = server->url(), .reconnects = 100, .max_backoff_s = 0.2});
+  const std::vector<float> alone = client.infer(observation(), with_seed(7)).actions;
+  server.reset();
+  std::future<ServedChunk> next = client.infer_async(observation(), continuing(7, 4));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  server.emplace(serving(port));
+  const ServedChunk chunk = next.get();
+  EXPECT_EQ(chunk.actions, alone);
+  EXPECT_FALSE(chunk.continued);
+  EXPECT_GT(chunk.reconnects, 0);
+  ASSERT_EQ(chunk.warnings.size(), 1u);
+  EXPECT_NE(chunk.warnings[0].find("goes on from none"), std::string::npos);
+  EXPECT_TRUE(client.infer(observation(), continuing(7, 4)).continued);
+}
+
+TEST(ClientTest, AStoppedServerIsAnError) {
+  std::optional<RunningServer> server(std::in_place, serving());
+  Client client({.url = server->url(), .reconnects = 1, .backoff_s = 0.01});
+  client.infer(observation());
+  server.reset();
+  expect_error(ErrorCode::kServer, {"ws://127.0.0.1", "cannot connect"},
+               [&] { client.infer(observation()); });
+}
+
+TEST(ClientTest, ADeadlineIsTheServersToo) {
+  const RunningServer server(serving());
+  Client client({.url = server.url()});
+  client.infer(observation());
+  expect_error(ErrorCode::kServer, {"deadline passed"},
+               [&] { client.infer(observation(), {.deadline_ms = 0.5}); });
+  client.infer(observation(), {.deadline_ms = 60000});
+}
+
+TEST(ClientTest, HasAKey) {
+  ServerOptions options = serving();
+  options.api_keys = {"0123456789abcdef"};
+  const RunningServer server(options);
+  Client client({.url = server.url(), .api_key = "0123456789abcdef"});
+  client.infer(observation());
+  for (const char* const key : {"", "0123456789abcdeX"}) {
+    expect_error(ErrorCode::kServer, {"it answers 401", "with a key alone"},
+                 [&] { Client({.url = server.url(), .api_key = key, .reconnects = 1000}); });
+  }
+}
+
+// For 127.0.0.1, of its own authority, until 2126.
+constexpr const char* kCertificate = R"(-----BEGIN CERTIFICATE-----
+MIIBjTCCATSgAwIBAgIUYdPW07ocp1kIirv0bSidzUF0Cv8wCgYIKoZIzj0EAwIw
+EzERMA8GA1UEAwwIcGkwLXRlc3QwIBcNMjYxMTI3MjEyOTA2WhgPMjEyNjExMDMy
+MTI5MDZaMBMxETAPBgNVBAMMCHBpMC10ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAE4g4WAqlDuLmwuO7ddovqEpAa3gl+AfK4TP/N1im9YIvzYBiyCDaZLJzN
+R25ktpQ8zgOffpl2Jppmwr4nBy8zU6NkMGIwHQYDVR0OBBYEFCdQnj2Zz+Y0qfIN
+3GsR/PmhTvp8MB8GA1UdIwQYMBaAFCdQnj2Zz+Y0qfIN3GsR/PmhTvp8MA8GA1Ud
+EwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAKBggqhkjOPQQDAgNHADBEAiBE
+0cV+tXb9owDGnsh+uaOnJJU9tHahDGiKVLmThcxveQIgath5zjjc1O3kfbmZDrgV
+VNTOrc3a5jzzlF8s0A36AJI=
+-----END CERTIFICATE-----
+)";
+constexpr const char* kCertificateKey = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgNFauztnQNQ/RQjKb
+jdliC/gn2Y4FyQvj02oAndyvQnKhRANCAATiDhYCqUO4ubC47t12i+oSkBreCX4B
+8rhM/83WKb1gi/NgGLIINpksnM1HbmS2lDzOA59+mXYmmmbCvicHLzNT
+-----END PRIVATE KEY-----
+)";
+
+TEST(ClientTest, TrustsWhomItIsTold) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "cert.pem") << kCertificate;
+  std::ofstream(directory / "key.pem") << kCertificateKey;
+  ServerOptions options = serving();
+  options.tls_cert = directory / "cert.pem";
+  options.tls_key = directory / "key.pem";
+  const RunningServer server(options);
+  Client client({.url = server.url("wss"), .ca_file = directory / "cert.pem"});
+  EXPECT_EQ(client.infer(observation()).dims, 4);
+  expect_error(ErrorCode::kServer, {"no encryption", "certificate verify failed"},
+               [&] { Client({.url = server.url("wss"), .reconnects = 1000}); });
+  // It is for the address, and for no name.
+  const std::string by_name = "wss://localhost:" + std::to_string(server.port());
+  expect_error(ErrorCode::kServer, {"certificate verify failed"}, [&] {
+    Client({.url = by_name, .ca_file = directory / "cert.pem", .reconnects = 1000});
+  });
+  expect_error(ErrorCode::kInvalidInput, {"ca_file", "expected PEM"},
+               [&] { Client({.url = server.url("wss"), .ca_file = directory / "no.pem"}); });
+}
+
+TEST(ClientTest, IsForAnyThread) {
+  const RunningServer server(serving());
+  Client client({.url = server.url()});
+  const Observation now = observation();
+  const std::vector<float> expected = client.infer(now, with_seed(3)).actions;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int call = 0; call < 3; ++call) {
+        client.reset();
+        EXPECT_EQ(client.infer(now, with_seed(3)).actions, expected);
+        EXPECT_EQ(client.info().action_dims, 4);
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace pi0
