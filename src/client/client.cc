@@ -18,6 +18,7 @@
 
 #include "client/link.h"
 #include "client/messages.h"
+#include "client/options.h"
 
 namespace pi0 {
 namespace {
@@ -32,46 +33,6 @@ Clock::duration seconds(double s) {
 
 double ms_since(Clock::time_point then) {
   return std::chrono::duration<double, std::milli>(Clock::now() - then).count();
-}
-
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(ErrorCode::kInvalidInput, sentence);
-}
-
-void require_options(const ClientOptions& options) {
-  const auto require_seconds = [](double s, const char* name, double least) {
-    if (!(s >= least && s < 1e7)) {
-      refuse(fmt::format("{} is {}, expected seconds, at least {}", name, s, least));
-    }
-  };
-  require_seconds(options.connect_timeout_s, "connect_timeout_s", 0.001);
-  require_seconds(options.call_timeout_s, "call_timeout_s", 0.001);
-  require_seconds(options.backoff_s, "backoff_s", 0);
-  require_seconds(options.max_backoff_s, "max_backoff_s", options.backoff_s);
-  if (options.reconnects < 0) {
-    refuse(fmt::format("reconnects is {}, expected a number from 0 on", options.reconnects));
-  }
-  const std::string& key = options.api_key;
-  if (!std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
-    refuse("api_key: it has a character that no header may have");
-  }
-}
-
-net::ssl::context make_tls(const ClientOptions& options) {
-  net::ssl::context tls(net::ssl::context::tls_client);
-  tls.set_options(net::ssl::context::default_workarounds | net::ssl::context::no_tlsv1 |
-                  net::ssl::context::no_tlsv1_1);
-  error_code error;
-  if (options.ca_file.empty()) {
-    tls.set_default_verify_paths(error);
-  } else {
-    tls.load_verify_file(options.ca_file.string(), error);
-    if (error) {
-      refuse(
-          fmt::format("ca_file {}: {}, expected PEM", options.ca_file.string(), error.message()));
-    }
-  }
-  return tls;
 }
 
 }  // namespace
@@ -200,7 +161,7 @@ struct Client::Impl {
     }
     call->reset = resets;
     flying.push_back(call);
-    link->send(call->request, served->ours ? encode_options(says, resets != resets_done)
+    link->send(call->request, served->ours ? encode_options(says, call->reset != resets_done)
                                            : std::vector<std::byte>());
   }
 

@@ -4,57 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <fstream>
-#include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/test_support.h"
 #include "files/json.h"
-#include "serve/server.h"
+#include "serve/server_testing.h"
 
 namespace pi0 {
 namespace {
 
 const std::filesystem::path kExamples = std::filesystem::path(PI0_SOURCE_DIR) / "examples";
-const DeviceOptions kDevice = {.device = "cpu", .dtype = "fp32", .threads = 1};
 
-ServerOptions serving(int port = 0) {
-  return {.checkpoint = kExamples / "policy", .devices = {kDevice}, .port = port};
+std::string url_of(const RunningServer& server, const std::string& scheme = "ws") {
+  return scheme + "://127.0.0.1:" + std::to_string(server.port());
 }
-
-class RunningServer {
- public:
-  explicit RunningServer(const ServerOptions& options)
-      : server_(options, {.ready =
-                              [this] {
-                                const std::lock_guard lock(mutex_);
-                                ready_ = true;
-                                changed_.notify_all();
-                              }}),
-        port_(server_.port()),
-        thread_([this] { server_.run(); }) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ready_; });
-  }
-  ~RunningServer() {
-    server_.stop();
-    thread_.join();
-  }
-  int port() const { return port_; }
-  std::string url(const std::string& scheme = "ws") const {
-    return scheme + "://127.0.0.1:" + std::to_string(port_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool ready_ = false;
-  Server server_;
-  int port_;
-  std::thread thread_;
-};
 
 Observation observation(float x = -0.0066f) {
   Observation now;
@@ -74,9 +40,9 @@ ClientCall continuing(std::uint64_t seed, int executed) {
 }
 
 TEST(ClientTest, IsAsASessionHere) {
-  const RunningServer server(serving());
-  Client client({.url = server.url()});
-  const Policy policy = Policy::load(kExamples / "policy", kDevice);
+  const RunningServer server(served());
+  Client client({.url = url_of(server)});
+  const Policy policy = Policy::load(kServedPolicy, served().devices[0]);
   const ServerInfo info = client.info();
   EXPECT_EQ(info.kind, "pi0");
   EXPECT_EQ(info.cameras, std::vector<std::string>{"base_0_rgb"});
@@ -107,9 +73,9 @@ TEST(ClientTest, IsAsASessionHere) {
 }
 
 TEST(ClientTest, TakesNoiseStepsAndViews) {
-  const RunningServer server(serving());
-  Client client({.url = server.url()});
-  const Policy policy = Policy::load(kExamples / "policy", kDevice);
+  const RunningServer server(served());
+  Client client({.url = url_of(server)});
+  const Policy policy = Policy::load(kServedPolicy, served().devices[0]);
   ClientCall call = {.sample = {.steps = 3, .noise = std::vector<float>(16 * 8, 0.25f)}};
   const Observation whole = observation();
   const Image& image = whole.images.at("base_0_rgb");
@@ -121,8 +87,8 @@ TEST(ClientTest, TakesNoiseStepsAndViews) {
 }
 
 TEST(ClientTest, AfterResetNothingIsContinued) {
-  const RunningServer server(serving());
-  Client client({.url = server.url()});
+  const RunningServer server(served());
+  Client client({.url = url_of(server)});
   const Observation now = observation();
   const std::vector<float> alone = client.infer(now, with_seed(5)).actions;
   EXPECT_NE(client.infer(now, continuing(5, 4)).actions, alone);
@@ -134,8 +100,8 @@ TEST(ClientTest, AfterResetNothingIsContinued) {
 }
 
 TEST(ClientTest, WhatTheServerRefusesIsItsSentence) {
-  const RunningServer server(serving());
-  Client client({.url = server.url(), .reconnects = 0});
+  const RunningServer server(served());
+  Client client({.url = url_of(server), .reconnects = 0});
   client.infer(observation(), with_seed(1));
   Observation wrong = observation();
   wrong.state.push_back(1);
@@ -150,14 +116,16 @@ TEST(ClientTest, WhatTheServerRefusesIsItsSentence) {
 }
 
 TEST(ClientTest, ConnectsAnewToAServerThatCameBack) {
-  std::optional<RunningServer> server(std::in_place, serving());
+  std::optional<RunningServer> server(std::in_place, served());
   const int port = server->port();
-  Client client({.url = server->url(), .reconnects = 100, .max_backoff_s = 0.2});
+  Client client({.url = url_of(*server), .reconnects = 100, .max_backoff_s = 0.2});
   const std::vector<float> alone = client.infer(observation(), with_seed(7)).actions;
   server.reset();
   std::future<ServedChunk> next = client.infer_async(observation(), continuing(7, 4));
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  server.emplace(serving(port));
+  ServerOptions there = served();
+  there.port = port;
+  server.emplace(there);
   const ServedChunk chunk = next.get();
   EXPECT_EQ(chunk.actions, alone);
   EXPECT_FALSE(chunk.continued);
@@ -168,8 +136,8 @@ TEST(ClientTest, ConnectsAnewToAServerThatCameBack) {
 }
 
 TEST(ClientTest, AStoppedServerIsAnError) {
-  std::optional<RunningServer> server(std::in_place, serving());
-  Client client({.url = server->url(), .reconnects = 1, .backoff_s = 0.01});
+  std::optional<RunningServer> server(std::in_place, served());
+  Client client({.url = url_of(*server), .reconnects = 1, .backoff_s = 0.01});
   client.infer(observation());
   server.reset();
   expect_error(ErrorCode::kServer, {"ws://127.0.0.1", "cannot connect"},
@@ -177,8 +145,8 @@ TEST(ClientTest, AStoppedServerIsAnError) {
 }
 
 TEST(ClientTest, ADeadlineIsTheServersToo) {
-  const RunningServer server(serving());
-  Client client({.url = server.url()});
+  const RunningServer server(served());
+  Client client({.url = url_of(server)});
   client.infer(observation());
   expect_error(ErrorCode::kServer, {"deadline passed"},
                [&] { client.infer(observation(), {.deadline_ms = 0.5}); });
@@ -186,14 +154,14 @@ TEST(ClientTest, ADeadlineIsTheServersToo) {
 }
 
 TEST(ClientTest, HasAKey) {
-  ServerOptions options = serving();
+  ServerOptions options = served();
   options.api_keys = {"0123456789abcdef"};
   const RunningServer server(options);
-  Client client({.url = server.url(), .api_key = "0123456789abcdef"});
+  Client client({.url = url_of(server), .api_key = "0123456789abcdef"});
   client.infer(observation());
   for (const char* const key : {"", "0123456789abcdeX"}) {
     expect_error(ErrorCode::kServer, {"it answers 401", "with a key alone"},
-                 [&] { Client({.url = server.url(), .api_key = key, .reconnects = 1000}); });
+                 [&] { Client({.url = url_of(server), .api_key = key, .reconnects = 1000}); });
   }
 }
 
@@ -221,26 +189,26 @@ TEST(ClientTest, TrustsWhomItIsTold) {
   const TemporaryDirectory directory;
   std::ofstream(directory / "cert.pem") << kCertificate;
   std::ofstream(directory / "key.pem") << kCertificateKey;
-  ServerOptions options = serving();
+  ServerOptions options = served();
   options.tls_cert = directory / "cert.pem";
   options.tls_key = directory / "key.pem";
   const RunningServer server(options);
-  Client client({.url = server.url("wss"), .ca_file = directory / "cert.pem"});
+  Client client({.url = url_of(server, "wss"), .ca_file = directory / "cert.pem"});
   EXPECT_EQ(client.infer(observation()).dims, 4);
   expect_error(ErrorCode::kServer, {"no encryption", "certificate verify failed"},
-               [&] { Client({.url = server.url("wss"), .reconnects = 1000}); });
+               [&] { Client({.url = url_of(server, "wss"), .reconnects = 1000}); });
   // It is for the address, and for no name.
   const std::string by_name = "wss://localhost:" + std::to_string(server.port());
   expect_error(ErrorCode::kServer, {"certificate verify failed"}, [&] {
     Client({.url = by_name, .ca_file = directory / "cert.pem", .reconnects = 1000});
   });
   expect_error(ErrorCode::kInvalidInput, {"ca_file", "expected PEM"},
-               [&] { Client({.url = server.url("wss"), .ca_file = directory / "no.pem"}); });
+               [&] { Client({.url = url_of(server, "wss"), .ca_file = directory / "no.pem"}); });
 }
 
 TEST(ClientTest, IsForAnyThread) {
-  const RunningServer server(serving());
-  Client client({.url = server.url()});
+  const RunningServer server(served());
+  Client client({.url = url_of(server)});
   const Observation now = observation();
   const std::vector<float> expected = client.infer(now, with_seed(3)).actions;
   std::vector<std::jthread> threads;

@@ -184,6 +184,36 @@ TEST(ClientFaultsTest, OpenpisServer) {
   expect_error(ErrorCode::kServer, {"it failed: KeyError: 'prompt'"}, [&] { client.infer(now); });
 }
 
+// As its AlohaInputs reads them: a map of cameras, whose images have their channels first.
+TEST(ClientFaultsTest, OpenpisServerOfAloha) {
+  std::vector<std::byte> request;
+  const ScriptedServer server([&](Socket& socket, int) {
+    ScriptedSocket websocket(socket);
+    websocket.send(bare_metadata());
+    request = websocket.receive();
+    websocket.send(answer());
+    websocket.be_silent();
+  });
+  ClientOptions options = impatient(server.url());
+  options.robot = "aloha";
+  Client client(options);
+  Observation now;
+  now.images["base_0_rgb"] = {1, 2, {1, 2, 3, 4, 5, 6}};
+  now.state = {1, 2, 3};
+  client.infer(now);
+  const Value root = decode(request);
+  const ValueMap& map = to_map(root, "request");
+  ASSERT_EQ(map.size(), 2u);
+  const ValueMap& images = to_map(*find_value(map, "images"), "images");
+  ASSERT_EQ(images.size(), 1u);
+  EXPECT_EQ(images[0].first, "cam_high");
+  const auto* const image = images[0].second.as<NumpyArray>();
+  ASSERT_TRUE(image);
+  EXPECT_EQ(image->shape, (std::vector<std::int64_t>{3, 1, 2}));
+  EXPECT_EQ(to_floats(images[0].second, "image"), (std::vector<float>{1, 4, 2, 5, 3, 6}));
+  EXPECT_EQ(to_floats(*find_value(map, "state"), "state"), now.state);
+}
+
 // `then` answers each request.
 ScriptedServer::Script answering(std::function<void(ScriptedSocket&, int before)> then) {
   return [then](Socket& socket, int before) {
