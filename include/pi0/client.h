@@ -48,7 +48,7 @@ struct PI0_API ClientOptions {
 // (kUnsupported).
 struct PI0_API ClientCall {
   // Steps, seed, noise; rtc with `executed`. A server counts that from the last chunk that it gave
-  // on this connection: see ServedChunk::continued. What is called back (progress, observe) and
+  // on this connection: see ServedChunk. What is called back (progress, observe) and
   // prev_chunk_left_over are refused (Error, kUnsupported).
   SampleOptions sample = {};
   // Control steps a second: the server makes rtc's inference_delay, in rows, of it and of how long
@@ -60,12 +60,10 @@ struct PI0_API ClientCall {
   bool latest = false;  // this client's earlier calls are no longer wanted: each fails (kServer)
 };
 
-// A chunk, and how it came.
+// A chunk, and how it came. With rtc it has a seam where it goes on from the last one. It has none,
+// and goes on from nothing, after reset(), and after a connection was lost, with which goes what
+// the server knew of the last chunk.
 struct PI0_API ServedChunk : ActionChunk {
-  // With rtc: it goes on from the last chunk of this client. It does not after reset(), nor on a
-  // new connection, with which the server's memory of the chunk before is lost.
-  bool continued = false;
-  int inference_delay = 0;   // with rtc: the rows that the server assumed
   int reconnects = 0;        // how often this call was sent again, or waited for a connection
   double round_trip_ms = 0;  // from the call until the answer was here
   double server_ms = 0;      // of it, computing
@@ -73,7 +71,8 @@ struct PI0_API ServedChunk : ActionChunk {
   std::string device = {};   // that computed it; empty from openpi's server
 };
 
-// What a server tells first. Of openpi's own only `metadata`: the rest is empty or 0.
+// What a server tells first. Of openpi's own `metadata` and `cameras` alone: the rest is empty or
+// 0.
 struct PI0_API ServerInfo {
   std::string metadata = {};              // all of it, as JSON
   std::string version = {};               // of its libpi0
@@ -95,8 +94,8 @@ struct PI0_API ServerInfo {
 //
 // What fails is an Error: kServer where the server cannot be reached, or breaks off, says nothing
 // in time, is busy, or found the call too late; kInvalidInput where the observation or the options
-// do not fit, which is told by the server. After any of them the client can be called again, and
-// connects if it has to.
+// do not fit, and kLimit where the chunk is over rtc's, which the server tells. After any of them
+// the client can be called again, and connects if it has to.
 class PI0_API Client {
  public:
   // Connects. Throws Error: kInvalidInput where an option is wrong, kServer.

@@ -186,7 +186,6 @@ struct Client::Impl {
     if (link) link->leave();
     link.reset();
     open = false;
-    continues = false;
   }
 
   void received(const std::vector<std::byte>& message, bool binary) {
@@ -240,11 +239,9 @@ struct Client::Impl {
     }
     flying.pop_front();
     failures = 0;
-    chunk.continued = call->says.sample.rtc && continues && call->reset == resets_done;
-    continues = true;
     resets_done = call->reset;
     chunk.reconnects = call->reconnects;
-    if (call->says.sample.rtc && !chunk.continued && call->reconnects > 0) {
+    if (call->says.sample.rtc && !chunk.seam && call->reconnects > 0) {
       chunk.warnings.push_back("the connection was made anew: this chunk goes on from none");
     }
     chunk.round_trip_ms = ms_since(call->began);
@@ -346,7 +343,6 @@ struct Client::Impl {
   std::string last_failure = "none yet";
   std::deque<CallPtr> flying;  // sent, oldest first
   std::deque<CallPtr> waiting;
-  bool continues = false;  // the server has given a chunk on this connection
   std::uint64_t resets_done = 0;
   std::mt19937_64 random{std::random_device()()};
 };

@@ -39,6 +39,11 @@ ClientCall continuing(std::uint64_t seed, int executed) {
   return call;
 }
 
+ClientCall rolled(ClientCall call) {
+  call.sample.rtc->roll_state_forward = true;
+  return call;
+}
+
 TEST(ClientTest, IsAsASessionHere) {
   const RunningServer server(served());
   Client client({.url = url_of(server)});
@@ -52,7 +57,7 @@ TEST(ClientTest, IsAsASessionHere) {
   EXPECT_EQ(parse_json(info.metadata, "metadata").at("pi0").at("n_action_steps"), 8);
 
   Session session = policy.session();
-  for (const ClientCall& call : {with_seed(1), continuing(2, 3), continuing(3, 8)}) {
+  for (const ClientCall& call : {with_seed(1), continuing(2, 3), rolled(continuing(3, 8))}) {
     const Observation now = observation(static_cast<float>(*call.sample.seed) * 0.01f);
     const ServedChunk served = client.infer(now, call);
     const ActionChunk here = session.infer(now, call.sample);
@@ -62,8 +67,14 @@ TEST(ClientTest, IsAsASessionHere) {
     EXPECT_EQ(served.n_action_steps, here.n_action_steps);
     EXPECT_EQ(served.names, here.names);
     EXPECT_EQ(served.warnings, here.warnings);
-    EXPECT_EQ(served.continued, call.sample.rtc.has_value());
-    EXPECT_EQ(served.inference_delay, call.sample.rtc ? 2 : 0);
+    ASSERT_EQ(served.seam.has_value(), call.sample.rtc.has_value());
+    ASSERT_EQ(here.seam.has_value(), call.sample.rtc.has_value());
+    if (here.seam) {
+      EXPECT_EQ(served.seam->delay, here.seam->delay);
+      EXPECT_EQ(served.seam->row, here.seam->row);
+      EXPECT_EQ(served.seam->jump, here.seam->jump);
+      EXPECT_EQ(served.seam->velocity_change, here.seam->velocity_change);
+    }
     EXPECT_EQ(served.device, policy.network().device());
     EXPECT_GT(served.timing.denoise_ms, 0);
     EXPECT_GE(served.server_ms, served.timing.total_ms * 0.9);
@@ -95,8 +106,8 @@ TEST(ClientTest, AfterResetNothingIsContinued) {
   client.reset();
   ServedChunk chunk = client.infer(now, continuing(5, 4));
   EXPECT_EQ(chunk.actions, alone);
-  EXPECT_FALSE(chunk.continued);
-  EXPECT_TRUE(client.infer(now, continuing(5, 4)).continued);
+  EXPECT_FALSE(chunk.seam);
+  EXPECT_TRUE(client.infer(now, continuing(5, 4)).seam);
 }
 
 TEST(ClientTest, WhatTheServerRefusesIsItsSentence) {
@@ -112,7 +123,13 @@ TEST(ClientTest, WhatTheServerRefusesIsItsSentence) {
   other.images["left"] = other.images.at("base_0_rgb");
   expect_error(ErrorCode::kInvalidInput, {"left", "base_0_rgb"}, [&] { client.infer(other); });
   // The connection is as it was, and with it the last chunk.
-  EXPECT_TRUE(client.infer(observation(), continuing(2, 1)).continued);
+  EXPECT_TRUE(client.infer(observation(), continuing(2, 1)).seam);
+  ClientCall limited = continuing(3, 4);
+  limited.sample.rtc->max_jump = {1e-6f};
+  expect_error(ErrorCode::kLimit, {"jump"}, [&] { client.infer(observation(), limited); });
+  limited.sample.rtc->max_jump.clear();
+  limited.sample.rtc->max_velocity_change = {1e-6f};
+  expect_error(ErrorCode::kLimit, {"velocity"}, [&] { client.infer(observation(), limited); });
 }
 
 TEST(ClientTest, ConnectsAnewToAServerThatCameBack) {
@@ -128,11 +145,11 @@ TEST(ClientTest, ConnectsAnewToAServerThatCameBack) {
   server.emplace(there);
   const ServedChunk chunk = next.get();
   EXPECT_EQ(chunk.actions, alone);
-  EXPECT_FALSE(chunk.continued);
+  EXPECT_FALSE(chunk.seam);
   EXPECT_GT(chunk.reconnects, 0);
   ASSERT_EQ(chunk.warnings.size(), 1u);
   EXPECT_NE(chunk.warnings[0].find("goes on from none"), std::string::npos);
-  EXPECT_TRUE(client.infer(observation(), continuing(7, 4)).continued);
+  EXPECT_TRUE(client.infer(observation(), continuing(7, 4)).seam);
 }
 
 TEST(ClientTest, AStoppedServerIsAnError) {

@@ -110,7 +110,8 @@ const char* schedule_text(RtcSchedule schedule) {
 }
 
 void encode_rtc(Encoder& encoder, const RealTimeChunking& rtc, double hz) {
-  encoder.text("rtc").map(5);
+  encoder.text("rtc").map(6 + (rtc.max_jump.empty() ? 0 : 1) +
+                          (rtc.max_velocity_change.empty() ? 0 : 1));
   encoder.text("executed").integer(*rtc.executed);
   if (hz != 0) {
     encoder.text("hz").number(hz);
@@ -120,6 +121,13 @@ void encode_rtc(Encoder& encoder, const RealTimeChunking& rtc, double hz) {
   encoder.text("execution_horizon").integer(rtc.execution_horizon);
   encoder.text("max_guidance_weight").number(rtc.max_guidance_weight);
   encoder.text("prefix_attention_schedule").text(schedule_text(rtc.prefix_attention_schedule));
+  encoder.text("roll_state_forward").boolean(rtc.roll_state_forward);
+  const auto limit = [&encoder](const char* name, const std::vector<float>& most) {
+    if (most.empty()) return;
+    encoder.text(name).array({static_cast<std::int64_t>(most.size())}, most);
+  };
+  limit("max_jump", rtc.max_jump);
+  limit("max_velocity_change", rtc.max_velocity_change);
 }
 
 void read_actions(const Value& value, ServedChunk& chunk) {
@@ -137,6 +145,26 @@ void read_actions(const Value& value, ServedChunk& chunk) {
                    [](float action) { return std::isfinite(action); })) {
     refuse(ErrorCode::kInvalidInput, "actions: not all are finite");
   }
+}
+
+void read_seam(const ValueMap& rtc, ServedChunk& chunk) {
+  const Value* const jump = find(rtc, "jump");
+  const Value* const change = find(rtc, "velocity_change");
+  if (!jump || !change) return;
+  Seam seam{.delay = find_count(rtc, "inference_delay"),
+            .row = find_count(rtc, "row"),
+            .jump = to_floats(*jump, "jump"),
+            .velocity_change = to_floats(*change, "velocity_change")};
+  const auto dims = static_cast<std::size_t>(chunk.dims);
+  if (seam.jump.size() != dims || seam.velocity_change.size() != dims ||
+      seam.row >= chunk.horizon) {
+    refuse(ErrorCode::kInvalidInput,
+           fmt::format("rtc: row {}, {} jumps and {} changes of velocity, expected those of a "
+                       "chunk [{}, {}]",
+                       seam.row, seam.jump.size(), seam.velocity_change.size(), chunk.horizon,
+                       chunk.dims));
+  }
+  chunk.seam = std::move(seam);
 }
 
 void read_timing(const ValueMap& map, Timing& timing) {
@@ -223,7 +251,9 @@ std::vector<std::byte> encode_options(const ClientCall& call, bool reset) {
 }
 
 Error Refusal::error() const {
-  return {code == "invalid" ? ErrorCode::kInvalidInput : ErrorCode::kServer, sentence};
+  if (code == "invalid") return {ErrorCode::kInvalidInput, sentence};
+  if (code == "limit") return {ErrorCode::kLimit, sentence};
+  return {ErrorCode::kServer, sentence};
 }
 
 std::string read_text(std::span<const std::byte> message) {
@@ -257,7 +287,7 @@ ServedChunk read_answer(std::span<const std::byte> message, const ServerInfo& in
   const ValueMap& ours = find_map(map, "pi0");
   chunk.device = find_text(ours, "device");
   chunk.warnings = find_texts(ours, "warnings");
-  chunk.inference_delay = find_count(find_map(ours, "rtc"), "inference_delay");
+  read_seam(find_map(ours, "rtc"), chunk);
   return chunk;
 }
 
