@@ -111,7 +111,8 @@ struct Session::Impl {
   }
 
   // With what is left of the last chunk, where the options ask for it.
-  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation) const {
+  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation,
+                              std::vector<std::string>& warnings) const {
     const int executed = *std::exchange(rtc.executed, std::nullopt);
     const auto refuse = [](const std::string& sentence) {
       throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
@@ -128,12 +129,26 @@ struct Session::Impl {
     rtc.dims = core->info.action_dims;
     rtc.prev_chunk_left_over = core->pipeline->seen_from(std::span(last.actions).subspan(done),
                                                          last.state, observation.state);
+    if (rtc.mode == RtcMode::kTrained) {
+      // As lerobot's RTCInferenceEngine: what is left over ends somewhere, and so did training.
+      const int left = core->info.action_horizon - executed;
+      const int longest = core->network.info().rtc_training_max_delay;
+      const int delay = std::min({rtc.inference_delay, left, longest});
+      if (delay < rtc.inference_delay) {
+        warnings.push_back(
+            fmt::format("rtc: inference_delay is {}, taken as {}: {} rows of the last chunk were "
+                        "left, and the checkpoint was trained for {} at most",
+                        rtc.inference_delay, delay, left, longest));
+      }
+      rtc.inference_delay = delay;
+    }
     return rtc;
   }
 
   ActionChunk infer(const Observation& observation, SampleOptions options) {
+    std::vector<std::string> warnings;
     if (options.rtc && options.rtc->executed) {
-      options.rtc = continuing(*std::move(options.rtc), observation);
+      options.rtc = continuing(*std::move(options.rtc), observation, warnings);
     }
     Prepared prepared = take(observation);
     ActionChunk chunk;
@@ -142,6 +157,7 @@ struct Session::Impl {
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
+    chunk.warnings.insert(chunk.warnings.end(), warnings.begin(), warnings.end());
     chunk.actions = core->pipeline->finish(actions, observation.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;

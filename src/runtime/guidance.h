@@ -10,6 +10,10 @@
 
 namespace pi0 {
 
+// "guided" or "trained": lerobot's RTCConfig.mode. Throws Error (kInvalidInput) naming `where` for
+// another.
+RtcMode parse_rtc_mode(const std::string& text, const std::string& where);
+
 // "LINEAR", "EXP", "ONES" or "ZEROS", in any case: lerobot's RTCAttentionSchedule. Throws Error
 // (kInvalidInput) naming `where` for another.
 RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where);
@@ -19,7 +23,13 @@ RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where
 std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int execution_horizon,
                                   int rows);
 
-// Nothing where no chunk came before. Throws Error (kInvalidInput) for what does not fit.
+// Of the guided form. Nothing where no chunk came before. Throws Error (kInvalidInput) for what
+// does not fit.
 std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info);
+
+// Of the trained form: lerobot's _prepare_trained_rtc_prefix. Nothing where no chunk came before or
+// there is no delay. Throws Error (kInvalidInput) for what does not fit, and where `info` is of no
+// network that was trained for it.
+std::optional<Pi0HeldRows> pack_held_rows(const RealTimeChunking& rtc, const NetworkInfo& info);
 
 }  // namespace pi0
