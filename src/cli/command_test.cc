@@ -338,6 +338,11 @@ TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
   }
   // In the file's order, which is not the alphabet's.
   EXPECT_LT(odd.out.find("wrist_left"), odd.out.find("arm_right"));
+  EXPECT_EQ(odd.out.find("trained RTC"), std::string::npos);
+  const Result trained = pi0("info " + kGolden + "_extra/pi05_trained");
+  EXPECT_NE(trained.out.find("trained RTC  for an inference_delay of up to 33 steps"),
+            std::string::npos)
+      << trained.out;
   const Result openpi = pi0("info " + kGolden + "/openpi_pi05");
   EXPECT_NE(openpi.out.find("pi05, openpi"), std::string::npos) << openpi.out;
   EXPECT_NE(openpi.out.find("droid"), std::string::npos) << openpi.out;

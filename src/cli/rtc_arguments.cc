@@ -31,6 +31,9 @@ void add_rtc_options(CLI::App& verb, RtcArguments& arguments) {
   add("--rtc-delay", rtc.inference_delay, "Steps of it that go out before the new chunk is there",
       "N")
       ->check(whole_number(0));
+  add("--rtc-mode", arguments.mode,
+      "How they are held to: guided, or, where the checkpoint was trained for it, trained",
+      "guided|trained");
   add("--rtc-horizon", rtc.execution_horizon,
       "Steps that are held to what is left of it; default: 10", "N")
       ->check(whole_number(1));
@@ -50,6 +53,7 @@ std::optional<RecordedActions> read_last_chunk(RtcArguments& arguments, int dims
   if (!arguments.schedule.empty()) {
     rtc.prefix_attention_schedule = parse_rtc_schedule(arguments.schedule, "--rtc-schedule");
   }
+  if (!arguments.mode.empty()) rtc.mode = parse_rtc_mode(arguments.mode, "--rtc-mode");
   RecordedActions last_chunk = read_actions(arguments.last_chunk);
   const std::string where = arguments.last_chunk.string();
   if (last_chunk.dims != dims) {

@@ -13,6 +13,7 @@ namespace pi0 {
 
 struct RtcArguments {
   std::filesystem::path last_chunk;  // empty: none is continued
+  std::string mode;
   std::string schedule;
   RealTimeChunking rtc;
 };

@@ -110,8 +110,9 @@ const char* schedule_text(RtcSchedule schedule) {
 }
 
 void encode_rtc(Encoder& encoder, const RealTimeChunking& rtc, double hz) {
-  encoder.text("rtc").map(6 + (rtc.max_jump.empty() ? 0 : 1) +
+  encoder.text("rtc").map(7 + (rtc.max_jump.empty() ? 0 : 1) +
                           (rtc.max_velocity_change.empty() ? 0 : 1));
+  encoder.text("mode").text(rtc.mode == RtcMode::kTrained ? "trained" : "guided");
   encoder.text("executed").integer(*rtc.executed);
   if (hz != 0) {
     encoder.text("hz").number(hz);

@@ -117,6 +117,20 @@ Takeover takeover_of(const RealTimeChunking& rtc) {
   return {rtc.roll_state_forward ? next : executed, next};
 }
 
+int held_rows(const RealTimeChunking& rtc, int rows, int longest,
+              std::vector<std::string>& warnings) {
+  if (longest == 0) return rtc.inference_delay;  // which the network refuses
+  const int left = rows - *rtc.executed;
+  const int held = std::min({rtc.inference_delay, left, longest});
+  if (held < rtc.inference_delay) {
+    warnings.push_back(
+        fmt::format("rtc: inference_delay is {}, taken as {}: {} rows of the last chunk were left, "
+                    "and the checkpoint was trained for {} at most",
+                    rtc.inference_delay, held, left, longest));
+  }
+  return held;
+}
+
 RealTimeChunking towards_left_over(const LastChunk& last, const RealTimeChunking& rtc,
                                    const Pipeline& pipeline, std::span<const float> state) {
   const auto [first, next] = takeover_of(rtc);
@@ -134,7 +148,8 @@ RealTimeChunking towards_left_over(const LastChunk& last, const RealTimeChunking
     const auto begin = last.model_actions.begin() + row * width;
     left_over.insert(left_over.end(), begin, begin + width);
   }
-  return {.prev_chunk_left_over = pipeline.seen_from(left_over, last.state, state),
+  return {.mode = rtc.mode,
+          .prev_chunk_left_over = pipeline.seen_from(left_over, last.state, state),
           .dims = checkpoint.action_dims,
           .inference_delay = static_cast<int>(next - first),
           .execution_horizon = rtc.execution_horizon,

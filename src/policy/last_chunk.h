@@ -31,6 +31,12 @@ struct Takeover {
 };
 Takeover takeover_of(const RealTimeChunking& rtc);
 
+// In the trained form, how many rows are held: as lerobot's RTCInferenceEngine has it, as many as
+// go out, but none that is not left of the last chunk's `rows`, and no more than training had, with
+// a warning.
+int held_rows(const RealTimeChunking& rtc, int rows, int longest,
+              std::vector<std::string>& warnings);
+
 // The same, as the network takes it: towards what is left of `last`, seen from `state`.
 RealTimeChunking towards_left_over(const LastChunk& last, const RealTimeChunking& rtc,
                                    const Pipeline& pipeline, std::span<const float> state);

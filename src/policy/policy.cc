@@ -136,7 +136,15 @@ struct Session::Impl {
     }
     const Observation& seen = rolled ? ahead : observation;
     Prepared prepared = take(seen);
-    if (rtc) options.rtc = towards_left_over(last, *rtc, pipeline, seen.state);
+    std::vector<std::string> warnings;
+    if (rtc) {
+      RealTimeChunking held = *rtc;
+      if (continues && rtc->mode == RtcMode::kTrained && !rtc->roll_state_forward) {
+        held.inference_delay = held_rows(*rtc, rows_of(last, dims),
+                                         core->network.info().rtc_training_max_delay, warnings);
+      }
+      options.rtc = towards_left_over(last, held, pipeline, seen.state);
+    }
 
     ActionChunk chunk;
     std::vector<float> actions =
@@ -144,6 +152,7 @@ struct Session::Impl {
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
+    chunk.warnings.insert(chunk.warnings.end(), warnings.begin(), warnings.end());
     chunk.actions = pipeline.finish(actions, seen.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;
@@ -210,9 +219,9 @@ std::vector<std::string> Checkpoint::check(const Observation& observation,
   if (rtc && rtc->executed) {
     const int rows = std::max(*rtc->executed, impl_->info.action_horizon);  // the session knows
     require_continuable(*rtc, pipeline, rows, observation.state.size());
-    pack_guidance(towards_left_over({}, *rtc, pipeline, observation.state), impl_->network);
+    require_rtc_fits(towards_left_over({}, *rtc, pipeline, observation.state), impl_->network);
   } else if (rtc) {
-    pack_guidance(*rtc, impl_->network);
+    require_rtc_fits(*rtc, impl_->network);
   }
   return warnings;
 }

@@ -273,6 +273,67 @@ TEST(RtcStateTest, IsRefusedWhereItIsTooShort) {
   });
 }
 
+// What the trained form holds is what is executed meanwhile, to the bit.
+TEST(RtcTrainedTest, ASessionHoldsWhatGoesOutMeanwhile) {
+  const std::filesystem::path directory = kTestdata / "golden_extra/pi05_trained";
+  const Policy policy = Policy::load(directory, {.device = "cpu", .dtype = "fp32"},
+                                     {.tokenizer = kTokenizer, .raw = true});
+  const int horizon = policy.info().action_horizon, dims = policy.info().action_dims;
+  const int longest = policy.network().info().rtc_training_max_delay;
+  ASSERT_EQ(longest, 33);
+  const CheckpointData data = open_checkpoint(directory);
+  const Observation first = moment(data, 0.1f), second = moment(data, 0.3f);
+  struct Case {
+    int executed, delay, held;
+    const char* warning;  // null: none
+  };
+  for (const Case& one : {Case{3, 5, 5, nullptr},
+                          {3, 0, 0, nullptr},
+                          {31, 9, 4, "taken as 4"},
+                          {0, 34, longest, "taken as 33"},
+                          {horizon, 2, 0, "taken as 0"}}) {
+    SCOPED_TRACE(one.executed);
+    Session session = policy.session();
+    const ActionChunk before = session.infer(first, {.seed = 1});
+    SampleOptions options{.seed = 2};
+    const ActionChunk free = policy.infer(second, options);
+    options.rtc = {.mode = RtcMode::kTrained, .executed = one.executed};
+    options.rtc->inference_delay = one.delay;
+    const ActionChunk continued = session.infer(second, options);
+    for (int i = 0; i < one.held * dims; ++i) {
+      ASSERT_EQ(continued.actions[static_cast<std::size_t>(i)],
+                before.actions[static_cast<std::size_t>(one.executed * dims + i)])
+          << i;
+    }
+    EXPECT_EQ(continued.actions == free.actions, one.held == 0);
+    const bool warned = continued.warnings.size() > free.warnings.size();
+    ASSERT_EQ(warned, one.warning != nullptr);
+    if (warned) {
+      EXPECT_NE(continued.warnings.back().find(one.warning), std::string::npos)
+          << continued.warnings.back();
+    }
+    // As one gives it what is left.
+    if (one.held == 0) continue;
+    options.rtc->executed.reset();
+    options.rtc->inference_delay = one.held;
+    options.rtc->dims = dims;
+    options.rtc->prev_chunk_left_over.assign(before.actions.begin() + one.executed * dims,
+                                             before.actions.end());
+    EXPECT_EQ(continued.actions, policy.infer(second, options).actions);
+  }
+}
+
+TEST_F(RtcTest, TheTrainedFormIsRefusedWithoutTheTraining) {
+  Session session = policy.session();
+  for (int call = 0; call < 2; ++call) {  // without a chunk before, and with one
+    SampleOptions options;
+    options.rtc = {.mode = RtcMode::kTrained, .executed = 1};
+    expect_error(ErrorCode::kInvalidInput, {"rtc", "trained", "rtc_training_max_delay"},
+                 [&] { session.infer(first, options); });
+    session.infer(first);
+  }
+}
+
 // Relative actions of another state's are the same motion: finished, they are where they were.
 TEST(RtcPipelineTest, RelativeActionsAreCountedFromTheNewState) {
   for (const char* golden : {"golden_extra/pi05_relative", "golden/pi0_odd"}) {

@@ -73,6 +73,10 @@ RtcRequest read_rtc(const Value& value, const std::string& where) {
                 refuse(name + " is " + describe(is) + ", expected control steps a second");
               }
             })
+      .read("mode",
+            [&](const Value& is, const std::string& name) {
+              rtc.mode = parse_rtc_mode(to_text(is, name), name);
+            })
       .read("execution_horizon",
             [&](const Value& is, const std::string& name) {
               rtc.execution_horizon = static_cast<int>(to_integer(is, name, 1, kMostRows));
@@ -190,7 +194,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
     encoder.text(key);
     encode_json(encoder, value);
   }
-  encoder.text("pi0").map(12);
+  encoder.text("pi0").map(13);
   encoder.text("version").text(version());
   encoder.text("kind").text(policy.kind);
   encoder.text("robot");
@@ -201,6 +205,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   encoder.text("action_horizon").integer(policy.action_horizon);
   encoder.text("n_action_steps").integer(policy.n_action_steps);
   encoder.text("noise").list(2).integer(network.action_horizon).integer(network.action_dim);
+  encoder.text("rtc_training_max_delay").integer(network.rtc_training_max_delay);
   encoder.text("image_size").integer(network.image_size);
   encoder.text("devices").texts(devices);
   encoder.text("offers").texts(offers);
