@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/board.h"
 #include "serve/dispatcher.h"
 #include "serve/metrics.h"
 #include "serve/options.h"
@@ -27,6 +28,7 @@ class Hub {
   Dispatcher& dispatcher;
   const Post post;
   Metrics metrics = {};
+  Board board = {};
   std::set<Conversation*> conversations = {};
   bool stopping = false;
   std::function<void()> idle = {};                    // called when the last client has left
