@@ -18,10 +18,9 @@ constexpr std::size_t kMostOfAState = 64;  // values
 
 std::string shown(std::string_view text) {
   if (text.size() <= kMostOfAText) return printable(text);
-  while ((text[kMostOfAText] & 0xC0) == 0x80 && text.size() > kMostOfAText + 1) {
-    text.remove_suffix(1);
-  }
-  return printable(text.substr(0, kMostOfAText)) + "…";
+  std::size_t end = kMostOfAText;
+  while (end > kMostOfAText - 4 && (text[end] & 0xC0) == 0x80) --end;  // not within a character
+  return printable(text.substr(0, end)) + "…";
 }
 
 std::map<std::string, ImageView> cameras_of(const Observation& observation) {

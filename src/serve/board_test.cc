@@ -135,7 +135,7 @@ TEST(Board, KeepsSoManyCallsAndThoseWhoLeftForAMinute) {
   }
   EXPECT_FALSE(board.picture(37, 0));  // of 100, the first 36 are forgotten
   EXPECT_TRUE(board.picture(38, 0));
-  EXPECT_TRUE(board.state(0, 101, begin + 59s)["clients"][0]["left"]);
+  EXPECT_TRUE(board.state(0, 0, begin + 59s)["clients"][1]["left"]);
   const Json later = board.state(0, 101, begin + 61s);
   ASSERT_EQ(later["clients"].size(), 1u);
   EXPECT_EQ(later["clients"][0]["id"], 1);
@@ -171,7 +171,7 @@ TEST(Board, KeepsSoMuchOfWhatWasSeen) {
   call->message.resize(std::size_t{129} << 20);
   board.ended(call, make_result(), 2, begin + 1s);  // more than may be kept of all
   EXPECT_FALSE(board.picture(1, 0));
-  EXPECT_TRUE(board.state(0, 1)["clients"].size() == 3u);
+  EXPECT_EQ(board.state(0, 1)["clients"].size(), 3u);
 }
 
 TEST(Board, MakesTextsPrintableAndShort) {

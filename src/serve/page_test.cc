@@ -134,7 +134,7 @@ TEST(Page, IsNotForForeignNamesOfThisMachine) {
   }
   bool refused = false;
   for (const std::string host : {"robot.example:8000", "127.0.0.1.example", "localhost.example:80",
-                                 "127.example:8000", "", "[::1", "[", "192.168.0.2:8000"}) {
+                                 "127.example:8000", "", "[", "192.168.0.2:8000"}) {
     EXPECT_EQ(served.get("/state.json", host).status, 403u) << host;
     EXPECT_EQ(served.get("/", host).status, 403u) << host;
     EXPECT_EQ(served.get("/image/1/0", host).status, 403u) << host;

@@ -203,7 +203,9 @@ function drawLatency(calls, now) {
   const slots = Math.floor((W - LEFT) / 6);
   const shown = calls.slice(-slots);
   const fine = shown.filter((call) => call.outcome === "ok");
-  const most = Math.max(1, ...fine.map((call) => call.total)) * 1.05;
+  const totals = fine.map((call) => call.total);
+  // A few that took very long do not hide the others: their bars are cut.
+  const most = 1.05 * Math.max(1, Math.min(Math.max(0, ...totals), 5 * (quantile(totals, 0.5) || 0)));
   const y = (value) => TOP + (H - TOP - BOTTOM) * (1 - value / most);
   const svg = element("svg", {viewBox: `0 0 ${W} ${H}`, role: "img"});
   const step = niceStep(most);
@@ -217,10 +219,11 @@ function drawLatency(calls, now) {
     if (call.outcome === "ok") {
       let below = 0;
       for (const [stage, took] of Object.entries(stagesOf(call))) {
-        const top = y(below + took);
-        bar.append(element("rect", {...place, y: top, height: Math.max(0, y(below) - top), class: stage}));
+        const top = y(Math.min(most, below + took));
+        bar.append(element("rect", {...place, y: top, height: y(Math.min(most, below)) - top, class: stage}));
         below += took;
       }
+      if (call.total > most) bar.append(element("rect", {...place, y: TOP - 5, height: 3, class: "failed"}));
     } else {
       bar.append(element("rect", {...place, y: y(0) - 6, height: 6, class: "failed"}));
     }
@@ -248,9 +251,10 @@ function drawLatency(calls, now) {
 }
 
 function drawClients(state) {
-  at("clients").hidden = state.clients.length === 0;
+  const clients = [...state.clients].sort((a, b) => a.left - b.left || a.id - b.id);
+  at("clients").hidden = clients.length === 0;
   const body = at("client_rows");
-  while (body.rows.length < state.clients.length) {
+  while (body.rows.length < clients.length) {
     const button = element("button", {type: "button"});
     button.addEventListener("click", () => {
       const id = Number(button.textContent);
@@ -259,14 +263,14 @@ function drawClients(state) {
     });
     body.insertRow().insertCell().append(button);
   }
-  fillRows(body, state.clients.map((client) => ({
+  fillRows(body, clients.map((client) => ({
     className: client.id === state.client ? "chosen" : "",
     cells: [String(client.id), client.peer, String(client.calls),
       (client.left ? "left, " : "") + ago(state.now - client.heard), client.prompt || ""],
     wide: 4,
   })));
   [...body.rows].forEach((row, i) =>
-    row.querySelector("button").setAttribute("aria-pressed", String(state.clients[i].id === chosen)));
+    row.querySelector("button").setAttribute("aria-pressed", String(clients[i].id === chosen)));
 }
 
 function drawCalls(calls, devices) {
