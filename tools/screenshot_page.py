@@ -21,8 +21,8 @@ from openpi_client.websocket_client_policy import WebsocketClientPolicy
 POLICY = pathlib.Path(__file__).resolve().parent.parent / "examples/policy"
 TASKS = ("open the drawer", "press the button", "close the drawer")
 SHOTS = {  # name: window, chromium's preferredColorScheme (0 dark, 1 light)
-    "light": ("1280,1180", 1),
-    "dark": ("1280,1180", 0),
+    "light": ("1200,880", 1),
+    "dark": ("1200,880", 0),
     "phone": ("390,2300", 1),
 }
 

@@ -171,13 +171,9 @@ function drawJoint({last, before, executed, begins, steps}, joint) {
   const name = last.names[joint] || `action ${joint}`;
   svg.append(element("title", {}, name));
   const outside = range && fresh.some((value) => value < range[0] || value > range[1]);
-  const said = outside ? element("span", {class: "outside"}, "beyond training") : jumpOf(last, joint);
-  return element("div", {class: "joint"}, element("h3", {}, element("span", {}, name), said), svg);
-}
-
-function jumpOf(chunk, joint) {
-  const jump = chunk.jump && chunk.jump[joint];
-  return element("span", {}, jump === undefined ? "" : `jump ${number(jump)}`);
+  const said = outside ? "leaves its usual range" : "";
+  return element("div", {class: "joint"},
+    element("h3", {}, element("span", {}, name), element("span", {}, said)), svg);
 }
 
 function stagesOf(call) {
