@@ -135,6 +135,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
     response_->set(http::field::content_type, answer.type);
     response_->set(http::field::cache_control, "no-store");
     response_->set("X-Content-Type-Options", "nosniff");
+    response_->set("Cross-Origin-Resource-Policy", "same-origin");
     response_->set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'");
     if (answer.ask_for_key) {
       response_->set(http::field::www_authenticate, "Basic realm=\"pi0\", charset=\"UTF-8\"");

@@ -22,6 +22,7 @@ Conversation::Conversation(Hub& hub, Channel& channel, std::string peer)
   caller_->id = hub.next_id();
   caller_->peer = std::move(peer);
   hub_.conversations.insert(this);
+  hub_.board.joined(*caller_);
 }
 
 Conversation::~Conversation() { leave(); }
@@ -130,6 +131,7 @@ void Conversation::leave() {
   for (const std::shared_ptr<Call>& call : calls_) call->cancelled = "left";
   // Those that are not submitted are nobody's.
   while (calls_.size() > 1) calls_.pop_back();
+  hub_.board.left(*caller_);
   if (hub_.conversations.erase(this) != 0 && hub_.stopping && hub_.conversations.empty() &&
       hub_.idle) {
     hub_.idle();

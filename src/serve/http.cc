@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "serve/api_keys.h"
+#include "serve/page.h"
 
 namespace pi0 {
 namespace {
@@ -15,7 +16,15 @@ HttpAnswer unauthorized() {
 }  // namespace
 
 bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  // "127.0.0.1.example" is a name, of anybody's.
+  const bool ip4 = host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
+  return ip4 || host == "localhost" || host == "::1";
+}
+
+bool may_be_rebound(const Hub& hub, const HttpRequest& request) {
+  std::string_view name = request.host.substr(0, request.host.rfind(':'));
+  if (request.host.starts_with('[')) name = request.host.substr(1, request.host.find(']') - 1);
+  return hub.options.api_keys.empty() && is_loopback(hub.options.host) && !is_loopback(name);
 }
 
 HttpAnswer answer_http(Hub& hub, const HttpRequest& request) {
@@ -32,7 +41,7 @@ HttpAnswer answer_http(Hub& hub, const HttpRequest& request) {
   if (path == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", hub.metrics.text(hub.now())};
   }
-  return {404, "text/plain; charset=utf-8", "there is no such page\n"};
+  return answer_page(hub, request);
 }
 
 HttpAnswer refuse_websocket(const Hub& hub, const HttpRequest& request, std::string_view origin,
@@ -42,7 +51,8 @@ HttpAnswer refuse_websocket(const Hub& hub, const HttpRequest& request, std::str
   // A page of another place in this machine's browser is none of its clients.
   const std::size_t scheme = origin.find("://");
   if (!origin.empty() &&
-      (scheme == std::string_view::npos || origin.substr(scheme + 3) != request.host)) {
+      (scheme == std::string_view::npos || origin.substr(scheme + 3) != request.host ||
+       may_be_rebound(hub, request))) {
     return {403, "text/plain; charset=utf-8", "a page of another origin may not use this server\n"};
   }
   *refused = false;

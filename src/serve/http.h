@@ -27,6 +27,11 @@ HttpAnswer answer_http(Hub& hub, const HttpRequest& request);
 // Whether the address is this machine's alone: "127.0.0.1", "::1", "localhost".
 bool is_loopback(std::string_view host);
 
+// Whether the request may be that of a foreign page in this machine's browser, which gave its own
+// name this machine's address: without keys, a server of this machine alone goes by such names as
+// "localhost".
+bool may_be_rebound(const Hub& hub, const HttpRequest& request);
+
 // Why a websocket is refused; empty where it is not. `origin`: the header, which browsers send.
 HttpAnswer refuse_websocket(const Hub& hub, const HttpRequest& request, std::string_view origin,
                             bool* refused);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "serve/conversation.h"
+#include "serve/protocol.h"
 
 namespace pi0 {
 
@@ -18,6 +19,8 @@ Metrics::Now Hub::now() const {
 void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& outcome) {
   if (recorder) recorder->add(call, outcome, dispatcher.model(), dispatcher.devices());
   const auto* const result = std::get_if<CallResult>(&outcome);
+  const int dims = result ? action_dims(dispatcher.model()->robot, result->chunks.front().dims) : 0;
+  board.ended(call.shared_from_this(), outcome, dims);
   if (!result) {
     const CallError& error = std::get<CallError>(outcome);
     ++metrics.calls[error.code];

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/board.h"
 #include "serve/call_recorder.h"
 #include "serve/dispatcher.h"
 #include "serve/metrics.h"
@@ -29,6 +30,7 @@ class Hub {
   const Post post;
   Metrics metrics = {};
   CallRecorder* recorder = nullptr;  // none: calls are not recorded
+  Board board = {};
   std::set<Conversation*> conversations = {};
   bool stopping = false;
   std::function<void()> idle = {};                    // called when the last client has left

@@ -151,10 +151,6 @@ void encode_json(Encoder& encoder, const Json& json) {
   encoder.encoded(std::as_bytes(std::span(bytes)));
 }
 
-int action_dims(const Robot& robot, int dims) {
-  return robot.action_dims != 0 ? std::min(robot.action_dims, dims) : dims;
-}
-
 void encode_actions(Encoder& encoder, const ActionChunk& chunk, int dims) {
   std::vector<float> actions;
   actions.reserve(static_cast<std::size_t>(chunk.horizon) * static_cast<std::size_t>(dims));
@@ -175,6 +171,10 @@ void encode_policy_timing(Encoder& encoder, const Timing& timing) {
 }
 
 }  // namespace
+
+int action_dims(const Robot& robot, int dims) {
+  return robot.action_dims != 0 ? std::min(robot.action_dims, dims) : dims;
+}
 
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
                                        const std::vector<std::string>& devices) {
