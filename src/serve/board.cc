@@ -75,6 +75,17 @@ Json describe_actions(const ActionChunk& chunk, int dims) {
           {"actions", std::move(rows)}};
 }
 
+Json describe_seam(const Seam& seam, int dims, int executed) {
+  const auto first = [dims](const std::vector<float>& values) {
+    return std::vector<float>(values.begin(), values.begin() + dims);
+  };
+  return {{"executed", executed},
+          {"delay", seam.delay},
+          {"row", seam.row},
+          {"jump", first(seam.jump)},
+          {"velocity_change", first(seam.velocity_change)}};
+}
+
 }  // namespace
 
 void Board::joined(const Caller& caller, Clock::time_point now) {
@@ -142,11 +153,8 @@ void Board::ended(std::shared_ptr<const Call> call,
   client.last_call = number;
   ++client.calls;
   if (result) {
-    const bool continues = call->options.rtc && !call->options.reset && !client.chunks.empty();
-    const ActionChunk& last = result->chunks.back();
-    client.chunks.push_back(
-        {.call = number, .dims = dims, .assumed_delay = result->assumed_delay, .chunk = last});
-    if (continues) client.chunks.back().executed = call->options.rtc->rtc.executed;
+    client.chunks.push_back({.call = number, .dims = dims, .chunk = result->chunks.back()});
+    if (call->options.rtc) client.chunks.back().executed = *call->options.rtc->rtc.executed;
     if (client.chunks.size() > 2) client.chunks.pop_front();
   }
   if (!call->observations.empty()) keep(client, std::move(call));
@@ -221,10 +229,8 @@ Json Board::state(std::uint64_t since, std::uint64_t client, Clock::time_point n
   for (const Chunk& chunk : chunks) {
     Json one = describe_actions(chunk.chunk, chunk.dims);
     one["call"] = chunk.call;
-    if (chunk.executed) {
-      one["executed"] = *chunk.executed;
-      one["delay"] = chunk.assumed_delay;
-    }
+    if (chunk.chunk.seam)
+      one["seam"] = describe_seam(*chunk.chunk.seam, chunk.dims, chunk.executed);
     described.push_back(std::move(one));
   }
   return json;

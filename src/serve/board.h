@@ -40,8 +40,7 @@ class Board {
   struct Chunk {
     std::uint64_t call = 0;
     int dims = 0;
-    std::optional<int> executed = {};  // rows of the one before; none: it continues none
-    int assumed_delay = 0;
+    int executed = 0;  // rows of the one before, where there is a seam
     ActionChunk chunk = {};
   };
   struct Client {

@@ -84,11 +84,9 @@ TEST(Board, TellsTheLastTwoChunksAndHowTheyMeet) {
     const std::shared_ptr<Call> call = make_call(caller);
     call->options.rtc.emplace().rtc.executed = 5;
     CallResult result = make_result(static_cast<float>(10 * i));
-    result.assumed_delay = 4;
+    if (i > 0) result.chunks[0].seam = {4, 1, {0.5f, 6}, {0.25f, 7}};
     board.ended(call, result, 1);  // one dimension is the robot's
-    if (i == 0) {                  // which continues nothing
-      EXPECT_FALSE(board.state(0, 0)["chunks"][0].contains("executed"));
-    }
+    if (i == 0) EXPECT_FALSE(board.state(0, 0)["chunks"][0].contains("seam"));
   }
   board.ended(make_call(other), make_result(), 2);
 
@@ -97,24 +95,15 @@ TEST(Board, TellsTheLastTwoChunksAndHowTheyMeet) {
   EXPECT_EQ(chunks[0]["call"], 2);
   EXPECT_EQ(chunks[0]["actions"], Json::array({Json::array({10.0}), Json::array({12.0})}));
   EXPECT_EQ(chunks[1]["actions"], Json::array({Json::array({20.0}), Json::array({22.0})}));
-  EXPECT_EQ(chunks[1]["executed"], 5);
-  EXPECT_EQ(chunks[1]["delay"], 4);
+  EXPECT_EQ(chunks[1]["seam"], Json({{"executed", 5},
+                                     {"delay", 4},
+                                     {"row", 1},
+                                     {"jump", Json::array({0.5})},
+                                     {"velocity_change", Json::array({0.25})}}));
   EXPECT_EQ(chunks[1]["names"], Json::array({"x"}));
   EXPECT_EQ(chunks[1]["ranges"], Json::array({Json::array({-1.0, 1.0})}));
   EXPECT_EQ(board.state(0, 2)["chunks"][0]["ranges"][1], nullptr);  // none is known
   EXPECT_FALSE(board.state(3, 1).contains("chunks"));               // nothing new of it
-}
-
-TEST(Board, ContinuesNothingAfterAReset) {
-  Board board;
-  const std::shared_ptr<Caller> caller = make_caller(1);
-  board.joined(*caller);
-  board.ended(make_call(caller), make_result(), 2);
-  const std::shared_ptr<Call> call = make_call(caller);
-  call->options.rtc.emplace().rtc.executed = 5;
-  call->options.reset = true;
-  board.ended(call, make_result(), 2);
-  EXPECT_FALSE(board.state(0, 1)["chunks"][1].contains("executed"));
 }
 
 TEST(Board, KeepsSoManyCallsAndThoseWhoLeftForAMinute) {

@@ -65,6 +65,7 @@ TEST(PageInBrowser, ShowsWhatAClientDoes) {
       << page;
   EXPECT_NE(page.find("src=\"/image/1/0?n=3\""), page.npos);
   EXPECT_NE(page.find("Call 3 goes on from call 2: 4 of its rows"), page.npos);
+  EXPECT_EQ(count(page, ">jump "), 4u);
   // Four joints, and one in the legend.
   for (const char* const curve : {"curve gone", "curve rest", "curve guided", "curve new"}) {
     EXPECT_EQ(count(page, "class=\"" + std::string(curve) + "\""), 5u) << curve;

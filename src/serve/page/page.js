@@ -83,41 +83,44 @@ function drawRobot(client) {
   });
 }
 
-// Where the last chunk lies, in control steps since the one before it was observed.
+// Where the last chunk lies among the rows of the one before: observed at `observed`, its row 0 at
+// `from`, the first of it to go out at `seam`. `began`: the first of the one before that went out.
 function place(chunks) {
   const last = chunks[chunks.length - 1];
-  const continues = last.executed !== undefined && chunks.length === 2;
-  const executed = continues ? last.executed : 0;
-  const begins = executed + (continues ? last.delay : 0);
-  return {last, before: continues ? chunks[0] : null, executed, begins,
-    steps: Math.max(executed + last.actions.length, continues ? chunks[0].actions.length : 0)};
+  if (!last.seam || chunks.length < 2) return {last, before: null, from: 0, steps: last.actions.length};
+  const before = chunks[0], {executed, delay, row} = last.seam;
+  const from = executed + delay - row;
+  return {last, before, observed: executed, seam: executed + delay, from,
+    began: before.seam ? before.seam.row : 0,
+    steps: Math.max(from + last.actions.length, before.actions.length)};
 }
 
 function drawChunk(chunks) {
   at("chunk").hidden = chunks.length === 0;
   if (chunks.length === 0) return;
   const placed = place(chunks);
-  const {last, before, executed, begins} = placed;
+  const {last, before} = placed;
   say(at("chunk_says"), before
-    ? `Call ${last.call} goes on from call ${before.call}: ${executed} of its rows were executed at the ` +
-      `observation, ${last.delay} more go out until the new chunk is there.`
+    ? `Call ${last.call} goes on from call ${before.call}: ${last.seam.executed} of its rows had gone by at the ` +
+      `observation, ${last.seam.delay} more go out until the new chunk is there.`
     : `Call ${last.call} goes on from no chunk. Of its ${last.actions.length} rows the checkpoint's ` +
       `robot executes ${last.n_action_steps}.`);
   const legend = before
     ? [["gone", "executed"], ["rest", "left of the chunk before"], ["guided", "new, too late to go out"],
        ["new", "new"], ["seam", "seam"]]
     : [["new", "chunk"], ["stops", "the last that is executed"]];
+  if (last.ranges.some(Boolean)) legend.push(["limit", "usual in training"]);
   at("chunk_legend").replaceChildren(...legend.map(([kind, text]) => {
     const line = kind === "seam" || kind === "stops"
       ? element("line", {x1: 13, x2: 13, y1: 0, y2: 10, class: kind})
-      : element("polyline", {points: "1,5 25,5", class: "curve " + kind});
+      : element("polyline", {points: "1,5 25,5", class: kind === "limit" ? kind : "curve " + kind});
     return element("li", {}, element("svg", {viewBox: "0 0 26 10"}, line), text);
   }));
   const dims = last.actions[0].length;
   at("joints").replaceChildren(...Array.from({length: dims}, (_, joint) => drawJoint(placed, joint)));
 }
 
-function drawJoint({last, before, executed, begins, steps}, joint) {
+function drawJoint({last, before, observed, seam, from, began, steps}, joint) {
   const W = 300, H = 104, LEFT = 54, TOP = 6, BOTTOM = 16;
   const column = (chunk) => chunk.actions.map((row) => row[joint]);
   const fresh = column(last), old = before ? column(before) : [];
@@ -131,10 +134,10 @@ function drawJoint({last, before, executed, begins, steps}, joint) {
   const x = (step) => LEFT + (W - LEFT - 4) * step / Math.max(1, steps - 1);
   const y = (value) => TOP + (H - TOP - BOTTOM) * (high - value) / (high - low);
   const svg = element("svg", {viewBox: `0 0 ${W} ${H}`, role: "img"});
-  const curve = (kind, values, from, first, end) => {
+  const curve = (kind, values, zero, first, end) => {
     const points = [];
     for (let i = Math.max(0, first); i < Math.min(end, values.length); ++i) {
-      points.push(`${x(from + i).toFixed(1)},${y(values[i]).toFixed(1)}`);
+      points.push(`${x(zero + i).toFixed(1)},${y(values[i]).toFixed(1)}`);
     }
     if (points.length === 1) points.push(points[0]);  // a dot
     if (points.length) svg.append(element("polyline", {points: points.join(" "), class: "curve " + kind}));
@@ -142,8 +145,8 @@ function drawJoint({last, before, executed, begins, steps}, joint) {
   const upright = (kind, step) =>
     svg.append(element("line", {x1: x(step), x2: x(step), y1: TOP, y2: H - BOTTOM, class: kind}));
 
-  if (before && begins > executed) {
-    svg.append(element("rect", {x: x(executed), y: TOP, width: x(begins) - x(executed),
+  if (before && seam > observed) {
+    svg.append(element("rect", {x: x(observed), y: TOP, width: x(seam) - x(observed),
       height: H - TOP - BOTTOM, class: "computing"}));
   }
   for (const value of [low + margin, high - margin]) {
@@ -159,19 +162,19 @@ function drawJoint({last, before, executed, begins, steps}, joint) {
     }
   }
   if (before) {
-    curve("rest", old, 0, begins - 1, old.length);
-    curve("gone", old, 0, 0, begins);
-    curve("guided", fresh, executed, 0, begins - executed + 1);
-    curve("new", fresh, executed, begins - executed, fresh.length);
-    upright("seam", begins);
+    curve("rest", old, 0, seam - 1, old.length);
+    curve("gone", old, 0, began, seam);
+    curve("guided", fresh, from, 0, seam - from + 1);
+    curve("new", fresh, from, seam - from, fresh.length);
+    upright("seam", seam);
   } else {
     curve("new", fresh, 0, 0, fresh.length);
     if (last.n_action_steps < fresh.length) upright("stops", last.n_action_steps - 1);
   }
   const name = last.names[joint] || `action ${joint}`;
   svg.append(element("title", {}, name));
-  const outside = range && fresh.some((value) => value < range[0] || value > range[1]);
-  const said = outside ? "leaves its usual range" : "";
+  const said = before
+    ? `jump ${number(last.seam.jump[joint], 2)}, velocity ${number(last.seam.velocity_change[joint], 2)}` : "";
   return element("div", {class: "joint"},
     element("h3", {}, element("span", {}, name), element("span", {}, said)), svg);
 }
