@@ -15,6 +15,9 @@ if(NOT BUILD_SHARED_LIBS)
   if(TARGET absl::status)  # libsentencepiece's header uses it
     string(APPEND PI0_REQUIRES " absl_status")
   endif()
+  if(PI0_SERVE)
+    string(APPEND PI0_REQUIRES " openssl")
+  endif()
   set(PI0_LIBS "-lsentencepiece -pthread")
 endif()
 file(RELATIVE_PATH PI0_INCLUDE /to/${CMAKE_INSTALL_LIBDIR}/pkgconfig
@@ -23,7 +26,11 @@ configure_file(cmake/pi0.pc.in pi0.pc @ONLY)
 
 install(TARGETS pi0 EXPORT pi0Targets LIBRARY COMPONENT library NAMELINK_COMPONENT development
                                       ARCHIVE COMPONENT development)
-install(DIRECTORY include/pi0 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+if(NOT PI0_SERVE)
+  set(PI0_WITHOUT PATTERN client.h EXCLUDE)
+endif()
+install(DIRECTORY include/pi0 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        ${PI0_WITHOUT})
 install(EXPORT pi0Targets NAMESPACE pi0:: DESTINATION ${PI0_PACKAGE} COMPONENT development)
 install(FILES ${PROJECT_BINARY_DIR}/pi0Config.cmake ${PROJECT_BINARY_DIR}/pi0ConfigVersion.cmake
               cmake/FindSentencePiece.cmake cmake/FindTTNN.cmake

@@ -49,7 +49,7 @@ def main() -> int:
         found = "CMakeLists.txt" if name in rooms else "docs/design.md"
         wrong.append(f"{name}: a room in {found} alone, expected in CMakeLists.txt and docs/design.md")
     used = {name: set() for name in rooms}
-    for path in sorted((ROOT / "src").rglob("*.[hc]*")):
+    for path in sorted(p for p in (ROOT / "src").rglob("*") if p.suffix in (".h", ".cc")):
         relative = path.relative_to(ROOT / "src")
         name = room_of(relative)
         if name not in rooms:

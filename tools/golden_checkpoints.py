@@ -29,6 +29,16 @@ from golden_parts import (
 
 
 @dataclass
+class Continued:
+    """A call that continues a chunk, in lerobot's trained form of real-time chunking."""
+
+    inference_delay: int
+    rows: int | None  # what is left of the chunk before; None: there was none
+    dims: int  # of it
+    steps: int
+
+
+@dataclass
 class Checkpoint:
     """One directory of golden_extra."""
 
@@ -46,6 +56,7 @@ class Checkpoint:
     rename_map: dict[str, str] = field(default_factory=dict)
     normalize_observation_keys: set[str] | None = None
     eps: tuple[float, float] = (1e-8, 1e-8)  # of the normaliser, of the un-normaliser
+    continued: dict[str, Continued] = field(default_factory=dict)  # on the first case's inputs
 
 
 def pi05_relative() -> Checkpoint:
@@ -245,4 +256,54 @@ def pi05_plain() -> Checkpoint:
     )
 
 
-CHECKPOINTS = [pi05_relative, pi0_visual, pi0_keys, pi05_plain]
+def pi05_trained() -> Checkpoint:
+    horizon, width, dims, longest = 35, 7, 5, 33
+    return Checkpoint(
+        name="pi05_trained",
+        seed=505,
+        config=PI05Config(
+            input_features=features(["observation.images.front"], 28, 4),
+            output_features=action(dims),
+            device="cpu",
+            chunk_size=horizon,
+            n_action_steps=20,
+            max_action_dim=width,
+            num_inference_steps=4,
+            image_resolution=(28, 28),
+            tokenizer_max_length=60,
+            rtc_training_max_delay=longest,
+        ),
+        architecture=sizes((30, 1, 44, 2, 14), (44, 3, 70, 3, 1, 34), (38, 3, 52, 3, 1, 34)),
+        statistics={
+            "observation.state": {
+                "q01": floats(-0.6, -1.9, -0.4, 0.0),
+                "q99": floats(0.9, 1.1, 0.7, 2.0),
+            },
+            "action": {
+                "q01": floats(-1.5, -0.25, 0.3, -3.0, 0.0),
+                "q99": floats(1.25, 0.75, 0.7, 2.0, 0.1),
+            },
+        },
+        state=floats(0.31, -1.07, 0.12, 1.4),
+        image_sizes={"front": (37, 61)},
+        cases={"all": Case("Pick_up the red block", ["front"])},
+        storage=lambda _name: torch.float32,
+        continued={
+            "no_chunk_before": Continued(3, None, width, 4),
+            "no_delay": Continued(0, 20, width, 4),
+            "one_row": Continued(1, 20, width, 4),
+            "the_robots_width": Continued(7, 25, dims, 4),
+            "all_that_is_left": Continued(6, 6, width, 4),
+            "longest": Continued(longest, horizon, width, 4),
+            "one_step": Continued(5, 20, dims, 1),
+            "more_steps": Continued(32, 34, width, 9),
+        },
+    )
+
+
+# The trained form is of lerobot after 0.6.1, the others are of 0.6.1.
+CHECKPOINTS = (
+    [pi05_trained]
+    if hasattr(PI05Config, "rtc_training_max_delay")
+    else [pi05_relative, pi0_visual, pi0_keys, pi05_plain]
+)

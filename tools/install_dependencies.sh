@@ -9,7 +9,7 @@
 set -euo pipefail
 
 packages=(g++ make cmake pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libpng-dev
-          libjpeg-dev libsentencepiece-dev libxxhash-dev)
+          libjpeg-dev libsentencepiece-dev libxxhash-dev libboost-dev libssl-dev)
 case "${1:-}" in
   "") ;;
   check) packages+=(libgtest-dev clang dpkg-dev file python3 python3-venv) ;;
@@ -37,6 +37,14 @@ install_missing() {
 }
 
 install_missing "${packages[@]}"
+# msgpack for C++ has a package of its own from Debian 12 on; Ubuntu 22.04 has it beside C's.
+if ! echo '#include <msgpack.hpp>' | g++ -fsyntax-only -DMSGPACK_NO_BOOST -x c++ - 2>/dev/null; then
+  if [ -n "$(apt-cache search --names-only '^libmsgpack-cxx-dev$')" ]; then
+    install_missing libmsgpack-cxx-dev
+  else
+    install_missing libmsgpack-dev
+  fi
+fi
 # libsentencepiece's header includes absl's from 0.2.2 on, which Debian's package does not depend on.
 if grep -q '<absl/' /usr/include/sentencepiece_processor.h; then
   install_missing libabsl-dev

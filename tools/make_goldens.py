@@ -6,6 +6,7 @@ the rounding of another machine's matrix products.
 
     python tools/make_goldens.py            # with lerobot[pi] 0.6.1 installed; no network is used
     python tools/make_goldens.py --only pi05_relative --out /somewhere/else
+    PYTHONPATH=…/lerobot/src python tools/make_goldens.py   # of its main: pi05_trained
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from unittest import mock
 import numpy as np
 import torch
 from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+from lerobot.policies.rtc.configuration_rtc import RTCConfig
 from lerobot.processor import tokenizer_processor
 from safetensors.torch import save_file
 
-from golden_checkpoints import CHECKPOINTS, Checkpoint
-from golden_parts import TESTDATA, TOKENIZER, randomise
+from golden_checkpoints import CHECKPOINTS, Checkpoint, Continued
+from golden_parts import TESTDATA, TOKENIZER, Floats, randomise
 from recording import from_lerobot, lerobot_inputs
 from recording.observation import Observation, draw_image, draw_noise
 from recording.reduced import lerobot_sizes
@@ -56,7 +58,63 @@ def make(spec: Checkpoint, out: Path) -> None:
                 directory / "network.safetensors",
                 metadata={"made_with": policy.made_with},
             )
+            if spec.continued:
+                continue_chunks(spec, policy, observation, own, generator, directory)
     whole_way.save(directory / "policy.safetensors")
+
+
+def continue_chunks(
+    spec: Checkpoint,
+    policy: from_lerobot.LerobotPolicy,
+    observation: Observation,
+    noise: Floats,
+    generator: np.random.Generator,
+    directory: Path,
+) -> None:
+    """Writes rtc.safetensors: calls in lerobot's trained form, and one in its guided form."""
+    inputs = ("images", "image_masks", "tokens", "token_mask", "noise")
+    tensors: dict[str, torch.Tensor] = {}
+    described: dict[str, dict[str, object]] = {}
+
+    def add(name: str, call: Continued, settings: dict[str, object], **more: object) -> None:
+        before = None
+        if call.rows is not None:
+            before = torch.from_numpy(draw_noise(generator, call.rows, call.dims))
+            tensors[f"{name}.prev_chunk_left_over"] = before
+        policy.policy.config.rtc_config = RTCConfig(**settings)
+        policy.policy.init_rtc_processor()
+        network, _results = policy.record(
+            observation,
+            noise,
+            call.steps,
+            inference_delay=call.inference_delay,
+            prev_chunk_left_over=before,
+        )
+        tensors.update({key: network[key] for key in inputs})
+        tensors[f"{name}.actions"] = network["actions"]
+        described[name] = {
+            "mode": settings.get("mode", "guided"),
+            "steps": call.steps,
+            "inference_delay": call.inference_delay,
+            **more,
+        }
+
+    for name, call in spec.continued.items():
+        add(name, call, {"mode": "trained"})
+    # What a caller who says no mode gets of the same checkpoint.
+    add(
+        "guided",
+        Continued(2, 20, spec.config.max_action_dim, 4),
+        {},
+        schedule="LINEAR",
+        max_guidance_weight=10.0,
+        execution_horizon=10,
+    )
+    save_file(
+        tensors,
+        directory / "rtc.safetensors",
+        metadata={"cases": json.dumps(described)},
+    )
 
 
 def save_checkpoint(spec: Checkpoint, directory: Path) -> None:

@@ -80,9 +80,10 @@ class PI0_API Checkpoint {
   // Sizes of the network's own tensors.
   const NetworkInfo& network() const;
 
-  // Throws Error (kInvalidInput) naming what in an observation does not fit; returns what is legal
-  // but worth saying about it.
-  std::vector<std::string> check(const Observation& observation) const;
+  // Throws Error (kInvalidInput) naming what in an observation, or in how a session is to continue
+  // its last chunk with it, does not fit; returns what is legal but worth saying about it.
+  std::vector<std::string> check(const Observation& observation,
+                                 const std::optional<RealTimeChunking>& rtc = {}) const;
 
   // Prepares the weights on a device. Throws Error; nothing is left half loaded.
   Policy load(const DeviceOptions& options = {}) const;

@@ -20,6 +20,8 @@ enum class ErrorCode {
   kIo,                 // a file that cannot be read or written
   kUnsupported,        // understood, but not offered here (a device, a feature of a checkpoint)
   kOutOfMemory,        // what it would take is more than the machine has
+  kLimit,              // a result is over a limit that the caller set (a jump between two chunks)
+  kServer,             // of a Client: no answer in time, from a server that is away, busy or broken
 };
 
 // The only exception that the library throws on purpose. `what()` is one sentence that names the

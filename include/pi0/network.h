@@ -80,6 +80,12 @@ struct PI0_API Stage {
   std::span<const float> values = {};  // row-major; until the function that is given them returns
 };
 
+// How a chunk is held to the one before it: lerobot's RTCConfig.mode.
+enum class RtcMode {
+  kGuided,   // any network: towards it, more or less by row
+  kTrained,  // one that was trained for it (NetworkInfo::rtc_training_max_delay): exactly
+};
+
 // How much of the chunk before is held to, from the row `inference_delay` on: lerobot's
 // RTCAttentionSchedule.
 enum class RtcSchedule {
@@ -89,24 +95,57 @@ enum class RtcSchedule {
   kZeros,   // 0 at once
 };
 
-// Real-time chunking (Black et al., arXiv 2506.07339), in the guided form of lerobot's
-// RTCProcessor: the new chunk begins with what goes out while it is computed, and leaves it
-// smoothly. In each Euler step, with w a row's weight, v becomes v - min(g, max_guidance_weight) w
-// (left over - (x - t v)), where g = (t / tau) (t² + tau²) / t², tau = 1 - t.
+// "guided" or "trained", and "LINEAR", "EXP", "ONES" or "ZEROS" in any case. Throw Error
+// (kInvalidInput) naming `where` for another.
+PI0_API RtcMode parse_rtc_mode(const std::string& text, const std::string& where);
+PI0_API RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where);
+
+// Real-time chunking as lerobot has it: the new chunk begins with what goes out while it is
+// computed, and leaves it smoothly.
+//
+// The guided form (Black et al., arXiv 2506.07339): in each Euler step, with w a row's weight, v
+// becomes v - min(g, max_guidance_weight) w (left over - (x - t v)), where g = (t / tau)
+// (t² + tau²) / t², tau = 1 - t.
+//
+// The trained form (arXiv 2512.05964): before and after each step the first inference_delay rows of
+// x are those of what is left over, and the network is told that they are at time 0. None of the
+// three settings below `inference_delay` counts. Refused (Error, kInvalidInput): a network that was
+// not trained for it, or not for so long a delay, and fewer rows left over than the delay; a
+// session that is given `executed` takes as many rows as there are and as the training had, with a
+// warning.
 struct PI0_API RealTimeChunking {
+  RtcMode mode = RtcMode::kGuided;
   // [rows, dims], normalised, as sample_actions gave it: of the chunk before, what had not been
   // executed when this observation was taken. Beyond its rows and dims there are zeros. Empty:
-  // there was none, and nothing is guided.
+  // there was none, and nothing is held.
   std::vector<float> prev_chunk_left_over = {};
   int dims = 0;  // of it; 0: action_dim
-  // Of a Session (pi0/policy.h), in place of these two: how many rows of its last chunk had been
-  // executed when the observation was taken. What is left it knows, and counts relative actions
-  // from the new state. Its first call has no chunk before it.
+  // Of a Session (pi0/policy.h), in place of these two: how many rows of its last chunk had gone by
+  // when the observation was taken, so which row was the next to go out. What is left it knows; it
+  // counts relative actions from the new state, and where fewer rows are left than go out during
+  // the delay, the last action is held. Its first call has no chunk before it. Where there was one,
+  // ActionChunk::seam tells how the two meet, guided or not.
   std::optional<int> executed = {};
   int inference_delay = 0;     // rows of it that go out before this call's chunk is there
   int execution_horizon = 10;  // rows of it that count at all
   float max_guidance_weight = 10;
   RtcSchedule prefix_attention_schedule = RtcSchedule::kLinear;
+
+  // With `executed` alone, as what follows.
+
+  // The most that Seam::jump and Seam::velocity_change may be, in the units of
+  // ActionChunk::actions: one number for all dimensions, or one a dimension; empty: any. Over it
+  // infer throws Error (kLimit), and the session's last chunk is still the one before.
+  std::vector<float> max_jump = {};
+  std::vector<float> max_velocity_change = {};
+  // VLASH (arXiv 2512.01031): the network is given the state that the robot will have when this
+  // chunk begins to go out, which is the last action to go out before it, in place of the observed
+  // one. Row 0 of the chunk is then for `inference_delay` steps after the observation and the first
+  // to go out; what is left of the chunk before, and the rows that are held to it, count from
+  // there. For policies whose actions are positions of just what their state tells, in its order
+  // and units: only the number of dimensions can be checked. The first call, and one without a
+  // delay, take the state as it is.
+  bool roll_state_forward = false;
 };
 
 struct PI0_API SampleOptions {
@@ -134,11 +173,16 @@ struct PI0_API NetworkInfo {
   int action_dim = 0;      // as padded
   int action_horizon = 0;  // rows of a chunk
   int num_steps = 0;
+  // The longest inference_delay that it was trained for, in rows; 0: RtcMode::kTrained is refused.
+  int rtc_training_max_delay = 0;
   // Of a network on a device that computes in less than fp32: what (actions - noise) correlates
   // with fp32's at least. 0: it computes in fp32.
   double least_correlation = 0;
   std::vector<std::string> warnings = {};  // a cache that could not be used, and why
 };
+
+// What a call with that seed draws as its noise: [action_horizon, action_dim], the same everywhere.
+PI0_API std::vector<float> draw_noise(std::uint64_t seed, const NetworkInfo& network);
 
 struct PI0_API NetworkInput {
   // [cameras, 3, image_size, image_size] in [-1, 1] (kHwc: [cameras, image_size, image_size, 3]);

@@ -40,8 +40,24 @@ struct PI0_API ActionRange {
   bool known() const { return low < high; }
 };
 
+// Where a robot goes over from the last chunk, A, to this one, B: `executed` rows of A had gone by
+// at B's observation, `delay` more go out while B is computed, then B goes on at its row `row`.
+// With n = executed + delay, and A holding its last action beyond its end:
+//   jump            = B[row] - A[n]: two plans for the same moment
+//   velocity_change = (B[row] - A[n - 1]) - (A[n - 1] - A[n - 2]), per control step
+// In the units of ActionChunk::actions, one a dimension. What went out before A's own first row was
+// of the chunk before it; a session's first chunk begins at rest.
+struct PI0_API Seam {
+  int delay = 0;  // control steps from the observation, as RealTimeChunking::inference_delay had it
+  int row = 0;    // of this chunk, the first to go out: `delay`, or 0 where the state was rolled
+                  // forward
+  std::vector<float> jump = {};
+  std::vector<float> velocity_change = {};
+};
+
 // Predicted actions, [horizon, dims] in the robot's own units, row-major. Row t is meant for t
-// control steps after the observation; how long a step is belongs to the robot, a checkpoint does
+// control steps after the observation (after Seam::delay more where the state was rolled forward:
+// RealTimeChunking::roll_state_forward); how long a step is belongs to the robot, a checkpoint does
 // not say it.
 struct PI0_API ActionChunk {
   int horizon = 0;
@@ -52,9 +68,21 @@ struct PI0_API ActionChunk {
   std::vector<ActionRange> ranges = {};    // one a dimension, or none: raw, no statistics
   Timing timing = {};                      // milliseconds
   std::vector<std::string> warnings = {};  // a masked camera, a prompt that was cut
+  std::optional<Seam> seam = {};           // where it continues a chunk: RealTimeChunking::executed
 
   // [dims], of a step from 0 to horizon - 1; throws Error (kInvalidInput) for another.
   std::span<const float> row(int step) const;
+};
+
+// The chunk that a session's next one goes on from, where it is asked to
+// (RealTimeChunking::executed).
+struct PI0_API LastChunk {
+  std::vector<float> actions = {};  // [rows, dims], as ActionChunk::actions; none: there was none
+  // Of a session's own, so that another one can go on from it; all or none of them.
+  std::vector<float> model_actions = {};  // [rows, action_dim], as the network gave them
+  std::vector<float> state = {};          // the robot's, from which they were predicted
+  std::vector<float> preceding = {};      // [dims], what goes out before row `begun`; or none
+  int begun = 0;                          // the first row that goes out
 };
 
 // One robot's calls, one after another; see NetworkSession, of which it is the whole way: sessions
@@ -73,6 +101,14 @@ class PI0_API Session {
   // go to a card while that call computes; pixels of views are copied, and where others lie there
   // at the call, those are used. Throws Error (kInvalidInput) where it does not fit.
   void prefetch(const Observation& next);
+
+  // Of its last call; without actions before the first.
+  const LastChunk& last_chunk() const;
+  // What `RealTimeChunking::executed` counts from then on, in place of that: another session's, of
+  // a policy of the same checkpoint, from which it then goes on as that would; actions alone, as a
+  // file has them; or none: after an episode, say. Throws Error (kInvalidInput) where the sizes are
+  // not this policy's, or a number is not finite.
+  void set_last_chunk(LastChunk last);
 
  private:
   friend class Policy;
@@ -101,7 +137,8 @@ class PI0_API Policy {
   // To make calls beside the policy's own and other sessions'.
   Session session() const;
 
-  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit.
+  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit, and
+  // Error (kLimit) where the chunk is over a limit of RealTimeChunking.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
 
   // The same for several, in their order. `options.noise` then holds

@@ -51,8 +51,15 @@ std::string as_json(const ActionChunk& chunk) {
   timing["prefix_ms"] = chunk.timing.prefix_ms;
   timing["denoise_ms"] = chunk.timing.denoise_ms;
   timing["total_ms"] = chunk.timing.total_ms;
-  return text + fmt::format("\n  ],\n  \"timing\": {},\n  \"warnings\": {}\n}}\n",
-                            json_text(timing), json_text(Json(chunk.warnings)));
+  text += "\n  ],\n";
+  if (chunk.seam) {
+    text += fmt::format(
+        "  \"seam\": {{\"delay\": {}, \"row\": {}, \"jump\": [{}], \"velocity_change\": [{}]}},\n",
+        chunk.seam->delay, chunk.seam->row, joined_row(chunk.seam->jump, ", "),
+        joined_row(chunk.seam->velocity_change, ", "));
+  }
+  return text + fmt::format("  \"timing\": {},\n  \"warnings\": {}\n}}\n", json_text(timing),
+                            json_text(Json(chunk.warnings)));
 }
 
 std::string as_csv(const ActionChunk& chunk) {

@@ -16,7 +16,8 @@ inline constexpr std::array<std::string_view, 4> kActionExtensions = {".json", "
                                                                       ".safetensors"};
 
 // Writes the chunk, whole or not at all, in the format that the path's extension names:
-//   .json         names, horizon, dims, n_action_steps, actions as rows, timing, warnings
+//   .json         names, horizon, dims, n_action_steps, actions as rows, timing, warnings;
+//                 the seam of a chunk that has one
 //   .csv          a header "step,<names>", then a line a step
 //   .npy          float32, [horizon, dims]
 //   .safetensors  the tensor `actions`, F32, [horizon, dims]; names (as JSON) and n_action_steps

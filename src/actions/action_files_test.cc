@@ -48,6 +48,21 @@ TEST(WriteActions, Json) {
   EXPECT_EQ(json["timing"]["vision_ms"], 12.5);
   EXPECT_EQ(json["timing"]["total_ms"], 40.25);
   EXPECT_EQ(json["warnings"], Json({"a masked camera"}));
+  EXPECT_FALSE(json.contains("seam"));
+}
+
+TEST(WriteActions, JsonWithTheSeam) {
+  const TemporaryDirectory folder;
+  ActionChunk chunk = example();
+  chunk.seam = Seam{3, 1, {0.1f, -2, 0}, {5, 6, 0.3f}};
+  write_actions(folder / "a.json", chunk);
+  const std::string text = read_file(folder / "a.json");
+  EXPECT_NE(text.find("\"jump\": [0.1, -2, 0]"), std::string::npos) << text;
+  const Json seam = parse_json(text, "a.json")["seam"];
+  EXPECT_EQ(seam["delay"], 3);
+  EXPECT_EQ(seam["row"], 1);
+  EXPECT_EQ(seam["velocity_change"], Json({5, 6, 0.3}));
+  EXPECT_EQ(read_actions(folder / "a.json").values, chunk.actions);
 }
 
 TEST(WriteActions, Csv) {

@@ -61,6 +61,10 @@ int pi0::run_command(int argc, char** argv) {
   pi0::add_info(command, run);
   pi0::add_doctor(command, run);
   pi0::add_run(command, run);
+#ifdef PI0_SERVE
+  pi0::add_serve(command, run);
+  pi0::add_replay(command, run);
+#endif
   pi0::add_verify(command, run);
   pi0::add_compare(command, run);
   pi0::add_audit(command, run);

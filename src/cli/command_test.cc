@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -95,6 +96,62 @@ TEST_F(CommandTest, RunDrawsBesideAnotherMotion) {
   for (const char* word : {"open the drawer", "expert", "data:image/png;base64", "</svg>"}) {
     EXPECT_NE(svg.find(word), std::string::npos) << word;
   }
+}
+
+// Its seam is what the two files say, and is smaller than without guidance.
+TEST_F(CommandTest, RunContinuesAChunk) {
+  ASSERT_EQ(pi0(run("--out " + path("a.json"))).status, 0);
+  ASSERT_EQ(pi0(run("--out " + path("a.csv"))).status, 0);
+  const Json a = read_json(path("a.json"))["actions"];
+  const auto value = [](const Json& rows, int row, int i) { return rows[row][i].get<double>(); };
+  std::map<std::string, double> jumps;
+  for (const std::string weight : {"0", "10"}) {
+    const Result result =
+        pi0(run("--rtc-last-chunk " + path("a.csv") +
+                " --rtc-executed 8 --rtc-delay 2 --rtc-max-guidance-weight " + weight + " --plot " +
+                path("b.svg") + " --out " + path("b.json")));
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json b = read_json(path("b.json"));
+    EXPECT_EQ(b["seam"]["delay"], 2);
+    std::string largest;
+    for (int i = 0; i < 4; ++i) {
+      const double jump = value(b["actions"], 2, i) - value(a, 10, i);
+      EXPECT_NEAR(b["seam"]["jump"][i].get<double>(), jump, 1e-6);
+      EXPECT_NEAR(b["seam"]["velocity_change"][i].get<double>(),
+                  value(b["actions"], 2, i) - value(a, 9, i) - (value(a, 9, i) - value(a, 8, i)),
+                  1e-6);
+      if (std::abs(jump) > jumps[weight]) largest = "(action_" + std::to_string(i) + "), ";
+      jumps[weight] = std::max(jumps[weight], std::abs(jump));
+    }
+    EXPECT_NE(result.out.find("step 2 goes out in place of step 10 of " + path("a.csv")),
+              std::string::npos)
+        << result.out;
+    EXPECT_NE(result.out.find(largest + "largest change of velocity"), std::string::npos)
+        << result.out;
+    EXPECT_NE(read(path("b.svg")).find(">left of a (8 of 16 steps)<"), std::string::npos);
+  }
+  EXPECT_LT(jumps["10"], jumps["0"] / 5);
+  EXPECT_EQ(pi0(run("")).out.find("goes out in place"), std::string::npos);
+}
+
+TEST_F(CommandTest, RunRefusesToContinueWhatDoesNotFit) {
+  write_npy(path("motion.npy"), {16, 5}, std::vector<float>(80));
+  write_npy(path("short.npy"), {3, 4}, std::vector<float>(12));
+  const std::string unloaded = "--rtc-last-chunk " + path("short.npy") + " --rtc-executed ";
+  expect_error(pi0(run("--rtc-last-chunk " + path("motion.npy") + " --rtc-executed 1")),
+               {"motion.npy", "5 dimensions", "4"});
+  expect_error(pi0(run(unloaded + "4")), {"--rtc-executed is 4", "the 3 steps of", "short.npy"});
+  expect_error(pi0(run(unloaded + "3 --rtc-delay 16")), {"inference_delay is 16", "0 to 15"});
+  expect_error(pi0(run(unloaded + "3 --rtc-schedule cosine")), {"--rtc-schedule", "cosine"});
+  expect_error(pi0(run(unloaded + "3 --rtc-horizon 0")), {"--rtc-horizon", "whole number"});
+  expect_error(pi0(run("--rtc-last-chunk " + path("short.npy"))), {"requires --rtc-executed"});
+  expect_error(pi0(run("--rtc-delay 1")), {"requires --rtc-last-chunk"});
+  // It begins after the last of them, so nothing is left to draw.
+  const Result late =
+      pi0(run(unloaded + "3 --rtc-delay 20 --rtc-roll-state-forward --plot " + path("b.svg")));
+  EXPECT_EQ(late.status, 0) << late.err;
+  EXPECT_NE(late.out.find("step 0 goes out in place of step 23"), std::string::npos) << late.out;
+  EXPECT_EQ(read(path("b.svg")).find("left of"), std::string::npos);
 }
 
 TEST_F(CommandTest, RunShowsSecondsWhereTheRateIsGiven) {
@@ -281,6 +338,11 @@ TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
   }
   // In the file's order, which is not the alphabet's.
   EXPECT_LT(odd.out.find("wrist_left"), odd.out.find("arm_right"));
+  EXPECT_EQ(odd.out.find("trained RTC"), std::string::npos);
+  const Result trained = pi0("info " + kGolden + "_extra/pi05_trained");
+  EXPECT_NE(trained.out.find("trained RTC  for an inference_delay of up to 33 steps"),
+            std::string::npos)
+      << trained.out;
   const Result openpi = pi0("info " + kGolden + "/openpi_pi05");
   EXPECT_NE(openpi.out.find("pi05, openpi"), std::string::npos) << openpi.out;
   EXPECT_NE(openpi.out.find("droid"), std::string::npos) << openpi.out;
@@ -628,7 +690,7 @@ TEST_F(CommandTest, HelpAndBadUsage) {
   for (const char* verb : {"info", "doctor", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  expect_error(pi0(""), {"no verb, expected info, doctor, run, verify, compare, audit or bench"});
+  expect_error(pi0(""), {"no verb, expected info, doctor, run, serve, replay, verify, compare, audit or bench"});
   expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
   expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
   expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});

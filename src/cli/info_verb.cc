@@ -106,6 +106,10 @@ void print_network(const CheckpointData& checkpoint) {
              fmt::format("{} steps of {} (padded to {}), {} executed, {} denoising steps",
                          model.action_horizon, checkpoint.action_dims, model.action_dim,
                          checkpoint.n_action_steps, model.num_steps));
+  if (model.rtc_training_max_delay > 0) {
+    print_line("trained RTC", fmt::format("for an inference_delay of up to {} steps",
+                                          model.rtc_training_max_delay));
+  }
 }
 
 void print_surroundings(const Inspection& inspection) {

@@ -18,7 +18,9 @@ void add_bench(CLI::App& command, Run& run);
 void add_compare(CLI::App& command, Run& run);
 void add_doctor(CLI::App& command, Run& run);
 void add_info(CLI::App& command, Run& run);
+void add_replay(CLI::App& command, Run& run);
 void add_run(CLI::App& command, Run& run);
+void add_serve(CLI::App& command, Run& run);
 void add_verify(CLI::App& command, Run& run);
 
 }  // namespace pi0

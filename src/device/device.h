@@ -212,7 +212,8 @@ class Device {
   virtual Tensor linear(const Tensor& x, const LinearWeights& weights,
                         Activation activation = Activation::kNone, const Tensor* row = nullptr,
                         Precision precision = Precision::kActivation) = 0;
-  // residual + gate * (x weightᵀ + bias), [rows, out]. `gate` is [1, out], or null for 1.
+  // residual + gate * (x weightᵀ + bias), [rows, out]. `gate` is [1, out], or [rows, out], or null
+  // for 1.
   virtual Tensor linear_residual(const Tensor& x, const LinearWeights& weights, Tensor residual,
                                  const Tensor* gate = nullptr) = 0;
   // residual + gate * down(gelu(gate_proj(x)) * up_proj(x)), [rows, width].
@@ -236,6 +237,11 @@ class Device {
   // The tokens of `a`, then of `b`.
   virtual KeysValues concatenate_tokens(KeysValues a, KeysValues b) = 0;
 
+  // Each row as of `a` or as of `b`: a * rows_of_a + b * rows_of_b, by element, where these, both
+  // [rows, width], are ones in the rows of the one and zeros in the others. a and b are
+  // [rows, width], or [1, width] in place of equal rows. As precise as rows_of_a is.
+  virtual Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                             const Tensor& rows_of_b) = 0;
   // v - gain * weights * (target - (x - t * v)), by element in fp32; all [rows, width].
   virtual Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                                  const Tensor& weights, float t, float gain) = 0;

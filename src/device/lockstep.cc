@@ -215,6 +215,13 @@ class Lockstep final : public Device {
     return {result("concatenate_tokens.keys", std::move(first.keys), std::move(second.keys)),
             result("concatenate_tokens.values", std::move(first.values), std::move(second.values))};
   }
+  Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                     const Tensor& rows_of_b) override {
+    const Both &of_a = both(a), &by_a = both(rows_of_a), &of_b = both(b), &by_b = both(rows_of_b);
+    return result("choose_rows",
+                  first_->choose_rows(of_a.first, by_a.first, of_b.first, by_b.first),
+                  second_->choose_rows(of_a.second, by_a.second, of_b.second, by_b.second));
+  }
   Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                          const Tensor& weights, float t, float gain) override {
     const Both &a = both(x), &b = both(v), &c = both(target), &d = both(weights);

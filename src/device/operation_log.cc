@@ -302,6 +302,15 @@ class LoggingDevice final : public Device {
          {&result.keys, &result.values}, 0);
     return result;
   }
+  Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                     const Tensor& rows_of_b) override {
+    Tensor result = make(rows_of_a.shape(),
+                         inner_ ? inner_->choose_rows(logged(a).inner, logged(rows_of_a).inner,
+                                                      logged(b).inner, logged(rows_of_b).inner)
+                                : Tensor());
+    const double count = 3 * flops::elements(result);
+    return done("choose_rows", {&a, &rows_of_a, &b, &rows_of_b}, {}, std::move(result), count);
+  }
   Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                          const Tensor& weights, float t, float gain) override {
     Tensor result =

@@ -54,6 +54,7 @@ TEST(OperationLogTest, CountsMultiplicationsAndAdditions) {
   EXPECT_EQ(log.of("gated_mlp").flops, 3 * 2 * 8 * 6 * 10 + 8 * 10 + 2 * 8 * 6);
   EXPECT_EQ(log.of("gated_mlp", 1).flops, 3 * 2 * 8 * 6 * 10 + 8 * 10 + 8 * 6);  // no gate
   EXPECT_EQ(log.of("concatenate_rows").flops, 0);
+  EXPECT_EQ(log.of("choose_rows").flops, 3 * 9 * 6);
   EXPECT_EQ(log.of("guided_velocity").flops, 7 * 9 * 6);
   EXPECT_EQ(log.of("euler_step").flops, 2 * 9 * 6);
 }

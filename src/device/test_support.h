@@ -2,6 +2,7 @@
 // For tests only.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <map>
@@ -174,6 +175,18 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   const Tensor* const parts[] = {&x, &condition};
   const Tensor rows = device.concatenate_rows(parts);
   keep("concatenate_rows", rows);
+  // The first of them as `condition`, and with a gate a row.
+  std::vector<float> first(static_cast<std::size_t>(element_count(rows.shape())));
+  std::fill_n(first.begin(), width, 1.0f);
+  std::vector<float> others(first);
+  for (float& one : others) one = 1 - one;
+  const Tensor of_first = device.upload(rows.shape(), first);
+  const Tensor chosen =
+      device.choose_rows(condition, of_first, rows, device.upload(rows.shape(), others));
+  keep("choose_rows", chosen);
+  Tensor residual = device.upload(rows.shape(), test_values(rows.shape(), 21));
+  keep("linear_residual.by_row",
+       device.linear_residual(rows, *square, std::move(residual), &chosen));
   keep("guided_velocity", device.guided_velocity(rows, rows, rows, rows, 0.75f, 2.5f));
   keep("euler_step", device.euler_step(rows, rows, -0.25f));
   return results;

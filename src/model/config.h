@@ -38,6 +38,8 @@ struct ModelConfig {
   int action_dim = 32;      // as padded for action_in_proj
   int action_horizon = 50;  // rows of a chunk
   int num_steps = 10;       // Euler steps
+  // How many rows of a chunk training held to the one before, at most (lerobot's π0.5); 0: none.
+  int rtc_training_max_delay = 0;
   double min_period = 4e-3;
   double max_period = 4.0;
 

@@ -34,21 +34,26 @@ Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(co
   action_out_ = loader.end_linear("action_out_proj");
 }
 
+StepConstants Denoiser::constants_at(Device& device, float t) const {
+  StepConstants step;
+  step.t = t;
+  if (dense_.empty()) {
+    step.time_row = suffix_.time_row(device, t);
+    return step;
+  }
+  const Tensor condition = suffix_.condition(device, t);
+  for (const auto& dense : dense_) {
+    step.modulations.push_back(device.modulation(condition, *dense));
+  }
+  return step;
+}
+
 std::vector<StepConstants> Denoiser::step_constants(Device& device, int steps) const {
-  std::vector<StepConstants> constants(static_cast<std::size_t>(steps));
+  std::vector<StepConstants> constants;
   const double dt = -1.0 / steps;
   for (int k = 0; k < steps; ++k) {
     device.mark(component::kStepConstants, k);
-    StepConstants& step = constants[k];
-    step.t = static_cast<float>(1.0 + k * dt);
-    if (dense_.empty()) {
-      step.time_row = suffix_.time_row(device, step.t);
-      continue;
-    }
-    const Tensor condition = suffix_.condition(device, step.t);
-    for (const auto& dense : dense_) {
-      step.modulations.push_back(device.modulation(condition, *dense));
-    }
+    constants.push_back(constants_at(device, static_cast<float>(1.0 + k * dt)));
   }
   return constants;
 }
@@ -77,15 +82,23 @@ KvCache Denoiser::append_state(Device& device, const Tensor& state, KvCache pref
 
 Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cache,
                          const std::vector<StepConstants>& steps, const Guidance* guidance,
-                         const Stages& stages) const {
+                         const HeldRows* held, const Stages& stages) const {
+  const auto hold = [&](const Tensor& x) {
+    return device.choose_rows(held->actions, held->of_actions.held, x, held->of_actions.free);
+  };
   Tensor x;
   const Tensor* x_t = &noise;
+  if (held != nullptr) {
+    device.mark(component::kSuffixEmbedding, 0);
+    x = hold(noise);
+    x_t = &x;
+  }
   const auto dt = static_cast<float>(-1.0 / static_cast<double>(steps.size()));
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const int index = static_cast<int>(k);
     stages.progress("denoising", k, steps.size());
     stages("x_t", index, *x_t);
-    Tensor v = velocity(device, *x_t, cache, steps[k], stages, index);
+    Tensor v = velocity(device, *x_t, cache, steps[k], held, stages, index);
     stages("v_t", index, v);
     device.mark(component::kDenoisingStep, index);
     if (guidance != nullptr) {
@@ -94,16 +107,21 @@ Tensor Denoiser::denoise(Device& device, const Tensor& noise, const KvCache& cac
                                  guidance_gain(t, guidance->max_weight));
     }
     x = device.euler_step(*x_t, v, dt);
+    if (held != nullptr) x = hold(x);
     x_t = &x;
   }
   return x;
 }
 
 Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cache,
-                          const StepConstants& step, const Stages& stages, int index) const {
+                          const StepConstants& step, const HeldRows* held, const Stages& stages,
+                          int index) const {
   const bool adaptive = !step.modulations.empty();
-  const auto modulation = [&](std::size_t which) {
-    return adaptive ? &step.modulations[which] : nullptr;
+  const auto modulation = [&](std::size_t which) -> NormModulation {
+    if (!adaptive) return {};
+    const Modulation* const own = &step.modulations[which];
+    if (held == nullptr) return {own};
+    return {own, &held->constants->modulations[which], &held->of_tokens};
   };
   if (adaptive && stages.observed()) {  // it has become modulations, so is not kept
     device.mark(component::kStepConstants, index);
@@ -121,8 +139,7 @@ Tensor Denoiser::velocity(Device& device, const Tensor& x_t, const KvCache& cach
                      norms);
   }
   device.mark(component::kVelocity, index);
-  x = adaptive ? device.rms_norm(x, *modulation(2 * layers_.size()), kRmsNormEps)
-               : device.rms_norm(x, *norm_, kRmsNormEps);
+  x = normalise(device, x, norm_.get(), modulation(2 * layers_.size()));
   return device.linear(x, *action_out_, Activation::kNone, nullptr, Precision::kFp32);
 }
 

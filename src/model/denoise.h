@@ -23,10 +23,21 @@ struct Guidance {
   float max_weight = 0;
 };
 
+// The first rows are the chunk's before, not to be denoised, and so at time 0 (real-time chunking
+// in its trained form).
+struct HeldRows {
+  Tensor actions;        // those rows of that chunk, [action_horizon, action_dim] in fp32
+  RowChoice of_actions;  // [action_horizon, action_dim] in fp32
+  RowChoice of_tokens;   // [action_horizon, expert's width]
+  std::shared_ptr<const StepConstants> constants;  // of t = 0
+};
+
 class Denoiser {
  public:
   Denoiser(const ModelConfig& config, const Loader& loader);
 
+  // Of a step at this time, and of so many steps:
+  StepConstants constants_at(Device& device, float t) const;
   // t_k = 1 + k dt rounded to fp32, dt = -1 / steps.
   std::vector<StepConstants> step_constants(Device& device, int steps) const;
 
@@ -36,14 +47,15 @@ class Denoiser {
                        const Stages& stages) const;
 
   // noise (x at t = 1) [action_horizon, action_dim] -> actions. Every action sees the whole cache.
-  // `guidance` may be null.
+  // `guidance` and `held`, of which one at most is there, may be null.
   Tensor denoise(Device& device, const Tensor& noise, const KvCache& cache,
                  const std::vector<StepConstants>& steps, const Guidance* guidance,
-                 const Stages& stages) const;
+                 const HeldRows* held, const Stages& stages) const;
 
  private:
   Tensor velocity(Device& device, const Tensor& x_t, const KvCache& cache,
-                  const StepConstants& step, const Stages& stages, int index) const;
+                  const StepConstants& step, const HeldRows* held, const Stages& stages,
+                  int index) const;
 
   Suffix suffix_;
   std::vector<GemmaLayer> layers_;

@@ -3,14 +3,12 @@
 namespace pi0 {
 namespace {
 
-Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
-                 const Modulation* modulation) {
-  return modulation != nullptr ? device.rms_norm(x, *modulation, kRmsNormEps)
-                               : device.rms_norm(x, *norm, kRmsNormEps);
-}
-
-const Tensor* gate_of(const Modulation* modulation) {
-  return modulation == nullptr ? nullptr : &modulation->gate;
+// Null for 1; what has to be made for it, `made` keeps.
+const Tensor* gate_of(Device& device, const NormModulation& by, Tensor& made) {
+  if (by.modulation == nullptr) return nullptr;
+  if (by.of_held == nullptr) return &by.modulation->gate;
+  made = device.choose_rows(by.of_held->gate, by.rows->held, by.modulation->gate, by.rows->free);
+  return &made;
 }
 
 HeadShape head_shape(const GemmaConfig& config) {
@@ -28,6 +26,15 @@ QkvSource qkv_source(const GemmaConfig& config, const Loader& loader, const std:
 }
 
 }  // namespace
+
+Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
+                 const NormModulation& by) {
+  if (by.modulation == nullptr) return device.rms_norm(x, *norm, kRmsNormEps);
+  Tensor free = device.rms_norm(x, *by.modulation, kRmsNormEps);
+  if (by.of_held == nullptr) return free;
+  const Tensor held = device.rms_norm(x, *by.of_held, kRmsNormEps);
+  return device.choose_rows(held, by.rows->held, free, by.rows->free);
+}
 
 GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
                             const std::string& name, bool adaptive) {
@@ -54,25 +61,27 @@ GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& 
 }
 
 Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, const KeysValues* after,
-            const Modulation* modulation) {
+            const NormModulation& modulation) {
   return device.qkv(normalise(device, x, layer.input_norm.get(), modulation), *layer.qkv,
                     {.sequences = 1, .after = after});
 }
 
 KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
                                const KeysValues* after) {
-  return device.keys_values(normalise(device, x, layer.input_norm.get(), nullptr), *layer.qkv,
+  return device.keys_values(normalise(device, x, layer.input_norm.get(), {}), *layer.qkv,
                             {.sequences = 1, .after = after});
 }
 
 Tensor finish_layer(Device& device, const GemmaLayer& layer, Tensor x, Tensor queries,
                     const KeysValues& own, const KeysValues* cache,
                     const GemmaModulation& modulation) {
+  Tensor gate;
   x = device.linear_residual(device.attention(std::move(queries), own, cache), *layer.out,
-                             std::move(x), gate_of(modulation.input));
+                             std::move(x), gate_of(device, modulation.input, gate));
   const Tensor normed =
       normalise(device, x, layer.post_attention_norm.get(), modulation.post_attention);
-  return device.gated_mlp(normed, *layer.mlp, std::move(x), gate_of(modulation.post_attention));
+  return device.gated_mlp(normed, *layer.mlp, std::move(x),
+                          gate_of(device, modulation.post_attention, gate));
 }
 
 }  // namespace pi0

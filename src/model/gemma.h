@@ -25,11 +25,28 @@ struct GemmaLayer : GemmaKeysValues {
   std::unique_ptr<GatedMlpWeights> mlp;
 };
 
-// How a layer's two norms are modulated; null pointers where they are plain.
-struct GemmaModulation {
-  const Modulation* input = nullptr;
-  const Modulation* post_attention = nullptr;
+// Which rows are held, as ones among zeros, and which are free; as wide as what they choose
+// (Device::choose_rows).
+struct RowChoice {
+  Tensor held, free;
 };
+
+// How a norm is modulated, and what it leads to gated; null pointers where it is plain.
+struct NormModulation {
+  const Modulation* modulation = nullptr;
+  // Of the rows that are held, in its place; null where none are.
+  const Modulation* of_held = nullptr;
+  const RowChoice* rows = nullptr;
+};
+
+// Of a layer's two norms.
+struct GemmaModulation {
+  NormModulation input, post_attention;
+};
+
+// RMSNorm by `norm`, or where it is adaptive (null) by its modulation.
+Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
+                 const NormModulation& modulation);
 
 // `name` is "….layers.N.". Adaptive layers have no norm weights of their own.
 GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
@@ -40,7 +57,7 @@ GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& 
 
 // Normalises and projects x [rows, width], whose positions follow those of `after` (may be null).
 Qkv project(Device& device, const GemmaKeysValues& layer, const Tensor& x, const KeysValues* after,
-            const Modulation* modulation = nullptr);
+            const NormModulation& modulation = {});
 KeysValues project_keys_values(Device& device, const GemmaKeysValues& layer, const Tensor& x,
                                const KeysValues* after);
 

@@ -50,14 +50,19 @@ KvCache Pi0::append_state(const Tensor& state, KvCache prefix, const Stages& sta
   return denoiser_->append_state(*device_, state, std::move(prefix), stages);
 }
 
+StepConstants Pi0::constants_at(float t) const {
+  device_->mark(component::kStepConstants, 0);
+  return denoiser_->constants_at(*device_, t);
+}
+
 std::vector<StepConstants> Pi0::step_constants(int steps) const {
   return denoiser_->step_constants(*device_, steps);
 }
 
 Tensor Pi0::denoise(const Tensor& noise, const KvCache& cache,
                     const std::vector<StepConstants>& steps, const Guidance* guidance,
-                    const Stages& stages) const {
-  return denoiser_->denoise(*device_, noise, cache, steps, guidance, stages);
+                    const HeldRows* held, const Stages& stages) const {
+  return denoiser_->denoise(*device_, noise, cache, steps, guidance, held, stages);
 }
 
 }  // namespace pi0

@@ -32,11 +32,12 @@ class Pi0 {
   KvCache prefix(const Tensor& images, const Tensor& language, const Stages& stages) const;
   // π0's state [1, state_dim], behind them.
   KvCache append_state(const Tensor& state, KvCache prefix, const Stages& stages) const;
-  // What so many Euler steps need of their times.
+  // What a step at this time needs of it, and so many Euler steps of theirs.
+  StepConstants constants_at(float t) const;
   std::vector<StepConstants> step_constants(int steps) const;
-  // noise [action_horizon, action_dim] -> actions. `guidance` may be null.
+  // noise [action_horizon, action_dim] -> actions. `guidance` and `held`, one at most, may be null.
   Tensor denoise(const Tensor& noise, const KvCache& cache, const std::vector<StepConstants>& steps,
-                 const Guidance* guidance, const Stages& stages) const;
+                 const Guidance* guidance, const HeldRows* held, const Stages& stages) const;
 
  private:
   ModelConfig config_;

@@ -40,6 +40,10 @@ double gripper_from_angle(double angle, const GripperScale& scale) {
   return (angle * scale.command + scale.least - kJointClosed) / (kJointOpen - kJointClosed);
 }
 
+double gripper_command_to_angle(double command, const GripperScale& scale) {
+  return (command * (kJointOpen - kJointClosed) + kJointClosed - scale.least) / scale.command;
+}
+
 }  // namespace
 
 std::vector<float> aloha_state_to_pi(std::span<const float> state, Family family) {
@@ -57,6 +61,14 @@ void aloha_actions_from_pi(std::span<double> actions, Family family) {
   for (const std::size_t joint : kFlipped) actions[joint] = -actions[joint];
   for (const std::size_t gripper : kGrippers) {
     actions[gripper] = gripper_from_angle(actions[gripper], scale_of(family));
+  }
+}
+
+void aloha_actions_to_pi(std::span<double> actions, Family family) {
+  assert(actions.size() == kAlohaDims);
+  for (const std::size_t joint : kFlipped) actions[joint] = -actions[joint];
+  for (const std::size_t gripper : kGrippers) {
+    actions[gripper] = gripper_command_to_angle(actions[gripper], scale_of(family));
   }
 }
 

@@ -19,4 +19,7 @@ std::vector<float> aloha_state_to_pi(std::span<const float> state, Family family
 // states, since the robot takes them in another range.
 void aloha_actions_from_pi(std::span<double> actions, Family family);
 
+// Its inverse: commands [14] as the robot takes them -> as they were predicted.
+void aloha_actions_to_pi(std::span<double> actions, Family family);
+
 }  // namespace pi0

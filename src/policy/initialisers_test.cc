@@ -42,6 +42,8 @@ TEST(Initialisers, WhatIsNotNamedIsEmpty) {
   EXPECT_FALSE((ActionRange{.low = 1, .high = 1}.known()));
   EXPECT_EQ((ActionChunk{.horizon = 1, .dims = 1, .actions = {1.0f}}.ranges.size()), 0u);
   EXPECT_TRUE(ActionChunk{.dims = 7}.actions.empty());
+  EXPECT_TRUE(Seam{.delay = 2}.jump.empty());
+  EXPECT_FALSE(RealTimeChunking{.max_jump = {1}}.roll_state_forward);
 }
 
 }  // namespace

@@ -264,6 +264,28 @@ std::vector<float> Pipeline::finish(std::span<const float> model_actions,
   return actions;
 }
 
+std::vector<float> Pipeline::unfinished(std::span<const float> actions,
+                                        std::span<const float> state) const {
+  const auto width = static_cast<std::size_t>(checkpoint_.model.action_dim);
+  const auto dims = static_cast<std::size_t>(checkpoint_.action_dims);
+  const std::vector<bool>& relative = checkpoint_.relative_actions;
+  const std::vector<float> origin = raw_ ? std::vector<float>() : adapted(state);
+  std::vector<float> model_actions(actions.size() / dims * width, 0.0f);
+  for (std::size_t row = 0; row * dims < actions.size(); ++row) {
+    const std::span<const float> given = actions.subspan(row * dims, dims);
+    std::vector<double> values(given.begin(), given.end());
+    if (!raw_ && checkpoint_.adapt_to_pi) aloha_actions_to_pi(values, checkpoint_.family);
+    for (std::size_t i = 0; i < dims; ++i) {
+      if (i < std::min(relative.size(), origin.size()) && relative[i]) values[i] -= origin[i];
+      const auto value = static_cast<float>(values[i]);
+      model_actions[row * width + i] =
+          raw_ ? value
+               : static_cast<float>(normalize(value, i, checkpoint_.action, checkpoint_.family));
+    }
+  }
+  return model_actions;
+}
+
 std::vector<float> Pipeline::seen_from(std::span<const float> model_actions,
                                        std::span<const float> before,
                                        std::span<const float> now) const {

@@ -36,6 +36,7 @@ class Pipeline {
   Pipeline(CheckpointData checkpoint, const CheckpointOptions& options);
 
   const CheckpointData& checkpoint() const { return checkpoint_; }
+  bool raw() const { return raw_; }  // states and actions are the network's own
 
   // Throws Error (kInvalidInput) naming what does not fit.
   PreparedObservation prepare(const Observation& observation) const;
@@ -44,6 +45,10 @@ class Pipeline {
   // [action_horizon, action_dims], un-normalised, relative ones made absolute.
   std::vector<float> finish(std::span<const float> model_actions,
                             std::span<const float> state) const;
+
+  // The way back: [rows, action_dims] as finish() gives them of that state -> [rows, action_dim] as
+  // the network would have, zeros in what it pads.
+  std::vector<float> unfinished(std::span<const float> actions, std::span<const float> state) const;
 
   // The same predictions, of [rows, action_dim] as the network made them of the state `before`, as
   // it would make them of `now`: [rows, action_dims], normalised, what is relative counted from

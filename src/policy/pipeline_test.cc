@@ -215,6 +215,12 @@ TEST(PipelineTest, AlohaIsAdaptedAsOpenpiDoes) {
             << kind << ' ' << row << ' ' << i;
       }
     }
+    const std::vector<float> back = pipeline.unfinished(actions, state);
+    const std::size_t width = predicted.size() / truth[kind].size();
+    ASSERT_EQ(back.size(), predicted.size());
+    for (std::size_t i = 0; i < back.size(); ++i) {
+      EXPECT_NEAR(back[i], i % width < 14 ? predicted[i] : 0, 1e-4) << kind << ' ' << i;
+    }
     expect_error(ErrorCode::kInvalidInput, {"state: 13 values, expected 14", "adapt_to_pi"},
                  [&] { pipeline.prepare(observation_of(pipeline.checkpoint(), 13)); });
   }

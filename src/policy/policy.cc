@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "policy/kept_observation.h"
+#include "policy/last_chunk.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "runtime/guidance.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
+#include "runtime/pack_input.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
@@ -113,55 +116,66 @@ struct Session::Impl {
     network.prefetch(prefetched.back().prepared.input.input);
   }
 
-  // With what is left of the last chunk, where the options ask for it.
-  RealTimeChunking continuing(RealTimeChunking rtc, const Observation& observation) const {
-    const int executed = *std::exchange(rtc.executed, std::nullopt);
-    const auto refuse = [](const std::string& sentence) {
-      throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
-    };
-    if (!rtc.prev_chunk_left_over.empty()) {
-      refuse("executed and prev_chunk_left_over are given, expected one of them");
-    }
-    if (executed < 0 || executed > core->info.action_horizon) {
-      refuse(fmt::format("executed is {}, expected 0 to {}, the rows of a chunk", executed,
-                         core->info.action_horizon));
-    }
-    if (last.actions.empty()) return rtc;
-    const auto done = static_cast<std::size_t>(executed) * core->network.info().action_dim;
-    rtc.dims = core->info.action_dims;
-    rtc.prev_chunk_left_over = core->pipeline->seen_from(std::span(last.actions).subspan(done),
-                                                         last.state, observation.state);
-    return rtc;
-  }
-
   ActionChunk infer(const Observation& observation, SampleOptions options) {
-    if (options.rtc && options.rtc->executed) {
-      options.rtc = continuing(*std::move(options.rtc), observation);
+    const Pipeline& pipeline = *core->pipeline;
+    const std::optional<RealTimeChunking> rtc =
+        options.rtc && options.rtc->executed ? options.rtc : std::nullopt;
+    const int dims = core->info.action_dims;
+    const bool continues = rtc && !last.actions.empty();
+    if (rtc) {
+      require_continuable(*rtc, pipeline,
+                          continues ? rows_of(last, dims) : core->info.action_horizon,
+                          observation.state.size());
     }
-    Prepared prepared = take(observation);
+    Observation ahead;  // of `observation`, with the state that the chunk will begin from
+    const bool rolled = continues && rtc->roll_state_forward && rtc->inference_delay > 0;
+    if (rolled) {
+      const std::span<const float> out = sent(last, dims, takeover_of(*rtc).next - 1);
+      ahead = observation;
+      ahead.state.assign(out.begin(), out.end());
+    }
+    const Observation& seen = rolled ? ahead : observation;
+    Prepared prepared = take(seen);
+    std::vector<std::string> warnings;
+    if (rtc) {
+      RealTimeChunking held = *rtc;
+      if (continues && rtc->mode == RtcMode::kTrained && !rtc->roll_state_forward) {
+        held.inference_delay = held_rows(*rtc, rows_of(last, dims),
+                                         core->network.info().rtc_training_max_delay, warnings);
+      }
+      options.rtc = towards_left_over(last, held, pipeline, seen.state);
+    }
+
     ActionChunk chunk;
     std::vector<float> actions =
         network.sample_actions(prepared.input.input, options, &chunk.timing);
     chunk.timing.preprocess_ms = prepared.ms;
     chunk.timing.total_ms += prepared.ms;
     chunk.warnings = std::move(prepared.input.warnings);
-    chunk.actions = core->pipeline->finish(actions, observation.state);
+    chunk.warnings.insert(chunk.warnings.end(), warnings.begin(), warnings.end());
+    chunk.actions = pipeline.finish(actions, seen.state);
     chunk.horizon = core->info.action_horizon;
     chunk.dims = core->info.action_dims;
     chunk.n_action_steps = core->info.n_action_steps;
     chunk.names = core->info.action_names;
-    chunk.ranges = core->pipeline->ranges(observation.state);
-    last = {std::move(actions), observation.state};
+    chunk.ranges = pipeline.ranges(seen.state);
+    LastChunk now{
+        .actions = chunk.actions, .model_actions = std::move(actions), .state = seen.state};
+    if (continues) {
+      chunk.seam = seam_between(last, *rtc, chunk);
+      require_within_limits(*chunk.seam, *rtc, chunk.names);
+      const std::span<const float> out = sent(last, dims, takeover_of(*rtc).next - 1);
+      now.begun = chunk.seam->row;
+      now.preceding.assign(out.begin(), out.end());
+    }
+    last = std::move(now);
     return chunk;
   }
 
   std::shared_ptr<const PolicyCore> core;
   NetworkSession network;
   std::deque<Prefetched> prefetched;
-  struct {
-    std::vector<float> actions;  // as the network gave them; none before the first call
-    std::vector<float> state;    // from which it predicted them
-  } last;
+  LastChunk last;
 };
 
 struct Policy::Impl {
@@ -198,8 +212,18 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory,
 const PolicyInfo& Checkpoint::info() const { return impl_->info; }
 const NetworkInfo& Checkpoint::network() const { return impl_->network; }
 
-std::vector<std::string> Checkpoint::check(const Observation& observation) const {
-  return impl_->pipeline->prepare(observation).warnings;
+std::vector<std::string> Checkpoint::check(const Observation& observation,
+                                           const std::optional<RealTimeChunking>& rtc) const {
+  const Pipeline& pipeline = *impl_->pipeline;
+  std::vector<std::string> warnings = pipeline.prepare(observation).warnings;
+  if (rtc && rtc->executed) {
+    const int rows = std::max(*rtc->executed, impl_->info.action_horizon);  // the session knows
+    require_continuable(*rtc, pipeline, rows, observation.state.size());
+    require_rtc_fits(towards_left_over({}, *rtc, pipeline, observation.state), impl_->network);
+  } else if (rtc) {
+    require_rtc_fits(*rtc, impl_->network);
+  }
+  return warnings;
 }
 
 Policy Checkpoint::load(const DeviceOptions& options) const {
@@ -270,5 +294,11 @@ ActionChunk Session::infer(const Observation& observation, const SampleOptions& 
 }
 
 void Session::prefetch(const Observation& next) { impl().prefetch(next); }
+
+const LastChunk& Session::last_chunk() const { return impl().last; }
+
+void Session::set_last_chunk(LastChunk last) {
+  impl().last = completed(std::move(last), *impl().core->pipeline);
+}
 
 }  // namespace pi0

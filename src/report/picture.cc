@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
-#include <vector>
 
 #include "pi0/error.h"
 
@@ -17,7 +16,10 @@ std::size_t boundary(int i, int count, int size) {
   return static_cast<std::size_t>(static_cast<std::int64_t>(i) * size / count);
 }
 
+}  // namespace
+
 std::vector<std::uint8_t> encode_png(const Image& image) {
+  assert(image.rgb.size() == static_cast<std::size_t>(image.height) * image.width * 3);
   png_image description{};
   description.version = PNG_IMAGE_VERSION;
   description.width = static_cast<png_uint_32>(image.width);
@@ -33,8 +35,6 @@ std::vector<std::uint8_t> encode_png(const Image& image) {
   bytes.resize(size);
   return bytes;
 }
-
-}  // namespace
 
 Image reduced(const Image& image, int longest_side) {
   const int longest = std::max(image.height, image.width);
@@ -67,7 +67,6 @@ Image reduced(const Image& image, int longest_side) {
 }
 
 std::string png_data_uri(const Image& image) {
-  assert(image.rgb.size() == static_cast<std::size_t>(image.height) * image.width * 3);
   return "data:image/png;base64," + base64(encode_png(image));
 }
 

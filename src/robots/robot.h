@@ -61,10 +61,13 @@ struct RobotObservation {
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt);
 
-// The way back, for a client: one value, the map that to_observation reads as this observation, its
-// keys flat. All of the state goes under the first of the robot's keys for it: a server joins what
-// is under each. Floats are rounded to 8 bits where the robot's are cut to them. Throws Error
-// (kInvalidInput) naming a camera that the robot has not.
-void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder);
+// The way back, for a client: one value, the map that to_observation reads as this observation.
+// Cameras "images/…" are in a map of their own, their images of 8 bits [3, …], as openpi's ALOHA
+// alone takes them; other keys are flat, other images [… , 3]. All of the state goes under the
+// first of the robot's keys for it: a server joins what is under each. Floats are rounded to 8 bits
+// where the robot's are cut to them. `others`: entries of the map that the caller writes after it.
+// Throws Error (kInvalidInput) naming a camera that the robot has not.
+void encode_observation(const Robot& robot, const Observation& observation, Encoder& encoder,
+                        std::size_t others = 0);
 
 }  // namespace pi0

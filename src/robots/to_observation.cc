@@ -14,6 +14,8 @@ namespace {
 
 // Far more than a robot has, far fewer than would take memory.
 constexpr std::int64_t kMostStateValues = 4096;
+// Of an instruction. A tokenizer takes seconds and gigabytes for one of megabytes.
+constexpr std::size_t kMostPromptBytes = 16384;
 
 // Under a flat key, or along a path of maps; nullptr where there is none, or nil.
 const Value* find_path(const ValueMap& map, std::string_view key) {
@@ -108,6 +110,10 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
   for (const std::string& key : robot.state) append_state(message, key, observation.state);
   const Value* const told = find_path(message, robot.prompt);
   observation.prompt = told ? to_text(*told, robot.prompt) : prompt;
+  if (observation.prompt && observation.prompt->size() > kMostPromptBytes) {
+    refuse(robot.prompt, fmt::format("has {} bytes, expected an instruction, at most {}",
+                                     observation.prompt->size(), kMostPromptBytes));
+  }
   if (!observation.prompt) {
     refuse(robot.prompt,
            "is absent, expected the instruction; none is set for messages without it");

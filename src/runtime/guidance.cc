@@ -16,7 +16,53 @@ void require_rtc(bool holds, const std::string& sentence) {
   if (!holds) throw Error(ErrorCode::kInvalidInput, "rtc: " + sentence);
 }
 
+// What is left of the chunk before, checked.
+struct LeftOver {
+  const std::vector<float>& values;
+  int rows = 0, width = 0;
+
+  // Its first rows in a chunk, which has zeros elsewhere.
+  std::vector<float> in_chunk(int first, const NetworkInfo& info) const {
+    std::vector<float> chunk(static_cast<std::size_t>(info.action_horizon) * info.action_dim, 0.0f);
+    for (std::int64_t row = 0; row < first; ++row) {
+      std::copy_n(values.begin() + row * width, width, chunk.begin() + row * info.action_dim);
+    }
+    return chunk;
+  }
+};
+
+// Nothing where there was none.
+std::optional<LeftOver> left_over(const RealTimeChunking& rtc, const NetworkInfo& info) {
+  require_rtc(!rtc.executed,
+              "executed is for a policy's session; a network is given prev_chunk_left_over");
+  require_rtc(
+      rtc.max_jump.empty() && rtc.max_velocity_change.empty() && !rtc.roll_state_forward,
+      "max_jump, max_velocity_change and roll_state_forward are for a policy's session that "
+      "is given executed");
+  require_rtc(
+      rtc.inference_delay >= 0,
+      fmt::format("inference_delay is {}, expected none or more rows", rtc.inference_delay));
+  if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
+  const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
+  require_rtc(width > 0 && width <= info.action_dim,
+              fmt::format("dims is {}, expected 1 to {}", rtc.dims, info.action_dim));
+  const auto values = static_cast<std::int64_t>(rtc.prev_chunk_left_over.size());
+  require_rtc(
+      values % width == 0 && values / width <= info.action_horizon,
+      fmt::format("prev_chunk_left_over has {} values, expected rows of {}, at most {} of them",
+                  values, width, info.action_horizon));
+  require_finite_values("rtc: prev_chunk_left_over", rtc.prev_chunk_left_over);
+  return LeftOver{rtc.prev_chunk_left_over, static_cast<int>(values / width), width};
+}
+
 }  // namespace
+
+RtcMode parse_rtc_mode(const std::string& text, const std::string& where) {
+  if (text == "guided") return RtcMode::kGuided;
+  if (text == "trained") return RtcMode::kTrained;
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("{}: the mode is {}, expected guided or trained", where, text));
+}
 
 RtcSchedule parse_rtc_schedule(const std::string& text, const std::string& where) {
   std::string upper = text;
@@ -50,40 +96,50 @@ std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int
 }
 
 std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info) {
-  require_rtc(!rtc.executed,
-              "executed is for a policy's session; a network is given prev_chunk_left_over");
-  if (rtc.prev_chunk_left_over.empty()) return std::nullopt;
-  const int width = rtc.dims != 0 ? rtc.dims : info.action_dim;
-  require_rtc(width > 0 && width <= info.action_dim,
-              fmt::format("dims is {}, expected 1 to {}", rtc.dims, info.action_dim));
-  const auto values = static_cast<std::int64_t>(rtc.prev_chunk_left_over.size());
-  require_rtc(
-      values % width == 0 && values / width <= info.action_horizon,
-      fmt::format("prev_chunk_left_over has {} values, expected rows of {}, at most {} of them",
-                  values, width, info.action_horizon));
-  require_rtc(
-      rtc.inference_delay >= 0,
-      fmt::format("inference_delay is {}, expected none or more rows", rtc.inference_delay));
   require_rtc(
       rtc.execution_horizon > 0,
       fmt::format("execution_horizon is {}, expected a row or more", rtc.execution_horizon));
   require_rtc(std::isfinite(rtc.max_guidance_weight) && rtc.max_guidance_weight >= 0,
               fmt::format("max_guidance_weight is {}, expected a finite number from 0 on",
                           rtc.max_guidance_weight));
-  require_finite_values("rtc: prev_chunk_left_over", rtc.prev_chunk_left_over);
-  const int rows = static_cast<int>(values / width);
+  const std::optional<LeftOver> before = left_over(rtc, info);
+  if (!before || rtc.max_guidance_weight == 0) return std::nullopt;
   const std::vector<float> weights =
       prefix_weights(rtc.prefix_attention_schedule, rtc.inference_delay,
-                     std::min(rtc.execution_horizon, rows), info.action_horizon);
-  const auto size = static_cast<std::size_t>(info.action_horizon) * info.action_dim;
-  Pi0Guidance guidance{std::vector<float>(size, 0.0f), std::vector<float>(size),
-                       rtc.max_guidance_weight};
-  for (std::size_t i = 0; i < size; ++i) guidance.weights[i] = weights[i / info.action_dim];
-  for (int row = 0; row < rows; ++row) {
-    std::copy_n(rtc.prev_chunk_left_over.begin() + std::int64_t{row} * width, width,
-                guidance.target.begin() + std::int64_t{row} * info.action_dim);
+                     std::min(rtc.execution_horizon, before->rows), info.action_horizon);
+  Pi0Guidance guidance{before->in_chunk(before->rows, info), {}, rtc.max_guidance_weight};
+  guidance.weights.resize(guidance.target.size());
+  for (std::size_t i = 0; i < guidance.weights.size(); ++i) {
+    guidance.weights[i] = weights[i / info.action_dim];
   }
   return guidance;
+}
+
+std::optional<Pi0HeldRows> pack_held_rows(const RealTimeChunking& rtc, const NetworkInfo& info) {
+  const int longest = info.rtc_training_max_delay, delay = rtc.inference_delay;
+  require_rtc(longest > 0,
+              "the mode is trained, expected guided: the checkpoint was not trained for it "
+              "(rtc_training_max_delay above 0, of a pi05)");
+  const std::optional<LeftOver> before = left_over(rtc, info);
+  if (!before || delay == 0) return std::nullopt;
+  require_rtc(delay <= longest,
+              fmt::format("inference_delay is {}, expected at most {}, the checkpoint's "
+                          "rtc_training_max_delay",
+                          delay, longest));
+  require_rtc(
+      delay <= before->rows,
+      fmt::format("inference_delay is {}, but prev_chunk_left_over has {} rows, expected as "
+                  "many or more",
+                  delay, before->rows));
+  return Pi0HeldRows{before->in_chunk(delay, info), delay};
+}
+
+void require_rtc_fits(const RealTimeChunking& rtc, const NetworkInfo& info) {
+  if (rtc.mode == RtcMode::kTrained) {
+    pack_held_rows(rtc, info);
+  } else {
+    pack_guidance(rtc, info);
+  }
 }
 
 }  // namespace pi0

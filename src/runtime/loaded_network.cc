@@ -13,7 +13,8 @@ NetworkInfo network_info(const ModelConfig& config) {
           .state_dim = config.kind == ModelKind::kPi0 ? config.state_dim : 0,
           .action_dim = config.action_dim,
           .action_horizon = config.action_horizon,
-          .num_steps = config.num_steps};
+          .num_steps = config.num_steps,
+          .rtc_training_max_delay = config.rtc_training_max_delay};
 }
 
 LoadedNetwork::Opened LoadedNetwork::open(const CheckpointData& checkpoint,

@@ -5,11 +5,19 @@
 #include "pi0/error.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
+#include "runtime/noise.h"
 #include "runtime/pack_input.h"
 #include "runtime/session.h"
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
+
+std::vector<float> draw_noise(std::uint64_t seed, const NetworkInfo& network) {
+  std::vector<float> noise(static_cast<std::size_t>(network.action_horizon) *
+                           static_cast<std::size_t>(network.action_dim));
+  draw_noise(seed, noise);
+  return noise;
+}
 
 // Calls of the sessions of one network take turns.
 struct NetworkSession::Impl {

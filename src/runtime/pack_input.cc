@@ -116,7 +116,11 @@ Pi0Input pack_input(const NetworkInput& input, const SampleOptions& options,
       options.progress({stage, static_cast<std::size_t>(done), static_cast<std::size_t>(total)});
     };
   }
-  if (options.rtc) packed.guidance = pack_guidance(*options.rtc, info);
+  if (options.rtc && options.rtc->mode == RtcMode::kGuided) {
+    packed.guidance = pack_guidance(*options.rtc, info);
+  } else if (options.rtc) {
+    packed.held = pack_held_rows(*options.rtc, info);
+  }
   packed.observe = options.observe;
   return packed;
 }

@@ -7,6 +7,26 @@
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
+namespace {
+
+// [rows, width]: ones in the first rows and zeros in the others, or the other way round.
+std::vector<float> choice(int first, const Shape& shape, bool held) {
+  std::vector<float> values(static_cast<std::size_t>(element_count(shape)), held ? 0.0f : 1.0f);
+  std::fill_n(values.begin(), first * shape[1], held ? 1.0f : 0.0f);
+  return values;
+}
+
+RowChoice upload_choice(Device& device, int first, const Shape& shape, Precision precision) {
+  return {device.upload(shape, choice(first, shape, true), precision),
+          device.upload(shape, choice(first, shape, false), precision)};
+}
+
+void write_choice(Device& device, RowChoice& to, int first) {
+  device.write(to.held, choice(first, to.held.shape(), true));
+  device.write(to.free, choice(first, to.free.shape(), false));
+}
+
+}  // namespace
 
 std::vector<float> Pi0Session::sample_actions(const Pi0Input& input, Pi0Timing* timing) {
   try {
@@ -32,7 +52,8 @@ Pi0Session::Shape& Pi0Session::prepare(const Pi0Input& input) {
   const auto known = std::find_if(shapes_.begin(), shapes_.end(), [&](const Shape& shape) {
     return shape.vision->cameras == input.cameras && shape.prompt_rows == rows &&
            shape.steps == input.steps && shape.guidance.has_value() == input.guidance.has_value() &&
-           (!shape.guidance || shape.guidance->max_weight == input.guidance->max_weight);
+           (!shape.guidance || shape.guidance->max_weight == input.guidance->max_weight) &&
+           shape.held.has_value() == input.held.has_value();
   });
   if (known == shapes_.end()) return make_shape(input, language);
   shapes_.splice(shapes_.begin(), shapes_, known);
@@ -56,6 +77,11 @@ void Pi0Session::write_inputs(Shape& shape, const Pi0Input& input,
     device_.write(shape.guidance->target, input.guidance->target);
     device_.write(shape.guidance->weights, input.guidance->weights);
   }
+  if (shape.held) {
+    device_.write(shape.held->actions, input.held->actions);
+    write_choice(device_, shape.held->of_actions, input.held->rows);
+    write_choice(device_, shape.held->of_tokens, input.held->rows);
+  }
 }
 
 // What of it other shapes have, it shares with them.
@@ -63,9 +89,11 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
                                           const std::vector<float>& language) {
   const ModelConfig& config = model_.config();
   Shape shape;
+  std::shared_ptr<const StepConstants> at_zero;
   for (const Shape& other : shapes_) {
     if (other.vision->cameras == input.cameras) shape.vision = other.vision;
     if (other.steps == input.steps) shape.constants = other.constants;
+    if (other.held) at_zero = other.held->constants;
   }
   // Those used longest ago go before this one takes memory.
   const auto most = static_cast<std::size_t>(device_.replayed_shapes());
@@ -73,6 +101,10 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
   if (!shape.constants) {
     shape.constants =
         std::make_shared<const std::vector<StepConstants>>(model_.step_constants(input.steps));
+    device_.mark(component::kInputs, 0);
+  }
+  if (input.held && !at_zero) {
+    at_zero = std::make_shared<const StepConstants>(model_.constants_at(0));
     device_.mark(component::kInputs, 0);
   }
   shape.steps = input.steps;
@@ -102,6 +134,14 @@ Pi0Session::Shape& Pi0Session::make_shape(const Pi0Input& input,
     shape.guidance = {device_.upload(chunk, input.guidance->target, Precision::kFp32),
                       device_.upload(chunk, input.guidance->weights, Precision::kFp32),
                       input.guidance->max_weight};
+  }
+  if (input.held) {
+    const int rows = input.held->rows;
+    shape.held = {device_.upload(chunk, input.held->actions, Precision::kFp32),
+                  upload_choice(device_, rows, chunk, Precision::kFp32),
+                  upload_choice(device_, rows, {config.action_horizon, config.expert.width},
+                                Precision::kActivation),
+                  std::move(at_zero)};
   }
   shapes_.push_front(std::move(shape));
   return shapes_.front();
@@ -156,7 +196,8 @@ std::vector<float> Pi0Session::run(const Pi0Input& input, Pi0Timing* timing) {
 
   work_on("denoising", shape.constants->size(), shape.denoise, [&] {
     shape.actions = model_.denoise(shape.noise, shape.cache, *shape.constants,
-                                   shape.guidance ? &*shape.guidance : nullptr, stages);
+                                   shape.guidance ? &*shape.guidance : nullptr,
+                                   shape.held ? &*shape.held : nullptr, stages);
   });
   device_.mark(component::kActions, 0);
   std::vector<float> actions = device_.download(shape.actions);

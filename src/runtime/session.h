@@ -17,6 +17,12 @@ struct Pi0Guidance {
   float max_weight = 0;
 };
 
+// The first `rows` of x, at least one, held to these; see HeldRows.
+struct Pi0HeldRows {
+  std::vector<float> actions;  // [action_horizon, action_dim]
+  int rows = 0;
+};
+
 // One call's inputs, with masked cameras and padded tokens already left out. Sizes and values
 // have been checked.
 struct Pi0Input {
@@ -26,7 +32,8 @@ struct Pi0Input {
   std::vector<float> state;  // [state_dim]; empty for π0.5
   std::vector<float> noise;  // [action_horizon, action_dim]
   int steps = 0;
-  std::optional<Pi0Guidance> guidance;
+  std::optional<Pi0Guidance> guidance;  // or
+  std::optional<Pi0HeldRows> held;
   StageProgress progress;  // may be empty, as
   StageObserver observe;   // this; stages that are observed are not replayed from a trace
 };
@@ -63,7 +70,8 @@ class Pi0Session {
     Tensor embeddings;
     std::unique_ptr<Trace> trace;
   };
-  // And calls of one shape: as many cameras and steps, prompts of as many rows, guided as strongly.
+  // And calls of one shape: as many cameras and steps, prompts of as many rows, guided as strongly,
+  // or with rows held, however many.
   struct Shape {
     std::shared_ptr<Vision> vision;
     std::int64_t prompt_rows = 0;
@@ -71,6 +79,7 @@ class Pi0Session {
     std::shared_ptr<const std::vector<StepConstants>> constants;
     Tensor language, state, noise;
     std::optional<Guidance> guidance;
+    std::optional<HeldRows> held;
     KvCache cache;  // of the prefix, and π0's state
     Tensor actions;
     std::unique_ptr<Trace> prefix, denoise;

@@ -181,7 +181,7 @@ std::vector<CaseDescription> described_cases(const std::string& text, const std:
   return descriptions;
 }
 
-// metadata `cases` of real-time chunking: {name: {"schedule": …, "steps": …, …}}.
+// metadata `cases` of real-time chunking: {name: {"mode": …, "steps": …, …}}.
 std::vector<GuidedCall> guided_calls(const Reader& reader, const std::string& text) {
   const std::string where = reader.file().where() + ", metadata cases";
   const Json cases = parse_json(text, where);
@@ -193,12 +193,15 @@ std::vector<GuidedCall> guided_calls(const Reader& reader, const std::string& te
     GuidedCall call;
     call.name = name;
     call.steps = get_int(value, "steps", here, std::nullopt, 1, 10000);
-    call.rtc.prefix_attention_schedule =
-        parse_rtc_schedule(get_string(value, "schedule", here, std::nullopt), here);
-    call.rtc.max_guidance_weight =
-        static_cast<float>(get_number(value, "max_guidance_weight", here, std::nullopt));
-    call.rtc.execution_horizon =
-        get_int(value, "execution_horizon", here, std::nullopt, 1, 1 << 20);
+    call.rtc.mode = parse_rtc_mode(get_string(value, "mode", here, "guided"), here);
+    if (call.rtc.mode == RtcMode::kGuided) {
+      call.rtc.prefix_attention_schedule =
+          parse_rtc_schedule(get_string(value, "schedule", here, std::nullopt), here);
+      call.rtc.max_guidance_weight =
+          static_cast<float>(get_number(value, "max_guidance_weight", here, std::nullopt));
+      call.rtc.execution_horizon =
+          get_int(value, "execution_horizon", here, std::nullopt, 1, 1 << 20);
+    }
     if (find_key(value, "inference_delay") && !value["inference_delay"].is_null()) {
       call.rtc.inference_delay = get_int(value, "inference_delay", here, std::nullopt, 0, 1 << 20);
     }

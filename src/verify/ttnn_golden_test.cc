@@ -144,6 +144,30 @@ TEST(TtnnReplay, AChangeOfShapeGivesWhatAFreshRunDoes) {
   }
 }
 
+// How many rows are held is no part of a shape: what is replayed is of this call's.
+TEST(TtnnReplay, AsManyRowsAreHeldAsTheCallSays) {
+  const std::filesystem::path directory = kSource / "testdata/golden_extra/pi05_trained";
+  const CheckpointData checkpoint = open_checkpoint(directory);
+  const DeviceOptions options{.device = "ttnn-emulated"};
+  const NetworkRecording recording =
+      *read_recording(directory / "rtc.safetensors", checkpoint).network;
+  const auto longest = std::find_if(recording.guided.begin(), recording.guided.end(),
+                                    [](const GuidedCall& call) { return call.name == "longest"; });
+  ASSERT_NE(longest, recording.guided.end());
+  const std::vector<float>& before = longest->rtc.prev_chunk_left_over;
+  const auto width = static_cast<std::ptrdiff_t>(checkpoint.model.action_dim);
+  const Network network = load_network(checkpoint, options);
+  for (const int delay : {2, 33, 32, 1, 0, 33}) {
+    SampleOptions call{.noise = recording.noise, .rtc = longest->rtc};
+    call.rtc->inference_delay = delay;
+    const std::vector<float> actions = network.sample_actions(recording.input, call);
+    EXPECT_TRUE(std::equal(before.begin(), before.begin() + delay * width, actions.begin()))
+        << delay;
+    const Network fresh = load_network(checkpoint, options);
+    EXPECT_EQ(actions, fresh.sample_actions(recording.input, call)) << delay;
+  }
+}
+
 // Of prompts of one number of tiles the third call is replayed, whatever their lengths; and what is
 // replayed is what the reference computes of each.
 TEST(TtnnReplay, PromptsOfEveryLengthShareTheirTraces) {

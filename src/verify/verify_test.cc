@@ -99,6 +99,12 @@ INSTANTIATE_TEST_SUITE_P(RealTimeChunking, VerifyGolden,
                                          GoldenFile{"golden/pi0_tiny_224", "rtc.safetensors", 12}),
                          test_name);
 
+// Eight calls in the trained form, and one guided.
+INSTANTIATE_TEST_SUITE_P(TrainedRealTimeChunking, VerifyGolden,
+                         testing::Values(GoldenFile{"golden_extra/pi05_trained", "rtc.safetensors",
+                                                    9}),
+                         test_name);
+
 INSTANTIATE_TEST_SUITE_P(WholeWay, VerifyGolden,
                          testing::Values(GoldenFile{"golden/pi0_tiny", "policy.safetensors", 8},
                                          GoldenFile{"golden/pi05_tiny", "policy.safetensors", 8},
@@ -119,7 +125,9 @@ INSTANTIATE_TEST_SUITE_P(
         GoldenFile{"golden_extra/pi0_keys", "network.safetensors", network_stages(3, 12, false)},
         GoldenFile{"golden_extra/pi0_keys", "policy.safetensors", 16},
         GoldenFile{"golden_extra/pi05_plain", "network.safetensors", network_stages(1, 1, true)},
-        GoldenFile{"golden_extra/pi05_plain", "policy.safetensors", 16}),
+        GoldenFile{"golden_extra/pi05_plain", "policy.safetensors", 16},
+        GoldenFile{"golden_extra/pi05_trained", "network.safetensors", network_stages(3, 4, true)},
+        GoldenFile{"golden_extra/pi05_trained", "policy.safetensors", 4}),
     test_name);
 
 class VerifyTest : public testing::Test {

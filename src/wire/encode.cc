@@ -92,6 +92,16 @@ Encoder& Encoder::pixels(int height, int width, std::span<const std::uint8_t> rg
   return array("|u1", {height, width, 3}, std::as_bytes(rgb));
 }
 
+Encoder& Encoder::planes(int height, int width, std::span<const std::uint8_t> rgb) {
+  assert(rgb.size() == std::size_t{3} * height * width);
+  std::vector<std::uint8_t> turned;
+  turned.reserve(rgb.size());
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    for (std::size_t at = channel; at < rgb.size(); at += 3) turned.push_back(rgb[at]);
+  }
+  return array("|u1", {3, height, width}, std::as_bytes(std::span(turned)));
+}
+
 Encoder& Encoder::encoded(std::span<const std::byte> value) {
   buffer_.write(reinterpret_cast<const char*>(value.data()), value.size());
   return *this;

@@ -29,6 +29,8 @@ class Encoder {
   Encoder& array(const std::vector<std::int64_t>& shape, std::span<const float> values);
   // uint8, [height, width, 3].
   Encoder& pixels(int height, int width, std::span<const std::uint8_t> rgb);
+  // uint8, [3, height, width], of the same [height, width, 3].
+  Encoder& planes(int height, int width, std::span<const std::uint8_t> rgb);
   // A value that is encoded already.
   Encoder& encoded(std::span<const std::byte> value);
 

@@ -67,9 +67,14 @@ class LerobotPolicy:
         )
 
     def record(
-        self, observation: Observation, noise: NDArray[np.float32], steps: int | None = None
+        self,
+        observation: Observation,
+        noise: NDArray[np.float32],
+        steps: int | None = None,
+        **chunking: Any,
     ) -> tuple[dict[str, Tensor], dict[str, NDArray[Any]]]:
         """One call on `observation` with `noise` [H, D]; `steps`: None for the configuration's.
+        `chunking`: what real-time chunking adds to predict_action_chunk.
 
         Returns the network recording and the results of the whole-way recording.
         """
@@ -83,7 +88,7 @@ class LerobotPolicy:
             mock.patch.object(model, "sample_noise", lambda _shape, _device: given.clone()),
             mock.patch.object(config, "num_inference_steps", steps or config.num_inference_steps),
         ):
-            model_actions = self.policy.predict_action_chunk(batch)
+            model_actions = self.policy.predict_action_chunk(batch, **chunking)
         network = recorder.tensors()
         # pi05's network does not take the state; recorded all the same, padded as pi0's is.
         state = batch[OBS_STATE][0]

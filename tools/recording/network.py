@@ -96,7 +96,8 @@ class NetworkRecorder:
 
     def _after_embed_prefix(self, arguments: dict[str, Any], result: tuple) -> None:
         # lerobot names the last two differently in pi0 and pi05, so they are taken by place.
-        images, image_masks, tokens, token_mask = arguments.values()
+        # Behind them lerobot after 0.6.1 has what only a network with memory reads.
+        images, image_masks, tokens, token_mask = [*arguments.values()][:4]
         embeddings, mask, _attention_blocks = result
         self._single |= {
             "images": torch.stack([_row(image) for image in images]),

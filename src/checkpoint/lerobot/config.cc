@@ -42,8 +42,8 @@ void refuse_unsupported(const Json& config, const std::string& where) {
   }
 }
 
-// What no release from 0.3.3 to 0.6.1 writes for pi0 or pi05, but for the sizes of a reduced
-// network.
+// What neither a release from 0.3.3 to 0.6.1 nor lerobot's main of August 2026 writes for pi0 or
+// pi05, but for the sizes of a reduced network.
 void warn_of_unknown_keys(const Json& config, const std::string& where,
                           std::vector<std::string>& warnings) {
   static const std::set<std::string> known = {"action_expert_variant",
@@ -64,6 +64,9 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
                                               "max_action_dim",
                                               "max_period",
                                               "max_state_dim",
+                                              "memory_frames",
+                                              "memory_stride",
+                                              "memory_temporal_attention_every",
                                               "min_period",
                                               "n_action_steps",
                                               "n_obs_steps",
@@ -86,6 +89,7 @@ void warn_of_unknown_keys(const Json& config, const std::string& where,
                                               "repo_id",
                                               "resize_imgs_with_padding",
                                               "rtc_config",
+                                              "rtc_training_max_delay",
                                               "scheduler_decay_lr",
                                               "scheduler_decay_steps",
                                               "scheduler_warmup_steps",
@@ -228,10 +232,6 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
     fail(where, "\"n_obs_steps\" is more than 1; a history of observations is not supported",
          ErrorCode::kUnsupported);
   }
-  if (get_int(config, "rtc_training_max_delay", where, 0, 0, kMaxSize) != 0) {
-    fail(where, "\"rtc_training_max_delay\" is set; a network trained for it is not supported",
-         ErrorCode::kUnsupported);
-  }
   if (const auto adapted = lora_variants(config, where); !adapted.empty()) {
     fail(where, list_of(adapted) + " is a variant of openpi's alone, not of lerobot's",
          ErrorCode::kUnsupported);
@@ -248,6 +248,14 @@ LerobotConfig parse_lerobot_config(const Json& config, const std::string& where)
   result.of_0_3 = config.contains(kResize);
   model.action_horizon =
       get_int(config, result.of_0_3 ? "n_action_steps" : "chunk_size", where, 50, 1, kMaxSize);
+  constexpr const char* kMaxDelay = "rtc_training_max_delay";
+  model.rtc_training_max_delay = get_int(config, kMaxDelay, where, 0, 0, model.action_horizon - 1);
+  if (model.rtc_training_max_delay != 0 && !pi05) {
+    fail(where,
+         fmt::format("\"{}\" is {}, which only a pi05 can be trained for", kMaxDelay,
+                     model.rtc_training_max_delay),
+         ErrorCode::kUnsupported);
+  }
   model.num_steps =
       get_int(config, result.of_0_3 ? "num_steps" : "num_inference_steps", where, 10, 1, kMaxSize);
   model.min_period = get_number(config, "min_period", where, model.min_period);

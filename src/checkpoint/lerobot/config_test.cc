@@ -32,16 +32,33 @@ TEST(LerobotConfig, SettingsThatChangeTheNetworkAreRefused) {
     checkpoint.set(kConfig, std::string("/") + key, true);
     checkpoint.expect_refused(kUnsupported, {kConfig, key, "not supported"});
   }
-  for (const auto& [key, value] : {std::pair("n_obs_steps", 2), {"rtc_training_max_delay", 5}}) {
-    EditableCheckpoint later("pi0_tiny");
-    later.set(kConfig, std::string("/") + key, value);
-    later.expect_refused(kUnsupported, {kConfig, key, "not supported"});
-  }
+  EditableCheckpoint later("pi0_tiny");
+  later.set(kConfig, "/n_obs_steps", 2);
+  later.expect_refused(kUnsupported, {kConfig, "n_obs_steps", "not supported"});
   EditableCheckpoint checkpoint("pi0_tiny");
   checkpoint.set(kConfig, "/paligemma_variant", "gemma_2b_lora");
   checkpoint.expect_refused(kUnsupported, {kConfig, "gemma_2b_lora", "openpi"});
   checkpoint.set(kConfig, "/paligemma_variant", "gemma_7b");
   checkpoint.expect_refused(kUnsupported, {"\"paligemma_variant\"", "gemma_7b", "gemma_2b"});
+}
+
+TEST(LerobotConfig, TheDelayThatTrainingHadIsLessThanAChunk) {
+  constexpr const char* kKey = "/rtc_training_max_delay";
+  EditableCheckpoint checkpoint("pi05_tiny");
+  EXPECT_EQ(checkpoint.open().model.rtc_training_max_delay, 0);
+  checkpoint.set(kConfig, kKey, 9);
+  EXPECT_EQ(checkpoint.open().model.rtc_training_max_delay, 9);
+  EXPECT_TRUE(checkpoint.open().warnings.empty());
+  for (const int wrong : {-1, 10}) {  // its chunk has 10 rows
+    checkpoint.set(kConfig, kKey, wrong);
+    checkpoint.expect_refused(kInvalid,
+                              {kConfig, "rtc_training_max_delay", std::to_string(wrong), "9"});
+  }
+  EditableCheckpoint pi0("pi0_tiny");
+  pi0.set(kConfig, kKey, 0);
+  EXPECT_NO_THROW(pi0.open());
+  pi0.set(kConfig, kKey, 5);
+  pi0.expect_refused(kUnsupported, {kConfig, "rtc_training_max_delay", "5", "only a pi05"});
 }
 
 TEST(LerobotConfig, WholeWeightsHaveNoAdaptersLeft) {

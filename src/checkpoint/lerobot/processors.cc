@@ -53,7 +53,8 @@ void for_each_step(const Json& pipeline, const std::string& where,
     if (name.empty()) name = get_string(step, "class", numbered, std::nullopt);
     if (name == "delta_actions_processor") name = "relative_actions_processor";  // 0.5.1's name
     const std::string at = fmt::format("{} ({})", numbered, name);
-    require_known(step, {"registry_name", "class", "config", "state_file"}, at);
+    // "artifacts": where lerobot after 0.6.1 saves a step's tokenizer, beside the checkpoint.
+    require_known(step, {"registry_name", "class", "config", "state_file", "artifacts"}, at);
     const Json* found = find_object(step, "config", at);
     const Json empty = Json::object();
     const Step named{name, found ? *found : empty, step, at};

@@ -302,6 +302,20 @@ class CpuDevice final : public Device {
   KeysValues concatenate_tokens(KeysValues a, KeysValues b) override {
     return {join_tokens(a.keys, b.keys), join_tokens(a.values, b.values)};
   }
+  Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                     const Tensor& rows_of_b) override {
+    Tensor result = make(rows_of_a.shape());
+    const Values& to = values_of(result);
+    for (std::int64_t r = 0; r < to.rows; ++r) {
+      const float* const of_a = values_of(a).data() + r * row_step(a);
+      const float* const of_b = values_of(b).data() + r * row_step(b);
+      const float *by_a = values_of(rows_of_a).row(r), *by_b = values_of(rows_of_b).row(r);
+      for (std::int64_t i = 0; i < to.width; ++i) {
+        to.row(r)[i] = of_a[i] * by_a[i] + of_b[i] * by_b[i];
+      }
+    }
+    return result;
+  }
   Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                          const Tensor& weights, float t, float gain) override {
     Tensor result = make(x.shape());
@@ -363,6 +377,10 @@ class CpuDevice final : public Device {
     return linear;
   }
 
+  // From a row of [rows, width] to the next; none where [1, width] stands for all rows.
+  static std::int64_t row_step(const Tensor& tensor) {
+    return tensor.dim(0) == 1 ? 0 : values_of(tensor).stride;
+  }
   static FinishWork writing_to(const Values& out) {
     FinishWork finish;
     finish.out = out.data();
@@ -373,7 +391,9 @@ class CpuDevice final : public Device {
   static FinishWork adding_to(const Values& out, const Tensor* gate) {
     FinishWork finish = writing_to(out);
     finish.finish = Finish::kAdd;
-    finish.gate = gate == nullptr ? nullptr : values_of(*gate).data();
+    if (gate == nullptr) return finish;
+    finish.gate = values_of(*gate).data();
+    finish.gate_stride = row_step(*gate);
     return finish;
   }
 

@@ -143,16 +143,16 @@ TEST_P(CpuTest, LinearResidual) {
   for (const auto& [rows, in, out] : kMatrices) {
     const HostTensor weight = random.weight(out, in);
     const HostTensor bias = random.tensor({out}, 0.5f);
-    const Both x = upload({rows, in}), gate = upload({1, out});
+    const Both x = upload({rows, in}), gate = upload({1, out}), gates = upload({rows, out});
     for (const HostTensor* added : {static_cast<const HostTensor*>(nullptr), &bias}) {
       const auto a = cpu->prepare_linear(weight, added);
       const auto b = reference->prepare_linear(weight, added);
-      for (const bool gated : {false, true}) {
+      for (const Both* by : {static_cast<const Both*>(nullptr), &gate, &gates}) {
         Both residual = upload({rows, out});
         expect_close(
-            cpu->linear_residual(x.cpu, *a, std::move(residual.cpu), gated ? &gate.cpu : nullptr),
+            cpu->linear_residual(x.cpu, *a, std::move(residual.cpu), by ? &by->cpu : nullptr),
             reference->linear_residual(x.reference, *b, std::move(residual.reference),
-                                       gated ? &gate.reference : nullptr),
+                                       by ? &by->reference : nullptr),
             "linear_residual" + name({rows, in, out}));
       }
     }
@@ -228,15 +228,15 @@ TEST_P(CpuTest, GatedMlp) {
     const auto a = cpu->prepare_gated_mlp(gate, up, down);
     const auto b = reference->prepare_gated_mlp(gate, up, down);
     const Both x = upload({rows, width}), factor = upload({1, width});
-    for (const bool gated : {false, true}) {
+    const Both factors = upload({rows, width});
+    for (const Both* by : {static_cast<const Both*>(nullptr), &factor, &factors}) {
       // Without what is added to it, so that the product alone is looked at, and with.
       for (const float size : {0.0f, 1.0f}) {
         Both residual = upload({rows, width}, size);
-        expect_close(
-            cpu->gated_mlp(x.cpu, *a, std::move(residual.cpu), gated ? &factor.cpu : nullptr),
-            reference->gated_mlp(x.reference, *b, std::move(residual.reference),
-                                 gated ? &factor.reference : nullptr),
-            "gated_mlp" + name({rows, width, hidden}), 2);
+        expect_close(cpu->gated_mlp(x.cpu, *a, std::move(residual.cpu), by ? &by->cpu : nullptr),
+                     reference->gated_mlp(x.reference, *b, std::move(residual.reference),
+                                          by ? &by->reference : nullptr),
+                     "gated_mlp" + name({rows, width, hidden}), 2);
       }
     }
   }
@@ -255,6 +255,19 @@ TEST_P(CpuTest, ConcatenatesRows) {
       const Tensor actual = cpu->concatenate_rows(a), expected = reference->concatenate_rows(b);
       EXPECT_EQ(actual.shape(), expected.shape());
       EXPECT_EQ(cpu->download(actual), reference->download(expected)) << width;
+    }
+  }
+}
+
+TEST_P(CpuTest, ChooseRows) {
+  for (const std::int64_t width : {1, 7, 300}) {
+    const Both many = upload({50, width}), one = upload({1, width});
+    const Both by_a = upload({50, width}), by_b = upload({50, width});
+    for (const auto& [a, b] : {std::pair(&many, &one), {&one, &many}, {&one, &one}}) {
+      expect_same(
+          cpu->choose_rows(a->cpu, by_a.cpu, b->cpu, by_b.cpu),
+          reference->choose_rows(a->reference, by_a.reference, b->reference, by_b.reference),
+          "choose_rows");
     }
   }
 }

@@ -414,6 +414,19 @@ class Reference final : public Device {
     return {join_tokens(a.keys, b.keys), join_tokens(a.values, b.values)};
   }
 
+  Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                     const Tensor& rows_of_b) override {
+    const std::int64_t width = rows_of_a.dim(1);
+    Tensor result = make_tensor(rows_of_a.shape());
+    const auto element = [&](const Tensor& of, std::int64_t i) {
+      return data(of)[of.dim(0) == 1 ? i % width : i];
+    };
+    for (std::int64_t i = 0; i < element_count(result.shape()); ++i) {
+      data(result)[i] = element(a, i) * data(rows_of_a)[i] + element(b, i) * data(rows_of_b)[i];
+    }
+    return result;
+  }
+
   Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                          const Tensor& weights, float t, float gain) override {
     Tensor result = make_tensor(x.shape());
@@ -450,10 +463,10 @@ class Reference final : public Device {
   }
 
   static Tensor add_gated(const std::vector<float>& y, Tensor residual, const Tensor* gate) {
-    const std::int64_t width = residual.dim(1);
+    const std::int64_t gates = gate == nullptr ? 0 : element_count(gate->shape());
     for (std::size_t i = 0; i < y.size(); ++i) {
       const float factor =
-          gate == nullptr ? 1.0f : data(*gate)[static_cast<std::int64_t>(i) % width];
+          gate == nullptr ? 1.0f : data(*gate)[static_cast<std::int64_t>(i) % gates];
       data(residual)[i] += factor * y[i];
     }
     return residual;

@@ -217,6 +217,48 @@ TEST_F(ReferenceTest, ConcatenatesRowsInOrder) {
   EXPECT_EQ(device->download(all), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}));
 }
 
+TEST_F(ReferenceTest, ChoosesRows) {
+  const Tensor a = device->upload({3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6});
+  const Tensor b = device->upload({1, 2}, std::vector<float>{-7, 8});
+  const Tensor second = device->upload({3, 2}, std::vector<float>{0, 0, 1, 1, 0, 0});
+  const Tensor others = device->upload({3, 2}, std::vector<float>{1, 1, 0, 0, 1, 1});
+  EXPECT_EQ(device->download(device->choose_rows(a, others, b, second)),
+            (std::vector<float>{1, 2, -7, 8, 5, 6}));
+  EXPECT_EQ(device->download(device->choose_rows(b, others, a, second)),
+            (std::vector<float>{-7, 8, 3, 4, -7, 8}));
+}
+
+// Each row as it would be alone with its own gate, which PyTorch's numbers above are of.
+TEST_F(ReferenceTest, AGateOfEachRow) {
+  constexpr std::int64_t kRows = 3, kIn = 4, kOut = 5, kHidden = 7;
+  const std::vector<float> x = test_values({kRows, kIn}, 1), gates = test_values({kRows, kOut}, 2);
+  const std::vector<float> residual = test_values({kRows, kOut}, 3);
+  const auto linear = device->prepare_linear(test_weight({kOut, kIn}, 4), nullptr);
+  const auto mlp =
+      device->prepare_gated_mlp(test_weight({kHidden, kIn}, 5), test_weight({kHidden, kIn}, 6),
+                                test_weight({kOut, kHidden}, 7));
+  const auto rows = [&](const std::vector<float>& values, std::int64_t begin, std::int64_t count) {
+    const std::int64_t width = std::ssize(values) / kRows;
+    return device->upload({count, width}, std::span(values).subspan(begin * width, count * width));
+  };
+  const Tensor gate = rows(gates, 0, kRows);
+  const std::vector<float> all_linear = device->download(
+      device->linear_residual(rows(x, 0, kRows), *linear, rows(residual, 0, kRows), &gate));
+  const std::vector<float> all_mlp =
+      device->download(device->gated_mlp(rows(x, 0, kRows), *mlp, rows(residual, 0, kRows), &gate));
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    const Tensor own = rows(gates, r, 1);
+    const auto expect_row = [&](const std::vector<float>& all, const Tensor& alone) {
+      EXPECT_EQ(std::vector<float>(all.begin() + r * kOut, all.begin() + (r + 1) * kOut),
+                device->download(alone))
+          << r;
+    };
+    expect_row(all_linear,
+               device->linear_residual(rows(x, r, 1), *linear, rows(residual, r, 1), &own));
+    expect_row(all_mlp, device->gated_mlp(rows(x, r, 1), *mlp, rows(residual, r, 1), &own));
+  }
+}
+
 TEST_F(ReferenceTest, GuidesTowardsATarget) {
   const auto row = [&](std::vector<float> values) { return device->upload({1, 4}, values); };
   // x - t v is {-4, 2, 0, 1}: 5 and 1 short of the target where the weight is 1 and 0.5.

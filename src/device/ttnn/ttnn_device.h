@@ -138,6 +138,8 @@ class TtnnDevice final : public Device {
   Tensor attention(Tensor queries, const KeysValues& own, const KeysValues* cache) override;
   Tensor concatenate_rows(std::span<const Tensor* const> parts) override;
   KeysValues concatenate_tokens(KeysValues a, KeysValues b) override;
+  Tensor choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                     const Tensor& rows_of_b) override;
   Tensor guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                          const Tensor& weights, float t, float gain) override;
   Tensor euler_step(const Tensor& x, const Tensor& v, float dt) override;

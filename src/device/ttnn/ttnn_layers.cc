@@ -131,6 +131,18 @@ Modulation TtnnDevice::modulation(const Tensor& condition, const LinearWeights& 
   return result;
 }
 
+// Products with ones and zeros, and sums with zeros, are exact.
+Tensor TtnnDevice::choose_rows(const Tensor& a, const Tensor& rows_of_a, const Tensor& b,
+                               const Tensor& rows_of_b) {
+  const shim::Tensor& by_a = operand(rows_of_a);
+  const DataType type = by_a.spec().dtype;
+  const TensorRole role = type == DataType::kFloat32 ? TensorRole::kSmall : TensorRole::kNormed;
+  const shim::BinaryOptions made{.dtype = type, .placement = place(role, by_a.shape(), type)};
+  const shim::Tensor of_a = api_->multiply(by_a, operand(a), made);
+  const shim::Tensor of_b = api_->multiply(operand(rows_of_b), operand(b), made);
+  return stored(rows_of_a.shape(), api_->add(of_a, of_b, in_place(of_a)));
+}
+
 Tensor TtnnDevice::guided_velocity(const Tensor& x, const Tensor& v, const Tensor& target,
                                    const Tensor& weights, float t, float gain) {
   const shim::Tensor &from = operand(x), &by = operand(v);

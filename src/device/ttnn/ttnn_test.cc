@@ -121,11 +121,14 @@ TEST_P(TtnnTest, Linear) {
     expect_same(ttnn->linear_residual(x.ttnn, *a, std::move(residual.ttnn)),
                 reference->linear_residual(x.reference, *b, std::move(residual.reference)),
                 "linear_residual" + what);
-    residual = upload({rows, out});
-    expect_same(
-        ttnn->linear_residual(x.ttnn, *a, std::move(residual.ttnn), &gate.ttnn),
-        reference->linear_residual(x.reference, *b, std::move(residual.reference), &gate.reference),
-        "gated linear_residual" + what);
+    const Both gates = upload({rows, out});
+    for (const Both* by : {&gate, &gates}) {
+      residual = upload({rows, out});
+      expect_same(ttnn->linear_residual(x.ttnn, *a, std::move(residual.ttnn), &by->ttnn),
+                  reference->linear_residual(x.reference, *b, std::move(residual.reference),
+                                             &by->reference),
+                  "gated linear_residual" + what);
+    }
   }
 }
 
@@ -151,15 +154,18 @@ TEST_P(TtnnTest, GatedMlp) {
     const auto a = ttnn->prepare_gated_mlp(gate, up, down);
     const auto b = reference->prepare_gated_mlp(gate, up, down);
     const Both x = upload({rows, width}), factor = upload({1, width});
+    const Both factors = upload({rows, width});
     Both residual = upload({rows, width});
     expect_same(ttnn->gated_mlp(x.ttnn, *a, std::move(residual.ttnn)),
                 reference->gated_mlp(x.reference, *b, std::move(residual.reference)),
                 "gated_mlp" + name({rows, width, hidden}));
-    residual = upload({rows, width});
-    expect_same(
-        ttnn->gated_mlp(x.ttnn, *a, std::move(residual.ttnn), &factor.ttnn),
-        reference->gated_mlp(x.reference, *b, std::move(residual.reference), &factor.reference),
-        "gated gated_mlp" + name({rows, width, hidden}));
+    for (const Both* by : {&factor, &factors}) {
+      residual = upload({rows, width});
+      expect_same(
+          ttnn->gated_mlp(x.ttnn, *a, std::move(residual.ttnn), &by->ttnn),
+          reference->gated_mlp(x.reference, *b, std::move(residual.reference), &by->reference),
+          "gated gated_mlp" + name({rows, width, hidden}));
+    }
   }
 }
 
@@ -222,6 +228,39 @@ TEST_P(TtnnTest, ConcatenatesRowsOfSequences) {
       expect_same(ttnn->concatenate_rows(std::span(a_parts).first(1)),
                   reference->concatenate_rows(std::span(b_parts).first(1)),
                   "rows of sequences alone" + name({side, width}));
+    }
+  }
+}
+
+// Of every bit: in bf16, which is rounded on its way up, and in fp32; rows within a tile, up to its
+// end and beyond.
+TEST_P(TtnnTest, ChooseRowsIsExact) {
+  constexpr std::int64_t kRows = 50;
+  for (const std::int64_t width : {7, 65}) {
+    for (const std::int64_t chosen : {1, 31, 32, 33, 49}) {
+      for (const Precision precision : {Precision::kActivation, Precision::kFp32}) {
+        std::vector<float> mask(kRows * width);
+        std::fill_n(mask.begin(), chosen * width, 1.0f);
+        std::vector<float> others(mask);
+        for (float& one : others) one = 1 - one;
+        for (const auto& [a_rows, b_rows] : {std::pair(kRows, kRows),
+                                             {std::int64_t{1}, kRows},
+                                             {std::int64_t{1}, std::int64_t{1}}}) {
+          const Tensor a = ttnn->upload({a_rows, width}, random.values(a_rows * width), precision);
+          const Tensor b = ttnn->upload({b_rows, width}, random.values(b_rows * width), precision);
+          const std::vector<float> from_a = ttnn->download(a), from_b = ttnn->download(b);
+          std::vector<float> expected(mask.size());
+          for (std::size_t i = 0; i < expected.size(); ++i) {
+            const std::vector<float>& from = mask[i] != 0 ? from_a : from_b;
+            expected[i] = from[i % from.size()];
+          }
+          EXPECT_EQ(
+              ttnn->download(ttnn->choose_rows(a, ttnn->upload({kRows, width}, mask, precision), b,
+                                               ttnn->upload({kRows, width}, others, precision))),
+              expected)
+              << chosen << " of " << kRows << " x " << width;
+        }
+      }
     }
   }
 }

@@ -37,12 +37,13 @@ struct Problem {
   Finish finish = Finish::kStore;
   Function function = Function::kNone;
   Number out_type = Number::kF32;
+  bool gate_by_row = false;
 };
 void PrintTo(const Problem& p, std::ostream* out) {
   *out << p.tile_columns << " columns of " << p.columns << (p.integers ? ", integers" : "")
        << (p.with_bias ? ", bias" : "") << (p.with_row ? ", row" : "")
-       << (p.with_gate ? ", gate" : "") << ", finish " << static_cast<int>(p.finish)
-       << ", function " << static_cast<int>(p.function) << ", type "
+       << (p.with_gate ? ", gate" : "") << (p.gate_by_row ? " by row" : "") << ", finish "
+       << static_cast<int>(p.finish) << ", function " << static_cast<int>(p.function) << ", type "
        << static_cast<int>(p.out_type);
 }
 
@@ -58,7 +59,9 @@ class FinishTileTest : public LevelTest {
     const std::vector<float> bias = values(padded), row_scales = values(rows, 0.01f),
                              column_scales = values(padded, 1e-3f);
     // As many as `columns`: sanitizers see what is read beyond.
-    const std::vector<float> row = values(p.columns), gate = values(p.columns);
+    const std::int64_t gate_stride = p.gate_by_row ? p.columns + 2 : 0;
+    const std::vector<float> row = values(p.columns),
+                             gate = values((kFirstRow + kRows - 1) * gate_stride + p.columns);
     std::vector<std::int32_t> offsets(static_cast<std::size_t>(padded));
     for (auto& one : offsets) one = 128 * (static_cast<std::int32_t>(generator() % 2000) - 1000);
 
@@ -82,6 +85,7 @@ class FinishTileTest : public LevelTest {
     work.bias = p.with_bias ? bias.data() : nullptr;
     work.row = p.with_row ? row.data() : nullptr;
     work.gate = p.with_gate ? gate.data() : nullptr;
+    work.gate_stride = gate_stride;
     if (p.integers) {
       work.row_scales = row_scales.data();
       work.column_scales = column_scales.data();
@@ -125,8 +129,8 @@ class FinishTileTest : public LevelTest {
           if (p.with_row) expected += row[static_cast<std::size_t>(c)];
           expected = apply(p.function, expected);
           if (p.finish == Finish::kAdd) {
-            expected = before[at] +
-                       (p.with_gate ? double{gate[static_cast<std::size_t>(c)]} : 1.0) * expected;
+            const auto own = static_cast<std::size_t>(r * gate_stride + c);
+            expected = before[at] + (p.with_gate ? double{gate[own]} : 1.0) * expected;
           }
         }
         double actual = out[at], error = 3e-6;
@@ -159,8 +163,10 @@ TEST_P(FinishTileTest, StoresAndAdds) {
               }
             }
           }
-          for (const bool with_gate : {false, true}) {
-            check({tile_columns, columns, integers, with_bias, false, with_gate, Finish::kAdd});
+          for (const auto& [with_gate, by_row] :
+               {std::pair(false, false), {true, false}, {true, true}}) {
+            check({tile_columns, columns, integers, with_bias, false, with_gate, Finish::kAdd,
+                   Function::kNone, Number::kF32, by_row});
             if (HasFatalFailure()) return;
           }
         }

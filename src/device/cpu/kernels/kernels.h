@@ -64,6 +64,7 @@ struct FinishWork {
   const float* bias = nullptr;
   const float* row = nullptr;  // up to `columns`
   const float* gate = nullptr;
+  std::int64_t gate_stride = 0;  // from a row's gates to the next row's; 0: all rows have the same
   // kRotate: of the positions of a sequence, [tokens][half] each; row r has position r % tokens.
   const float* cosines = nullptr;
   const float* sines = nullptr;

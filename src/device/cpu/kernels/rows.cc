@@ -325,7 +325,7 @@ void finish_columns(const void* tile, int rows, int64_t first_row, int64_t colum
     case Finish::kAdd:
       return each([&](int64_t row, Row<kColumns> y) {
         if (work.gate != nullptr) {
-          const auto gate = Row<kColumns>::at(work.gate + column, left);
+          const auto gate = Row<kColumns>::at(work.gate + row * work.gate_stride + column, left);
           y = Row<kColumns>::of([&](int v) { return gate.part[v] * y.part[v]; });
         }
         float* const out = static_cast<float*>(work.out) + row * work.stride + column;

@@ -1,0 +1,138 @@
+// pi0 replay: plays what pi0 serve --record kept.
+#include <iostream>
+#include <memory>
+
+#include "base/text.h"
+#include "cli/network_arguments.h"
+#include "cli/policy_arguments.h"
+#include "cli/verbs.h"
+#include "replay/dump.h"
+#include "replay/replay.h"
+#include "replay/replay_report.h"
+#include "report/progress.h"
+
+namespace pi0 {
+namespace {
+
+struct ReplayArguments {
+  std::filesystem::path record, checkpoint, dump, json;
+  WhichCalls which;
+  PolicyArguments policy;
+  Tolerances tolerances;
+};
+
+void dump(const Record& record, const std::filesystem::path& directory) {
+  for (const Record::Entry& entry : record.calls) {
+    const RecordHead& head = record.files[entry.file].head;
+    for (const std::filesystem::path& file : dump_call(entry.call(), head, directory)) {
+      std::cout << "wrote " << file.string() << '\n';
+    }
+  }
+}
+
+Json to_json(const std::vector<PlayedCall>& calls) {
+  static constexpr const char* kVerdicts[] = {"equal", "close", "differs", "not compared"};
+  Json json = Json::array();
+  for (const PlayedCall& call : calls) {
+    Json one = {{"call", call.number},
+                {"client", call.client},
+                {"verdict", kVerdicts[static_cast<std::size_t>(call.verdict)]}};
+    const auto put = [&one](const char* key, const std::optional<double>& value) {
+      if (value) one[key] = *value;
+    };
+    put("pcc", call.correlation);
+    put("largest_difference", call.largest_difference);
+    put("then_ms", call.then_ms);
+    put("now_ms", call.now_ms);
+    if (!call.why.empty()) one["why"] = printable(call.why);
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
+// Of the first call that has one; "and others" where they are not all alike.
+std::string devices_of(const Record& record) {
+  std::string device;
+  for (const Record::Entry& entry : record.calls) {
+    const std::string one = entry.call().device;
+    if (device.empty()) device = one;
+    if (!one.empty() && one != device) return device + " and others";
+  }
+  return device;
+}
+
+int run_replay(ReplayArguments arguments) {
+  require_report_paths(arguments.json);
+  const Record record = open_record(arguments.record, arguments.which);
+  print_warnings(record.warnings);
+  if (!arguments.dump.empty()) dump(record, arguments.dump);
+  if (arguments.checkpoint.empty()) return kExitOk;
+
+  const Checkpoint checkpoint = Checkpoint::open(arguments.checkpoint, arguments.policy.checkpoint);
+  ProgressLine line;
+  const auto show = line.callback();
+  arguments.policy.device.progress = show;
+  const Policy policy = checkpoint.load(arguments.policy.device);
+  print_warnings(policy.info().warnings);
+  std::vector<PlayedCall> calls;
+  replay(record, checkpoint, policy, arguments.tolerances, [&](PlayedCall call) {
+    calls.push_back(std::move(call));
+    show({"replaying", calls.size(), record.calls.size()});
+  });
+  line.finish();
+  give_report(replay_report(calls, devices_of(record), policy.network().device()), to_json(calls),
+              arguments.json);
+  return all_agree(calls) ? kExitOk : kExitVerdict;
+}
+
+}  // namespace
+
+void add_replay(CLI::App& command, Run& run) {
+  auto arguments = std::make_shared<ReplayArguments>();
+  CLI::App& verb = *command.add_subcommand(
+      "replay", "Play calls that `pi0 serve --record` kept: do they give what they gave?");
+  verb.add_option("RECORD", arguments->record, "Directory that a server recorded into")
+      ->required()
+      ->type_name("DIR");
+  CLI::Option* const checkpoint = verb.add_option("CHECKPOINT", arguments->checkpoint,
+                                                  "Whose policy plays them, in this process")
+                                      ->type_name("DIR");
+  verb.add_option("--call", arguments->which.call, "That one alone, by its number")
+      ->type_name("N")
+      ->check(seed_number());
+  verb.add_option("--client", arguments->which.client,
+                  "One client's alone, by the number of its first call")
+      ->type_name("N")
+      ->check(seed_number());
+  add_policy_options(verb, arguments->policy);
+  add_scheduling_options(verb, arguments->policy.device);
+  add_cache_option(verb, arguments->policy.device);
+  add_checkpoint_options(verb, arguments->policy.checkpoint);
+  verb.add_option("--tolerance", arguments->tolerances.difference,
+                  "Largest difference allowed of fp32 from fp32, times the largest action where "
+                  "that is above 1; 0: bit for bit, on any device")
+      ->type_name("X")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb.add_option("--least-pcc", arguments->tolerances.least_correlation,
+                  "Judge every call by its correlation (of actions - noise); default: where a "
+                  "device computes in less than fp32, with what it promises in `pi0 verify`")
+      ->type_name("X")
+      ->check(CLI::Range(-1.0, 1.0));
+  CLI::Option* const dump =
+      verb.add_option("--dump", arguments->dump,
+                      "Write what was seen there (PNG), told, asked and answered (JSON)")
+          ->type_name("DIR");
+  add_json_option(verb, arguments->json);
+  verb.footer(
+      "The same device and type give the same bits. Exit status 1: a call differs by more than "
+      "that. The options of the checkpoint are those that the server had.");
+  verb.callback([&run, arguments, checkpoint, dump] {
+    if (checkpoint->empty() && dump->empty()) {
+      throw CLI::RequiredError("CHECKPOINT or --dump");
+    }
+    run = [arguments] { return run_replay(*arguments); };
+  });
+}
+
+}  // namespace pi0

@@ -1,0 +1,64 @@
+// What is said with one client, whatever carries it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/call.h"
+#include "serve/hub.h"
+
+namespace pi0 {
+
+// What carries it: a websocket. A frame is binary or text.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+  // `sent` may be empty.
+  virtual void send(std::vector<std::byte> frame, bool binary, std::function<void()> sent) = 0;
+  // After what was sent before.
+  virtual void close(std::uint16_t code, std::string_view reason) = 0;
+};
+
+// RFC 6455's.
+inline constexpr std::uint16_t kGoingAway = 1001;
+inline constexpr std::uint16_t kInternalError = 1011;
+
+// Requests of one client are answered in their order, one of them being computed at a time.
+class Conversation : public std::enable_shared_from_this<Conversation> {
+ public:
+  Conversation(Hub& hub, Channel& channel, std::string peer);
+  ~Conversation();
+
+  void begin();
+  // False where it is refused.
+  bool receive(std::vector<std::byte> message, bool binary);
+  // The channel is gone, with or without a word: what is computed for it stops.
+  void leave();
+  // The server is stopping: closes as soon as nothing is computed for it.
+  void stop();
+
+ private:
+  void submit();
+  void finish(const std::shared_ptr<Call>& call, std::variant<CallResult, CallError> outcome);
+  void fail(const Call& call, const CallError& error);
+  bool over_rate();
+
+  Hub& hub_;
+  Channel* channel_;  // nullptr once it is gone
+  std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
+  std::shared_ptr<const ServedModel> model_;
+  std::deque<std::shared_ptr<Call>> calls_;  // the first is submitted
+  std::optional<double> prev_total_ms_;
+  double allowance_ = 1;  // calls that it may make now
+  Clock::time_point allowed_at_ = Clock::now();
+  bool closed_ = false;
+};
+
+}  // namespace pi0

@@ -1,0 +1,311 @@
+#include "serve/dispatcher.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <random>
+
+#include "serve/compute.h"
+
+namespace pi0 {
+namespace {
+
+// Out of a call by way of its progress function.
+struct Stopped {
+  const char* code;
+};
+
+CallError error_of(const char* code) {
+  const std::string_view name = code;
+  if (name == "superseded") return {code, "a later request of this client took its place"};
+  if (name == "stale") return {code, "its deadline passed before its actions were there"};
+  if (name == "stopping") return {code, "the server is stopping"};
+  return {code, "the client has left"};
+}
+
+const char* code_of(ErrorCode code) {
+  if (code == ErrorCode::kLimit) return "limit";
+  return code == ErrorCode::kInvalidInput ? "invalid" : "internal";
+}
+
+bool is_stale(const Call& call) {
+  return call.options.deadline_ms &&
+         ms_between(call.arrived, Clock::now()) > *call.options.deadline_ms;
+}
+
+std::uint64_t new_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const ServerOptions& options, std::shared_ptr<const ServedModel> model,
+                       Events events)
+    : options_(options), events_(std::move(events)), model_(std::move(model)) {
+  for (const DeviceOptions& device : options_.devices) workers_.push_back({device, {}, {}});
+  for (Worker& worker : workers_) {
+    worker.thread = std::thread([this, &worker] { work(worker); });
+  }
+}
+
+Dispatcher::~Dispatcher() {
+  drain();
+  for (Worker& worker : workers_) worker.thread.join();
+}
+
+void Dispatcher::submit(std::shared_ptr<Call> call) {
+  std::optional<CallError> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    if (draining_) {
+      refused = error_of("stopping");
+    } else if (queue_.size() >= static_cast<std::size_t>(options_.limits.queue)) {
+      refused = {"busy",
+                 fmt::format("{} calls are waiting, which is all that this server lets wait",
+                             queue_.size())};
+    } else {
+      queue_.push_back(call);
+    }
+  }
+  if (refused) {
+    call->done(*std::move(refused));
+  } else {
+    changed_.notify_all();
+  }
+}
+
+void Dispatcher::drain() {
+  std::deque<std::shared_ptr<Call>> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    draining_ = true;
+    refused.swap(queue_);
+  }
+  changed_.notify_all();
+  for (const std::shared_ptr<Call>& call : refused) call->done(error_of("stopping"));
+}
+
+bool Dispatcher::ready() const {
+  const std::lock_guard lock(mutex_);
+  bool loaded = !draining_;
+  for (const Worker& worker : workers_) loaded = loaded && worker.policy;
+  return loaded;
+}
+
+std::size_t Dispatcher::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+int Dispatcher::computing() const {
+  const std::lock_guard lock(mutex_);
+  return computing_;
+}
+
+std::vector<std::string> Dispatcher::devices() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const Worker& worker : workers_) {
+    names.push_back(worker.policy ? worker.policy->network().device() : "");
+  }
+  return names;
+}
+
+std::shared_ptr<const ServedModel> Dispatcher::model() const {
+  const std::lock_guard lock(mutex_);
+  return model_;
+}
+
+std::shared_ptr<const Policy> Dispatcher::load(Worker& worker, const ServedModel& model,
+                                               bool report) {
+  DeviceOptions device = worker.device;
+  device.progress = [this, report](const Progress& progress) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (draining_) throw Stopped{"stopping"};
+    }
+    if (report && events_.progress) events_.progress(progress);
+  };
+  auto policy = std::make_shared<const Policy>(model.checkpoint.load(device));
+  warm_up(*policy, model);
+  return policy;
+}
+
+// Until a call takes about as long as the one before.
+void Dispatcher::warm_up(const Policy& policy, const ServedModel& model) {
+  Observation observation;
+  const int size = policy.network().info().image_size;
+  for (const CameraInfo& camera : policy.info().cameras) {
+    if (camera.empty) continue;
+    observation.images[camera.name] = {
+        size, size, std::vector<std::uint8_t>(std::size_t{3} * size * size, 128)};
+  }
+  const int dims = model.checkpoint.info().state_dims;
+  observation.state.assign(
+      static_cast<std::size_t>(dims != 0 ? dims : policy.network().info().state_dim), 0.0f);
+  observation.prompt = options_.prompt.value_or("warm up");
+  SampleOptions sample = options_.sample;
+  sample.seed = 0;
+  sample.progress = [this](const Progress&) {
+    const std::lock_guard lock(mutex_);
+    if (draining_) throw Stopped{"stopping"};
+  };
+  Session session = policy.session();
+  double before = 0;
+  for (int call = 0; call < 4; ++call) {
+    const double ms = session.infer(observation, sample).timing.total_ms;
+    if (call > 0 && ms > 0.8 * before) {
+      const std::lock_guard lock(mutex_);
+      if (latencies_.empty()) latencies_.add(ms);
+      return;
+    }
+    before = ms;
+  }
+}
+
+void Dispatcher::work(Worker& worker) {
+  const bool first = &worker == &workers_.front();
+  try {
+    const std::shared_ptr<const ServedModel> model = this->model();
+    std::shared_ptr<const Policy> policy = load(worker, *model, first);
+    const std::lock_guard lock(mutex_);
+    worker.policy = std::move(policy);
+  } catch (const Stopped&) {
+    return;
+  } catch (...) {
+    if (events_.failed) events_.failed(std::current_exception());
+    return;
+  }
+  if (ready() && events_.ready) events_.ready();
+
+  std::shared_ptr<const Policy> policy;
+  std::optional<Session> session;
+  for (;;) {
+    std::shared_ptr<Call> call;
+    std::uint64_t generation = 0;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] {
+        return draining_ || policy != worker.policy || (worker.policy && !queue_.empty());
+      });
+      if (policy != worker.policy) {  // another is served from now on, or none
+        session.reset();
+        policy = worker.policy;
+        if (policy) session.emplace(policy->session());
+        changed_.notify_all();  // it is nobody's any more
+        continue;
+      }
+      if (draining_) return;
+      call = std::move(queue_.front());
+      queue_.pop_front();
+      ++computing_;
+      generation = generation_;
+    }
+    std::variant<CallResult, CallError> outcome = compute(*session, *policy, *call, generation);
+    {
+      const std::lock_guard lock(mutex_);
+      --computing_;
+      if (std::holds_alternative<CallResult>(outcome) && !call->batch) {
+        latencies_.add(ms_between(call->arrived, Clock::now()));
+      }
+    }
+    call->done(std::move(outcome));
+  }
+}
+
+SampleOptions Dispatcher::sample_options(const Call& call) {
+  SampleOptions sample = call.options.sample;
+  if (sample.steps == 0) sample.steps = options_.sample.steps;
+  if (!sample.seed && sample.noise.empty()) {
+    sample.seed = options_.sample.seed ? *options_.sample.seed : new_seed();
+  }
+  if (call.options.rtc) {
+    sample.rtc = call.options.rtc->rtc;
+    if (!call.options.rtc->delay_given) {
+      const std::lock_guard lock(mutex_);
+      sample.rtc->inference_delay = static_cast<int>(
+          std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, 1e6)));
+    }
+  }
+  return sample;
+}
+
+std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const Policy& policy,
+                                                        Call& call, std::uint64_t generation) {
+  const Clock::time_point begin = Clock::now();
+  try {
+    if (const char* const code = call.cancelled) return error_of(code);
+    if (is_stale(call)) return error_of("stale");
+    Caller& caller = *call.caller;
+    const bool goes_on = caller.generation == generation && !call.options.reset;
+    call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
+    CallResult result = compute_call(session, call.observations, *call.basis, [&call] {
+      if (const char* const code = call.cancelled) throw Stopped{code};
+      if (is_stale(call)) throw Stopped{"stale"};
+    });
+    caller.last = session.last_chunk();
+    caller.generation = generation;
+    result.queue_ms = ms_between(call.arrived, begin);
+    result.infer_ms = ms_between(begin, Clock::now());
+    result.device = policy.network().device();
+    result.least_correlation = policy.network().info().least_correlation;
+    if (call.basis->sample.rtc) result.assumed_delay = call.basis->sample.rtc->inference_delay;
+    return result;
+  } catch (const Stopped& stopped) {
+    return error_of(stopped.code);
+  } catch (const Error& error) {
+    return CallError{code_of(error.code()), error.what()};
+  } catch (const std::bad_alloc&) {
+    return CallError{"internal", "out of memory"};
+  } catch (const std::exception& error) {
+    return CallError{"internal", std::string("unexpected: ") + error.what()};
+  }
+}
+
+void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
+  const std::lock_guard one(reloading_);
+  const std::shared_ptr<const ServedModel> before = this->model();
+  std::vector<std::shared_ptr<const Policy>> loaded;
+  const auto give_up = [this](Worker& worker) {  // and wait until its worker has let go of it
+    std::unique_lock lock(mutex_);
+    const std::weak_ptr<const Policy> old = worker.policy;
+    worker.policy.reset();
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return old.expired() || draining_; });
+  };
+  try {
+    for (Worker& worker : workers_) {
+      try {
+        loaded.push_back(load(worker, *model, false));
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kInvalidCheckpoint) throw;
+        give_up(worker);  // there is no room for both
+        loaded.push_back(load(worker, *model, false));
+      }
+    }
+  } catch (...) {
+    loaded.clear();
+    for (Worker& worker : workers_) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (worker.policy) continue;
+      }
+      std::shared_ptr<const Policy> policy = load(worker, *before, false);
+      const std::lock_guard lock(mutex_);
+      worker.policy = std::move(policy);
+    }
+    changed_.notify_all();
+    throw;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i].policy = std::move(loaded[i]);
+    model_ = std::move(model);
+    ++generation_;
+  }
+  changed_.notify_all();
+  if (events_.ready) events_.ready();
+}
+
+}  // namespace pi0

@@ -1,0 +1,83 @@
+// Computes calls in the order of their arrival, on whichever device is free.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "serve/call.h"
+#include "serve/latencies.h"
+#include "serve/model.h"
+#include "serve/options.h"
+
+namespace pi0 {
+
+// A thread for each device, which loads the policy there, calls it until its calls take as long as
+// they will (a card compiles at first), and then computes what clients ask. All may be called from
+// any thread.
+class Dispatcher {
+ public:
+  struct Events {
+    std::function<void()> ready = {};                     // on every device; again after a reload
+    std::function<void(std::exception_ptr)> failed = {};  // a device could not be loaded
+    std::function<void(const Progress&)> progress = {};   // of the first device's loading
+  };
+
+  Dispatcher(const ServerOptions& options, std::shared_ptr<const ServedModel> model, Events events);
+  ~Dispatcher();  // as drain, and waits
+
+  // `call->done` is called once, soon if it is refused, on a thread of the dispatcher's or here.
+  void submit(std::shared_ptr<Call> call);
+
+  // Serves another checkpoint as soon as it is loaded; until then, and where it cannot be, the one
+  // before. On a device that cannot hold both, that one is given up first and calls wait. Returns
+  // when it is done. Throws Error where the new one could not be loaded.
+  void reload(std::shared_ptr<const ServedModel> model);
+
+  // Refuses what is submitted or waits; what is computed is finished.
+  void drain();
+
+  bool ready() const;
+  std::size_t waiting() const;
+  int computing() const;
+  // Devices, as they say themselves and in the options' order; empty where one is not loaded.
+  std::vector<std::string> devices() const;
+  std::shared_ptr<const ServedModel> model() const;
+
+ private:
+  struct Worker {
+    DeviceOptions device;
+    std::shared_ptr<const Policy> policy;  // under the mutex
+    std::thread thread;
+  };
+  void work(Worker& worker);
+  std::shared_ptr<const Policy> load(Worker& worker, const ServedModel& model, bool report);
+  void warm_up(const Policy& policy, const ServedModel& model);
+  std::variant<CallResult, CallError> compute(Session& session, const Policy& policy, Call& call,
+                                              std::uint64_t generation);
+  SampleOptions sample_options(const Call& call);
+
+  const ServerOptions options_;
+  const Events events_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<const ServedModel> model_;
+  std::uint64_t generation_ = 1;
+  std::deque<std::shared_ptr<Call>> queue_;
+  int computing_ = 0;
+  bool draining_ = false;
+  Latencies latencies_;
+  std::vector<Worker> workers_;
+  std::mutex reloading_;
+};
+
+}  // namespace pi0

@@ -1,0 +1,36 @@
+// openpi's messages (websocket_policy_server.py), and what this server's own clients may add to
+// them under the key "pi0". docs/serving.md has it in words.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "serve/call.h"
+#include "serve/model.h"
+
+namespace pi0 {
+
+// How many of a policy's `dims` an answer has.
+int action_dims(const Robot& robot, int dims);
+
+// What a client is told first.
+std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
+                                       const std::vector<std::string>& devices);
+
+// `call` has its message; `prompt` is of messages without one. The call's observations and options
+// become what that says. Throws Error (kInvalidInput) naming what does not fit;
+// `call.options.given` is right even then, if the message could be read so far.
+void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call);
+
+// `prev_total_ms`: what the client's last answer took from its request to its last byte.
+std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
+                                     const ServedModel& model, std::optional<double> prev_total_ms);
+
+// For a client that knows this server.
+std::vector<std::byte> encode_error(const CallError& error);
+
+}  // namespace pi0

@@ -1,0 +1,479 @@
+#include "serve/server.h"
+
+#include <gtest/gtest.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <cstdio>
+#include <fstream>
+#include <future>
+
+#include "serve/server_testing.h"
+
+namespace pi0 {
+namespace {
+
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+std::vector<std::byte> options_of(const std::function<void(Encoder&)>& write) {
+  Encoder encoder;
+  write(encoder);
+  return encoder.take();
+}
+
+std::vector<std::byte> seeded(std::uint64_t seed) {
+  return options_of([seed](Encoder& encoder) { encoder.map(1).text("seed").integer(seed); });
+}
+
+// A call that takes a minute unless it is stopped.
+std::vector<std::byte> slow(double deadline_ms = 0) {
+  Encoder encoder;
+  encoder.map(2).text("batch").list(100);
+  for (int i = 0; i < 100; ++i) encoder.encoded(message_of(seen()));
+  encoder.text("pi0").map(deadline_ms > 0 ? 2 : 1).text("steps").integer(1000);
+  if (deadline_ms > 0) encoder.text("deadline_ms").number(deadline_ms);
+  return encoder.take();
+}
+
+std::vector<float> actions_of(const Frame& frame) {
+  return to_floats(frame.at({"actions"}), "actions");
+}
+
+std::string error_code(const Frame& frame) { return to_text(frame.at({"error", "code"}), "code"); }
+
+const Policy& local() {
+  static const Policy policy =
+      Policy::load(kServedPolicy, {.device = "cpu", .dtype = "fp32", .threads = 1});
+  return policy;
+}
+
+TEST(ServerTest, AnswersAsOpenpisServerDoes) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  const Frame metadata = client.read();
+  EXPECT_TRUE(metadata.binary);
+  EXPECT_EQ(to_integer(metadata.at({"pi0", "action_horizon"}), "", 0, 1000), 16);
+  const Frame first = client.ask(message_of(seen()));
+  EXPECT_EQ(first.at({"actions"}).as<NumpyArray>()->shape, (std::vector<std::int64_t>{16, 4}));
+  EXPECT_GT(to_number(first.at({"policy_timing", "infer_ms"}), ""), 0);
+  EXPECT_GT(to_number(first.at({"server_timing", "infer_ms"}), ""), 0);
+  EXPECT_FALSE(find_value(to_map(first.at({"server_timing"}), ""), "prev_total_ms"));
+  EXPECT_FALSE(first.has("pi0"));
+  const Frame second = client.ask(message_of(seen()));
+  EXPECT_GT(to_number(second.at({"server_timing", "prev_total_ms"}), ""), 0);
+  EXPECT_NE(actions_of(second), actions_of(first));  // other noise
+}
+
+TEST(ServerTest, GivesWhatTheLibraryGives) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const ActionChunk expected = local().infer(seen(), {.seed = 7});
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(7)))), expected.actions);
+  const std::vector<float> noise(16 * 8, 0.25f);
+  const auto with_noise = options_of([&noise](Encoder& encoder) {
+    encoder.map(1).text("noise").array({16, 8}, noise);
+  });
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), with_noise))),
+            local().infer(seen(), {.noise = noise}).actions);
+}
+
+TEST(ServerTest, ABatchIsItsObservations) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  Encoder encoder;
+  encoder.map(2)
+      .text("batch")
+      .list(2)
+      .encoded(message_of(seen(0.1f)))
+      .encoded(message_of(seen(0.3f)));
+  encoder.text("pi0").encoded(seeded(3));
+  const Frame answer = client.ask(encoder.take());
+  const auto* const batch = answer.at({"batch"}).as<ValueList>();
+  ASSERT_TRUE(batch && batch->size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Value* const actions = find_value(to_map((*batch)[i], ""), "actions");
+    EXPECT_EQ(to_floats(*actions, ""),
+              local().infer(seen(i == 0 ? 0.1f : 0.3f), {.seed = 3 + i}).actions);
+  }
+}
+
+// On two devices in turn, as a session of its own would be.
+TEST(ServerTest, AChunkGoesOnFromTheLast) {
+  ServerOptions options = served();
+  options.devices.push_back(options.devices.front());
+  RunningServer running(options);
+  RawClient client(running.port()), other(running.port());
+  client.read();
+  other.read();
+  const auto going_on = options_of([](Encoder& encoder) {
+    encoder.map(2).text("seed").integer(2).text("rtc").map(2);
+    encoder.text("executed").integer(4).text("inference_delay").integer(2);
+  });
+  Session session = local().session();
+  client.ask(message_of(seen(0.1f), seeded(1)));
+  session.infer(seen(0.1f), {.seed = 1});
+  other.ask(message_of(seen(0.9f), seeded(5)));
+  SampleOptions sample{.seed = 2};
+  sample.rtc = {.executed = 4, .inference_delay = 2};
+  const std::vector<float> expected = session.infer(seen(0.2f), sample).actions;
+  const Frame answer = client.ask(message_of(seen(0.2f), going_on));
+  EXPECT_EQ(actions_of(answer), expected);
+  EXPECT_NE(expected, local().infer(seen(0.2f), {.seed = 2}).actions);
+  EXPECT_EQ(to_integer(answer.at({"pi0", "rtc", "inference_delay"}), "", 0, 100), 2);
+  // After a reset there is nothing to go on from.
+  const auto anew = options_of([](Encoder& encoder) {
+    encoder.map(3).text("seed").integer(2).text("reset").boolean(true).text("rtc").map(2);
+    encoder.text("executed").integer(4).text("hz").number(50);
+  });
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(0.2f), anew))),
+            local().infer(seen(0.2f), {.seed = 2}).actions);
+}
+
+TEST(ServerTest, TellsAPlainClientInTextAndCloses) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  Observation none = seen();
+  none.state = {1, 2};
+  client.send(message_of(none));
+  const Frame answer = client.read();
+  EXPECT_FALSE(answer.binary);
+  EXPECT_EQ(answer.text(), "state: 2 values, expected 4");
+  EXPECT_EQ(client.close_code(), 1011);
+  EXPECT_TRUE(running.says("expected 4"));
+  RawClient other(running.port());
+  other.read();
+  other.send({std::byte{'h'}, std::byte{'i'}}, false);
+  EXPECT_NE(other.read().text().find("a text frame, expected a binary one"), std::string::npos);
+  EXPECT_EQ(other.close_code(), 1011);
+}
+
+TEST(ServerTest, TellsOneThatKnowsItAndStays) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const auto wrong = options_of([](Encoder& encoder) { encoder.map(1).text("sed").integer(1); });
+  const Frame answer = client.ask(message_of(seen(), wrong));
+  EXPECT_EQ(error_code(answer), "invalid");
+  EXPECT_NE(to_text(answer.at({"error", "message"}), "").find("\"sed\" is no option"),
+            std::string::npos);
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))).size(), 64u);
+}
+
+TEST(ServerTest, WhoIsRefusedWaitsAMoment) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const auto wrong = options_of([](Encoder& encoder) { encoder.map(1).text("sed").integer(1); });
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) client.send(message_of(seen(), wrong));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(error_code(client.read()), "invalid");
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(190));
+}
+
+TEST(ServerTest, AnInstructionOfMegabytesIsRefused) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  Observation one = seen();
+  one.prompt = std::string(16385, 'a');
+  client.send(message_of(one));
+  EXPECT_EQ(client.read().text(), "task: has 16385 bytes, expected an instruction, at most 16384");
+}
+
+// The pong is there before the answer.
+TEST(ServerTest, AnswersPingsWhileItComputes) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  client.send(slow(500));
+  bool ponged = false;
+  client.socket().control_callback([&ponged](auto kind, auto) {
+    ponged = ponged || kind == boost::beast::websocket::frame_type::pong;
+  });
+  client.socket().ping({});
+  boost::beast::flat_buffer buffer;
+  client.socket().read_some(buffer, 1);  // of the answer
+  EXPECT_TRUE(ponged);
+}
+
+TEST(ServerTest, AStaleObservationIsNotComputed) {
+  RunningServer running(served());
+  RawClient busy(running.port()), client(running.port());
+  busy.read();
+  client.read();
+  busy.send(slow(700));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto in_time =
+      options_of([](Encoder& encoder) { encoder.map(1).text("deadline_ms").number(100); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(error_code(client.ask(message_of(seen(), in_time))), "stale");
+  EXPECT_EQ(error_code(busy.read()), "stale");  // it stops between steps
+  EXPECT_LT(Milliseconds(std::chrono::steady_clock::now() - begin).count(), 5000);
+}
+
+TEST(ServerTest, TheLatestTakesThePlaceOfThoseBefore) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  client.send(slow());
+  client.send(slow());
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  client.send(message_of(seen(0.2f), options_of([](Encoder& encoder) {
+                           encoder.map(2).text("latest").boolean(true).text("seed").integer(4);
+                         })));
+  EXPECT_EQ(error_code(client.read()), "superseded");
+  EXPECT_EQ(error_code(client.read()), "superseded");
+  EXPECT_EQ(actions_of(client.read()), local().infer(seen(0.2f), {.seed = 4}).actions);
+}
+
+TEST(ServerTest, AFullQueueSaysSoAtOnce) {
+  ServerOptions options = served();
+  options.limits.queue = 1;
+  options.limits.per_client = 2;
+  RunningServer running(options);
+  RawClient computing(running.port()), waiting(running.port()), client(running.port());
+  for (RawClient* each : {&computing, &waiting, &client}) each->read();
+  computing.send(slow());
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  waiting.send(message_of(seen(), seeded(1)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(error_code(client.ask(message_of(seen(), seeded(1)))), "busy");
+  waiting.send(message_of(seen(), seeded(1)));
+  waiting.send(message_of(seen(), seeded(1)));  // a third of its own
+  EXPECT_EQ(error_code(waiting.read()), "busy");
+  // Whose client leaves is not computed to its end.
+  computing.hang_up();
+  EXPECT_EQ(actions_of(waiting.read()), local().infer(seen(), {.seed = 1}).actions);
+  EXPECT_EQ(actions_of(waiting.read()), local().infer(seen(), {.seed = 1}).actions);
+}
+
+TEST(ServerTest, TakesNoMoreThanSoManyCallsASecond) {
+  ServerOptions options = served();
+  options.limits.rate = 1;
+  RunningServer running(options);
+  RawClient client(running.port());
+  client.read();
+  EXPECT_TRUE(client.ask(message_of(seen(), seeded(1))).has("actions"));
+  EXPECT_EQ(error_code(client.ask(message_of(seen(), seeded(1)))), "busy");
+}
+
+TEST(ServerTest, StopsWhenWhatItComputesIsDone) {
+  RunningServer running(served());
+  RawClient computing(running.port()), idle(running.port());
+  computing.read();
+  idle.read();
+  computing.send(message_of(seen(), options_of([](Encoder& encoder) {
+                              encoder.map(2).text("steps").integer(1000).text("seed").integer(1);
+                            })));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  computing.send(message_of(seen(), seeded(2)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::future<void> stopping = std::async(std::launch::async, [&] { running.stop(); });
+  EXPECT_EQ(actions_of(computing.read()),
+            local().infer(seen(), {.steps = 1000, .seed = 1}).actions);
+  EXPECT_EQ(error_code(computing.read()), "stopping");
+  EXPECT_EQ(computing.close_code(), 1001);
+  EXPECT_EQ(idle.close_code(), 1001);
+  stopping.wait();
+  EXPECT_TRUE(running.done());
+  EXPECT_THROW(RawClient(running.port()), boost::system::system_error);
+}
+
+TEST(ServerTest, OneThatIsNotDoneInTimeIsLeft) {
+  ServerOptions options = served();
+  options.limits.grace_s = 0.2;
+  RunningServer running(options);
+  RawClient client(running.port());
+  client.read();
+  client.send(slow());
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const auto begin = std::chrono::steady_clock::now();
+  running.stop();
+  EXPECT_LT(Milliseconds(std::chrono::steady_clock::now() - begin).count(), 5000);
+}
+
+// A certificate of its own, as a lab makes one.
+void write_certificate(const std::filesystem::path& cert, const std::filesystem::path& key) {
+  EVP_PKEY* const pair = EVP_EC_gen("P-256");
+  X509* const x509 = X509_new();
+  ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
+  X509_gmtime_adj(X509_getm_notBefore(x509), 0);
+  X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+  X509_set_pubkey(x509, pair);
+  X509_NAME* const name = X509_get_subject_name(x509);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+  X509_set_issuer_name(x509, name);
+  X509_sign(x509, pair, EVP_sha256());
+  std::FILE* file = std::fopen(cert.c_str(), "w");
+  PEM_write_X509(file, x509);
+  std::fclose(file);
+  file = std::fopen(key.c_str(), "w");
+  PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
+  std::fclose(file);
+  X509_free(x509);
+  EVP_PKEY_free(pair);
+}
+
+TEST(ServerTest, Encrypts) {
+  const TemporaryDirectory directory;
+  ServerOptions options = served();
+  options.tls_cert = directory / "cert.pem";
+  options.tls_key = directory / "key.pem";
+  std::ofstream(options.tls_cert) << "no certificate";
+  expect_error(ErrorCode::kInvalidInput, {"cert.pem", "expected PEM"},
+               [&] { Server(options, {}); });
+  write_certificate(options.tls_cert, options.tls_key);
+  RunningServer running(options);
+  EXPECT_THROW(RawClient(running.port()), boost::system::system_error);  // it speaks plainly
+
+  boost::asio::io_context io;
+  boost::asio::ssl::context tls(boost::asio::ssl::context::tls_client);
+  tls.load_verify_file(options.tls_cert.string());
+  tls.set_verify_mode(boost::asio::ssl::verify_peer);
+  boost::beast::websocket::stream<boost::beast::ssl_stream<boost::asio::ip::tcp::socket>> socket(
+      io, tls);
+  boost::asio::connect(
+      socket.next_layer().next_layer(),
+      boost::asio::ip::tcp::resolver(io).resolve("127.0.0.1", std::to_string(running.port())));
+  socket.next_layer().handshake(boost::asio::ssl::stream_base::client);
+  socket.handshake("localhost", "/");
+  boost::beast::flat_buffer buffer;
+  socket.read(buffer);
+  socket.binary(true);
+  socket.write(boost::asio::buffer(message_of(seen(), seeded(1))));
+  boost::beast::flat_buffer answer;
+  socket.read(answer);
+  Frame frame;
+  const auto* const begin = static_cast<const std::byte*>(answer.cdata().data());
+  frame.bytes.assign(begin, begin + answer.size());
+  frame.value = decode(frame.bytes);
+  EXPECT_EQ(actions_of(frame), local().infer(seen(), {.seed = 1}).actions);
+}
+
+// A link to a checkpoint is put to another one, and connections stay.
+TEST(ServerTest, ServesAnotherCheckpointWithoutLosingClients) {
+  const TemporaryDirectory directory;
+  const std::filesystem::path link = directory / "current", other = directory / "other";
+  std::filesystem::copy(kServedPolicy, other);
+  std::filesystem::create_directory_symlink(kServedPolicy, link);
+  RunningServer running(served(link));
+  RawClient client(running.port());
+  client.read();
+  const std::vector<float> before = local().infer(seen(), {.seed = 1}).actions;
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))), before);
+
+  std::filesystem::remove(link);
+  std::filesystem::create_directory_symlink(directory / "nothing", link);
+  running.server().reload();
+  EXPECT_TRUE(running.says("not reloaded, what was served still is"));
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))), before);
+
+  // One that says no Euler steps but 2.
+  std::string config;
+  {
+    std::ifstream in(other / "config.json");
+    config.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const std::size_t at = config.find("\"num_inference_steps\": 10");
+  ASSERT_NE(at, std::string::npos);
+  config.replace(at, 25, "\"num_inference_steps\": 2");
+  std::ofstream(other / "config.json") << config;
+  std::filesystem::remove(link);
+  std::filesystem::create_directory_symlink(other, link);
+  running.server().reload();
+  EXPECT_TRUE(running.says("reloaded " + link.string()));
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))),
+            local().infer(seen(), {.steps = 2, .seed = 1}).actions);
+}
+
+TEST(ServerTest, TellsHowItIs) {
+  RunningServer running(served());
+  EXPECT_EQ(get(running.port(), "/healthz").body, "OK\n");
+  EXPECT_EQ(get(running.port(), "/readyz").status, 200u);
+  RawClient client(running.port());
+  client.read();
+  client.ask(message_of(seen(), seeded(1)));
+  const std::string metrics = get(running.port(), "/metrics").body;
+  for (const char* line : {"pi0_calls_total{outcome=\"ok\"} 1\n", "pi0_clients 1\n",
+                           "pi0_call_seconds_count 1\n", "pi0_ready 1\n"}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+  }
+  EXPECT_EQ(get(running.port(), "/nothing").status, 404u);
+}
+
+TEST(ServerTest, WhoHasNoKeyIsRefused) {
+  ServerOptions options = served();
+  options.api_keys = {"one-key-0123456789", "another-key-012345"};
+  RunningServer running(options);
+  EXPECT_THROW(RawClient(running.port()), boost::system::system_error);
+  EXPECT_THROW(RawClient(running.port(), "/", {{"Authorization", "Api-Key one-key-012345678"}}),
+               boost::system::system_error);
+  RawClient client(running.port(), "/", {{"Authorization", "Api-Key another-key-012345"}});
+  EXPECT_TRUE(client.read().has("pi0"));
+  const HttpReply refused = get(running.port(), "/metrics");
+  EXPECT_EQ(refused.status, 401u);
+  EXPECT_NE(refused.authenticate.find("Basic"), std::string::npos);
+  EXPECT_EQ(
+      get(running.port(), "/metrics", {{"Authorization", "Bearer one-key-0123456789"}}).status,
+      200u);
+  EXPECT_EQ(get(running.port(), "/healthz").status, 200u);
+}
+
+TEST(ServerTest, APageOfAnotherPlaceIsRefused) {
+  RunningServer running(served());
+  EXPECT_THROW(RawClient(running.port(), "/", {{"Origin", "https://example.org"}}),
+               boost::system::system_error);
+  RawClient own(running.port(), "/",
+                {{"Origin", "http://localhost:" + std::to_string(running.port())}});
+  EXPECT_TRUE(own.read().binary);
+}
+
+TEST(ServerTest, ClientsThatAreSlowOrTooManyAreLeft) {
+  ServerOptions options = served();
+  options.limits.message_s = 0.2;
+  options.limits.handshake_s = 0.2;
+  options.limits.connections = 2;
+  options.limits.message_bytes = 100'000;
+  RunningServer running(options);
+  RawClient slow_one(running.port()), good(running.port());
+  slow_one.read();
+  good.read();
+  EXPECT_THROW(RawClient(running.port()), boost::system::system_error);  // a third
+  slow_one.socket().binary(true);
+  const std::byte piece[10] = {};
+  slow_one.socket().write_some(false, boost::asio::buffer(piece));  // and nothing more
+  boost::beast::flat_buffer buffer;
+  boost::system::error_code error;
+  slow_one.socket().read(buffer, error);
+  EXPECT_TRUE(error);
+  EXPECT_TRUE(good.ask(message_of(seen(), seeded(1))).has("actions"));
+  RawClient large(running.port());
+  large.read();
+  EXPECT_THROW(large.ask(std::vector<std::byte>(200'000)), boost::system::system_error);
+  EXPECT_TRUE(good.ask(message_of(seen(), seeded(1))).has("actions"));
+}
+
+TEST(ServerTest, SaysWhatItCannotDo) {
+  ServerOptions options = served();
+  options.host = "no.such.host.invalid";
+  expect_error(ErrorCode::kInvalidInput, {"no.such.host.invalid"}, [&] { Server(options, {}); });
+  RunningServer running(served());
+  options = served();
+  options.port = running.port();
+  expect_error(ErrorCode::kIo, {"cannot listen", "in use"}, [&] { Server(options, {}); });
+  options = served();
+  options.devices = {{.device = "nothing"}};
+  Server server(options, {});
+  expect_error(ErrorCode::kUnsupported, {"nothing"}, [&] { server.run(); });
+}
+
+}  // namespace
+}  // namespace pi0
