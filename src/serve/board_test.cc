@@ -86,7 +86,9 @@ TEST(Board, TellsTheLastTwoChunksAndHowTheyMeet) {
     CallResult result = make_result(static_cast<float>(10 * i));
     if (i > 0) result.chunks[0].seam = {4, 1, {0.5f, 6}, {0.25f, 7}};
     board.ended(call, result, 1);  // one dimension is the robot's
-    if (i == 0) EXPECT_FALSE(board.state(0, 0)["chunks"][0].contains("seam"));
+    if (i == 0) {
+      EXPECT_FALSE(board.state(0, 0)["chunks"][0].contains("seam"));
+    }
   }
   board.ended(make_call(other), make_result(), 2);
 
