@@ -52,7 +52,7 @@ def play(port: int, task: str, stop: threading.Event) -> None:
                 "observation.images.base_0_rgb": tensors[f"{moment}.image"],
                 "observation.state": tensors[f"{moment}.state"],
                 "task": task,
-                "pi0": {"rtc": {"executed": 6, "inference_delay": 2}, "reset": count % 4 == 0},
+                "pi0": {"rtc": {"executed": 6, "inference_delay": 2}, "reset": count % 12 == 0},
             }
         )
         count += 1
