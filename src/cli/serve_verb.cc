@@ -25,7 +25,7 @@ struct ServeArguments {
   PolicyArguments policy;
   std::vector<std::string> devices;
   std::filesystem::path api_keys, metadata;
-  double message_mb = 64;
+  double message_mb = 16;
   double record_gb = 4;
   std::optional<std::uint64_t> seed;
 };
@@ -192,7 +192,7 @@ void add_serve(CLI::App& command, Run& run) {
       ->type_name("MB")
       ->check(CLI::Range(0.001, 4096.0))
       ->capture_default_str();
-  verb.add_option("--max-connections", limits.connections, "At once")
+  verb.add_option("--max-connections", limits.connections, "Clients at once")
       ->type_name("N")
       ->check(whole_number(1))
       ->capture_default_str();

@@ -56,9 +56,10 @@ struct CallError {
 };
 
 struct CallResult {
-  std::vector<ActionChunk> chunks = {};          // one an observation
-  std::vector<std::vector<float>> outputs = {};  // the network's own: LastChunk::model_actions after each
-  double queue_ms = 0;                           // from its arrival until it was begun
+  std::vector<ActionChunk> chunks = {};  // one an observation
+  std::vector<std::vector<float>> outputs =
+      {};               // the network's own: LastChunk::model_actions after each
+  double queue_ms = 0;  // from its arrival until it was begun
   double infer_ms = 0;
   std::string device = {};
   double least_correlation = 0;  // NetworkInfo's

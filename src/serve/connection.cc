@@ -122,6 +122,11 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
       bool refused = false;
       const HttpAnswer answer =
           refuse_websocket(hub_, asked, header(http::field::origin), &refused);
+      if (!refused && hub_.is_full()) {
+        ++hub_.metrics.refused_connections;
+        return write_answer({.status = 503, .body = "as many clients as it takes are connected\n"},
+                            false);
+      }
       if (!refused) return accept();
       ++hub_.metrics.refused_connections;
       return write_answer(answer, false);

@@ -38,6 +38,9 @@ class Hub {
 
   std::uint64_t next_id() { return ++last_id_; }
   Metrics::Now now() const;
+  bool is_full() const {
+    return conversations.size() >= static_cast<std::size_t>(options.limits.connections);
+  }
 
   // A call that came to an end. What is worth saying of it is said, the same but once.
   void ended(const Call& call, const std::variant<CallResult, CallError>& outcome);

@@ -14,8 +14,8 @@
 namespace pi0 {
 
 struct ServerLimits {
-  std::size_t message_bytes = std::size_t{64} << 20;
-  int connections = 256;
+  std::size_t message_bytes = std::size_t{16} << 20;
+  int connections = 256;  // of clients
   int queue = 64;         // calls that wait, of all clients
   int per_client = 4;     // calls of one client that wait or are computed
   double rate = 0;        // calls a second of one client; 0: as many as it likes

@@ -24,6 +24,9 @@ namespace net = boost::asio;
 using boost::system::error_code;
 using net::ip::tcp;
 
+// Beside clients: who asks for their health, or looks at the page.
+constexpr int kOthers = 64;
+
 void allow_many_files() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -96,7 +99,7 @@ struct Server::Impl {
         });
         return;
       }
-      if (*connections < options.limits.connections) {
+      if (*connections < options.limits.connections + kOthers) {
         ++hub->metrics.connections;
         serve_connection(std::move(socket), tls ? &*tls : nullptr, *hub, connections);
       } else {

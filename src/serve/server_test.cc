@@ -440,7 +440,7 @@ TEST(ServerTest, ClientsThatAreSlowOrTooManyAreLeft) {
   ServerOptions options = served();
   options.limits.message_s = 0.2;
   options.limits.handshake_s = 0.2;
-  options.limits.connections = 2;
+  options.limits.connections = 2;  // the third is told so
   options.limits.message_bytes = 100'000;
   RunningServer running(options);
   RawClient slow_one(running.port()), good(running.port());
