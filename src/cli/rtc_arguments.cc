@@ -28,8 +28,8 @@ void add_rtc_options(CLI::App& verb, RtcArguments& arguments) {
     return verb.add_option(name, value, text)->type_name(type)->needs(last_chunk);
   };
   executed->needs(last_chunk);
-  add("--rtc-delay", rtc.inference_delay, "Steps of it that go out before the new chunk is there",
-      "N")
+  add("--rtc-delay", rtc.inference_delay,
+      "Steps of it that go out before the new chunk is there; default: 0", "N")
       ->check(whole_number(0));
   add("--rtc-mode", arguments.mode,
       "How they are held to: guided, or, where the checkpoint was trained for it, trained",
@@ -39,8 +39,8 @@ void add_rtc_options(CLI::App& verb, RtcArguments& arguments) {
       ->check(whole_number(1));
   add("--rtc-max-guidance-weight", rtc.max_guidance_weight,
       "How strongly; 0: not at all, to see the seam without; default: 10", "W");
-  add("--rtc-schedule", arguments.schedule, "How that falls from the delay to the horizon",
-      "linear|exp|ones|zeros");
+  add("--rtc-schedule", arguments.schedule,
+      "How that falls from the delay to the horizon; default: linear", "linear|exp|ones|zeros");
   verb.add_flag("--rtc-roll-state-forward", rtc.roll_state_forward,
                 "Give the network the state that the robot will have after the delay, the chunk's "
                 "action there: for actions that are positions of just what the state tells")

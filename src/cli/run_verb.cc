@@ -49,7 +49,8 @@ std::string summary(const Policy& policy, const ActionChunk& chunk) {
 std::string largest_text(const std::vector<float>& values, const std::vector<std::string>& names) {
   const auto largest = std::max_element(values.begin(), values.end(),
                                         [](float a, float b) { return std::abs(a) < std::abs(b); });
-  return fmt::format("{} ({})", short_text(*largest, 3), names[largest - values.begin()]);
+  return fmt::format("{} ({})", short_text(*largest, 3),
+                     printable(names[largest - values.begin()]));
 }
 
 std::string seam_text(const ActionChunk& chunk, const RtcArguments& arguments) {

@@ -319,8 +319,9 @@ struct Client::Impl {
 
   std::string named(const std::string& sentence) const { return options.url + ": " + sentence; }
 
-  static std::string times(int reconnects) {
-    return reconnects == 0 ? "" : fmt::format(" (after {} times anew)", reconnects);
+  std::string times(int reconnects) const {
+    if (reconnects == 0) return "";
+    return fmt::format(" (try {} of {})", reconnects + 1, options.reconnects + 1);
   }
 
   const ClientOptions options;

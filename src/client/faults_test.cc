@@ -51,7 +51,7 @@ TEST(ClientFaultsTest, NobodyListens) {
     url = server.url();
   }
   expect_no_client(impatient(url), {url + ": cannot connect: Connection refused"});
-  expect_no_client(impatient(url, 2), {"Connection refused (after 2"});
+  expect_no_client(impatient(url, 2), {"Connection refused (try 3 of 3)"});
 }
 
 TEST(ClientFaultsTest, AServerThatIsSilent) {
@@ -73,7 +73,7 @@ TEST(ClientFaultsTest, AServerThatIsSilentAfterItsHandshake) {
 TEST(ClientFaultsTest, AServerThatClosesAtOnce) {
   std::atomic<int> connections = 0;
   const ScriptedServer server([&](Socket&, int) { ++connections; });
-  expect_no_client(impatient(server.url(), 3), {"(after 3"});
+  expect_no_client(impatient(server.url(), 3), {"(try 4 of 4)"});
   EXPECT_EQ(connections, 4);
 }
 
@@ -308,7 +308,7 @@ TEST(ClientFaultsTest, WhatABrokenConnectionLostIsSentAgain) {
   const ScriptedServer other(
       answering([&](ScriptedSocket& websocket, int) { websocket.close(1001, "going"); }));
   Client client(impatient(other.url(), 2));
-  expect_error(ErrorCode::kServer, {"the server closed (1001): going (after 2"},
+  expect_error(ErrorCode::kServer, {"the server closed (1001): going (try 3 of 3)"},
                [&] { client.infer(observation()); });
 }
 

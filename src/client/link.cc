@@ -32,7 +32,8 @@ using Encrypted = beast::ssl_stream<beast::tcp_stream>;
 constexpr std::size_t kMostOfAMessage = std::size_t{64} << 20;  // bytes of an answer
 constexpr std::size_t kAtOnce = std::size_t{128} << 10;         // bytes that are masked and written
 constexpr int kWidth = 300;                                     // of what a server says
-constexpr std::chrono::seconds kSilence(10);                    // of a server that answers pings
+// Of a server that answers pings; it answers none while a large message is on its way.
+constexpr std::chrono::seconds kSilence(30);
 
 std::string said(std::string_view text) {
   return shorten_end(printable(text.substr(0, std::size_t{4} * kWidth)), kWidth);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <utility>
 
 #include "pi0/error.h"
 #include "runtime/pack_input.h"
