@@ -223,9 +223,11 @@ SampleOptions Dispatcher::sample_options(const Call& call) {
   if (call.options.rtc) {
     sample.rtc = call.options.rtc->rtc;
     if (!call.options.rtc->delay_given) {
+      // A robot whose chunks come later than that holds its last action: one row goes out at least.
+      const double horizon = model()->checkpoint.info().action_horizon;
       const std::lock_guard lock(mutex_);
       sample.rtc->inference_delay = static_cast<int>(
-          std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, 1e6)));
+          std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, horizon - 1.0)));
     }
   }
   return sample;

@@ -276,13 +276,13 @@ TEST(ServerTest, StopsWhenWhatItComputesIsDone) {
   computing.send(message_of(seen(), seeded(2)));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   const std::future<void> stopping = std::async(std::launch::async, [&] { running.stop(); });
-  EXPECT_EQ(actions_of(computing.read()),
-            local().infer(seen(), {.steps = 1000, .seed = 1}).actions);
+  EXPECT_EQ(idle.close_code(), 1001);
+  const std::vector<float> actions = actions_of(computing.read());
   EXPECT_EQ(error_code(computing.read()), "stopping");
   EXPECT_EQ(computing.close_code(), 1001);
-  EXPECT_EQ(idle.close_code(), 1001);
   stopping.wait();
   EXPECT_TRUE(running.done());
+  EXPECT_EQ(actions, local().infer(seen(), {.steps = 1000, .seed = 1}).actions);
   EXPECT_THROW(RawClient(running.port()), boost::system::system_error);
 }
 
