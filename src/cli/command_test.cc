@@ -690,7 +690,12 @@ TEST_F(CommandTest, HelpAndBadUsage) {
   for (const char* verb : {"info", "doctor", "run", "verify", "compare", "audit", "bench"}) {
     EXPECT_EQ(pi0(std::string(verb) + " --help").status, 0);
   }
-  expect_error(pi0(""), {"no verb, expected info, doctor, run, serve, replay, verify, compare, audit or bench"});
+  expect_error(
+      pi0(""),
+      {"no verb, expected info, doctor, run, serve, replay, verify, compare, audit or bench"});
+  expect_error(pi0("replay calls"), {"CHECKPOINT", "--dump"});
+  expect_error(pi0("replay " + path("calls") + " " + kPolicy), {path("calls"), "listed"});
+  expect_error(pi0("replay " + folder.string() + " " + kPolicy), {"pi0 serve --record"});
   expect_error(pi0("fly"), {"unknown verb 'fly', expected info", "pi0 --help"});
   expect_error(pi0("rnu " + kPolicy), {"unknown verb 'rnu' (did you mean 'run'?)"});
   expect_error(pi0("inof"), {"'inof' (did you mean 'info'?)"});

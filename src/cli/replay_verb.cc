@@ -1,4 +1,7 @@
 // pi0 replay: plays what pi0 serve --record kept.
+#include <fmt/format.h>
+
+#include <chrono>
 #include <iostream>
 #include <memory>
 
@@ -9,16 +12,19 @@
 #include "replay/dump.h"
 #include "replay/replay.h"
 #include "replay/replay_report.h"
+#include "replay/server_replay.h"
 #include "report/progress.h"
+#include "serve/api_keys.h"
 
 namespace pi0 {
 namespace {
 
 struct ReplayArguments {
-  std::filesystem::path record, checkpoint, dump, json;
+  std::filesystem::path record, checkpoint, dump, json, api_keys;
   WhichCalls which;
   PolicyArguments policy;
   Tolerances tolerances;
+  ServerReplayOptions on_server = {.server = {.url = ""}};
 };
 
 void dump(const Record& record, const std::filesystem::path& directory) {
@@ -61,27 +67,58 @@ std::string devices_of(const Record& record) {
   return device;
 }
 
-int run_replay(ReplayArguments arguments) {
+// What plays them, and what it is called.
+struct Player {
+  std::function<void(const std::function<void(PlayedCall)>&)> play;
+  std::string name;
+};
+
+Player player_of(const ReplayArguments& arguments, const Record& record,
+                 const std::function<void(const Progress&)>& show) {
+  if (!arguments.on_server.server.url.empty()) {
+    ServerReplayOptions options = arguments.on_server;
+    if (!arguments.api_keys.empty()) {
+      options.server.api_key = read_api_keys(arguments.api_keys).front();
+    }
+    return {[&record, options, &tolerances = arguments.tolerances](const auto& played) {
+              replay_on_server(record, options, tolerances, played);
+            },
+            options.server.url};
+  }
+  const Checkpoint checkpoint = Checkpoint::open(arguments.checkpoint, arguments.policy.checkpoint);
+  DeviceOptions device = arguments.policy.device;
+  device.progress = show;
+  const auto policy = std::make_shared<const Policy>(checkpoint.load(device));
+  print_warnings(policy->info().warnings);
+  return {[&record, checkpoint, policy, &tolerances = arguments.tolerances](const auto& played) {
+            replay(record, checkpoint, *policy, tolerances, played);
+          },
+          policy->network().device()};
+}
+
+int run_replay(const ReplayArguments& arguments) {
   require_report_paths(arguments.json);
   const Record record = open_record(arguments.record, arguments.which);
   print_warnings(record.warnings);
   if (!arguments.dump.empty()) dump(record, arguments.dump);
-  if (arguments.checkpoint.empty()) return kExitOk;
+  if (arguments.checkpoint.empty() && arguments.on_server.server.url.empty()) return kExitOk;
 
-  const Checkpoint checkpoint = Checkpoint::open(arguments.checkpoint, arguments.policy.checkpoint);
   ProgressLine line;
   const auto show = line.callback();
-  arguments.policy.device.progress = show;
-  const Policy policy = checkpoint.load(arguments.policy.device);
-  print_warnings(policy.info().warnings);
+  const Player player = player_of(arguments, record, show);
   std::vector<PlayedCall> calls;
-  replay(record, checkpoint, policy, arguments.tolerances, [&](PlayedCall call) {
+  const auto begin = std::chrono::steady_clock::now();
+  player.play([&](PlayedCall call) {
     calls.push_back(std::move(call));
-    show({"replaying", calls.size(), record.calls.size()});
+    show({"replaying", calls.size(), std::max(calls.size(), record.calls.size())});
   });
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   line.finish();
-  give_report(replay_report(calls, devices_of(record), policy.network().device()), to_json(calls),
-              arguments.json);
+  Report report = replay_report(calls, devices_of(record), player.name);
+  report.lines.push_back(
+      fmt::format("{} calls in {} s, {} a second", calls.size(), short_text(seconds.count(), 3),
+                  short_text(static_cast<double>(calls.size()) / seconds.count(), 3)));
+  give_report(report, to_json(calls), arguments.json);
   return all_agree(calls) ? kExitOk : kExitVerdict;
 }
 
@@ -97,6 +134,34 @@ void add_replay(CLI::App& command, Run& run) {
   CLI::Option* const checkpoint = verb.add_option("CHECKPOINT", arguments->checkpoint,
                                                   "Whose policy plays them, in this process")
                                       ->type_name("DIR");
+  ServerReplayOptions& on_server = arguments->on_server;
+  CLI::Option* const server =
+      verb.add_option("--server", on_server.server.url, "A policy server that plays them")
+          ->type_name("ws://HOST:PORT")
+          ->excludes(checkpoint);
+  verb.add_option("--api-key-file", arguments->api_keys, "Of --server: its key, in the first line")
+      ->type_name("FILE")
+      ->needs(server);
+  verb.add_option("--ca-file", on_server.server.ca_file, "Of --server wss://: whom to trust, PEM")
+      ->type_name("FILE")
+      ->needs(server);
+  verb.add_option("--clients", on_server.clients,
+                  "Of --server: at once, each playing one recorded client's calls; default: as "
+                  "many as were recorded")
+      ->type_name("N")
+      ->check(whole_number(1))
+      ->needs(server);
+  verb.add_option("--rate", on_server.rate,
+                  "Of --server: calls a second of each client, answered or not; default: the next "
+                  "when one is answered")
+      ->type_name("HZ")
+      ->check(rate())
+      ->needs(server);
+  verb.add_option("--repeat", on_server.repeat, "Of --server: times")
+      ->type_name("N")
+      ->check(whole_number(1))
+      ->needs(server)
+      ->capture_default_str();
   verb.add_option("--call", arguments->which.call, "That one alone, by its number")
       ->type_name("N")
       ->check(seed_number());
@@ -127,9 +192,9 @@ void add_replay(CLI::App& command, Run& run) {
   verb.footer(
       "The same device and type give the same bits. Exit status 1: a call differs by more than "
       "that. The options of the checkpoint are those that the server had.");
-  verb.callback([&run, arguments, checkpoint, dump] {
-    if (checkpoint->empty() && dump->empty()) {
-      throw CLI::RequiredError("CHECKPOINT or --dump");
+  verb.callback([&run, arguments, checkpoint, server, dump] {
+    if (checkpoint->empty() && server->empty() && dump->empty()) {
+      throw CLI::RequiredError("CHECKPOINT, --server or --dump");
     }
     run = [arguments] { return run_replay(*arguments); };
   });

@@ -133,6 +133,23 @@ TEST(RecorderTest, ACallIsReadAsItWas) {
   EXPECT_EQ(failed.steps, 0);
 }
 
+// The file is of Python's msgpack.
+TEST(RecorderTest, AFileIsReadAsDocumented) {
+  const std::filesystem::path path = PI0_SOURCE_DIR;
+  const RecordFile file =
+      read_record_file(path / "fuzz/corpus/fuzz_record/file",
+                       [](const std::string& damage) { ADD_FAILURE() << damage; });
+  EXPECT_EQ(file.head.checkpoint, "policy");
+  ASSERT_EQ(file.calls.size(), 2u);
+  const RecordedCall call = decode_call(file.calls[0]);
+  EXPECT_EQ(call.seed, ~std::uint64_t{0});
+  EXPECT_EQ(call.noise.values, (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(call.actions.shape, (std::vector<std::int64_t>{1, 2, 2}));
+  EXPECT_EQ(call.last.model_actions.size(), 6u);
+  EXPECT_EQ(call.last.begun, 1);
+  EXPECT_EQ(decode_call(file.calls[1]).error_code, "busy");
+}
+
 TEST(RecorderTest, FilesAreTheUsersAlone) {
   TemporaryDirectory directory;
   const mode_t before = ::umask(0);

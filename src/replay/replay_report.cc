@@ -18,14 +18,15 @@ std::size_t count(const std::vector<PlayedCall>& calls, Verdict verdict) {
                     [verdict](const PlayedCall& call) { return call.verdict == verdict; }));
 }
 
-// P50 and P95; of none: "-".
+// P50, P95, P99, the longest; of none: "-".
 std::vector<std::string> percentiles(std::vector<double> ms) {
-  if (ms.empty()) return {"-", "-"};
   std::sort(ms.begin(), ms.end());
-  const auto at = [&ms](double share) {
-    return ms_text(ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)]);
-  };
-  return {at(0.5), at(0.95)};
+  std::vector<std::string> cells;
+  for (const double share : {0.5, 0.95, 0.99, 1.0}) {
+    const double at = share * (static_cast<double>(ms.size()) - 1) + 0.5;
+    cells.push_back(ms.empty() ? "-" : ms_text(ms[static_cast<std::size_t>(at)]));
+  }
+  return cells;
 }
 
 std::vector<std::string> latency_row(const std::string& when, const std::string& device,
@@ -93,7 +94,7 @@ Report replay_report(const std::vector<PlayedCall>& calls, const std::string& th
                      std::to_string(count(calls, Verdict::kNotCompared)), correlation_text(least),
                      difference_text(largest)}};
   ReportSection latency;
-  latency.table.columns = {"", "device", ">P50 ms", ">P95 ms"};
+  latency.table.columns = {"", "device", ">P50 ms", ">P95 ms", ">P99 ms", ">longest ms"};
   latency.table.rows = {latency_row("then", then, calls, &PlayedCall::then_ms),
                         latency_row("now", now, calls, &PlayedCall::now_ms)};
   report.sections = {std::move(all), std::move(latency)};

@@ -1,0 +1,126 @@
+// Calls of one server, played on another, through real sockets.
+#include "replay/server_replay.h"
+
+#include "serve/call.h"
+#include "serve/server_testing.h"
+
+namespace pi0 {
+namespace {
+
+std::vector<std::byte> options_of(const std::function<void(Encoder&)>& encode) {
+  Encoder encoder;
+  encode(encoder);
+  return encoder.take();
+}
+
+std::vector<std::byte> continuing(int executed) {
+  return options_of([executed](Encoder& encoder) {
+    encoder.map(1).text("rtc").map(2);
+    encoder.text("executed").integer(executed).text("hz").number(1000);
+  });
+}
+
+class ServerReplayTest : public testing::Test {
+ protected:
+  // Seven calls of three clients, the last of which is refused.
+  static void SetUpTestSuite() {
+    directory = std::make_unique<TemporaryDirectory>();
+    ServerOptions options = served();
+    options.record = *directory / "calls";
+    options.sample.steps = 3;
+    RunningServer server(options);
+    RawClient first(server.port());
+    first.read();
+    first.ask(message_of(seen(0.1f)));
+    first.ask(message_of(seen(0.2f), continuing(4)));
+    first.ask(message_of(seen(0.3f), continuing(8)));
+    RawClient second(server.port());
+    second.read();
+    second.ask(message_of(seen(0.4f), options_of([](Encoder& encoder) {
+                            encoder.map(1).text("seed").unsigned_integer(~std::uint64_t{0});
+                          })));
+    second.ask(message_of(seen(0.5f), continuing(2)));
+    second.ask(message_of(seen(0.6f)));
+    RawClient third(server.port());
+    third.read();
+    third.ask(options_of([](Encoder& encoder) { encoder.map(0); }));
+  }
+  static void TearDownTestSuite() { directory.reset(); }
+
+  static std::vector<PlayedCall> play(int port, ServerReplayOptions options = {},
+                                      const WhichCalls& which = {}) {
+    options.server.url = "ws://127.0.0.1:" + std::to_string(port);
+    std::vector<PlayedCall> played;
+    replay_on_server(open_record(*directory / "calls", which), options, {.difference = 0},
+                     [&](PlayedCall call) { played.push_back(std::move(call)); });
+    return played;
+  }
+  static std::size_t equal(const std::vector<PlayedCall>& played) {
+    std::size_t count = 0;
+    for (const PlayedCall& call : played) {
+      count += call.verdict == Verdict::kEqual ? 1 : 0;
+      EXPECT_EQ(call.verdict, Verdict::kEqual) << call.number << ": " << call.why;
+    }
+    return count;
+  }
+
+  static inline std::unique_ptr<TemporaryDirectory> directory;
+};
+
+TEST_F(ServerReplayTest, AnotherServerGivesTheSame) {
+  RunningServer server(served());
+  const std::vector<PlayedCall> played = play(server.port());
+  EXPECT_EQ(equal(played), 7u);
+  for (const PlayedCall& call : played) {
+    EXPECT_EQ(call.now_ms.has_value(), call.number != 7) << call.number;
+    if (call.now_ms) {
+      EXPECT_GT(*call.now_ms, 0);
+      EXPECT_NE(call.device.find("cpu (fp32"), std::string::npos) << call.device;
+    }
+  }
+}
+
+TEST_F(ServerReplayTest, ManyClientsPlayItAgainAndAgain) {
+  RunningServer server(served());
+  // Two play each of the first two clients' calls, one the third's: 3 + 3 + 1 + 3 + 3, twice.
+  EXPECT_EQ(equal(play(server.port(), {.clients = 5, .repeat = 2})), 26u);
+}
+
+TEST_F(ServerReplayTest, ARateIsKept) {
+  RunningServer server(served());
+  const auto begin = Clock::now();
+  EXPECT_EQ(equal(play(server.port(), {.clients = 1, .rate = 10}, {.client = 1})), 3u);
+  EXPECT_GE(ms_between(begin, Clock::now()), 199);  // at 0, 100 and 200 ms
+}
+
+TEST_F(ServerReplayTest, WhatGoesOnFromAChunkThatIsNotThereIsNotCompared) {
+  RunningServer server(served());
+  const std::vector<PlayedCall> played = play(server.port(), {}, {.call = 3});
+  ASSERT_EQ(played.size(), 1u);
+  EXPECT_EQ(played[0].verdict, Verdict::kNotCompared);
+  EXPECT_TRUE(played[0].now_ms);
+}
+
+TEST_F(ServerReplayTest, AnotherPolicysActionsDiffer) {
+  ServerOptions options = served();
+  options.read.raw = true;
+  RunningServer server(options);
+  const std::vector<PlayedCall> played = play(server.port(), {}, {.client = 1});
+  ASSERT_EQ(played.size(), 3u);
+  for (const PlayedCall& call : played) EXPECT_EQ(call.verdict, Verdict::kDiffers);
+}
+
+TEST_F(ServerReplayTest, AServerThatIsNotThereIsAnError) {
+  int port = 0;
+  {
+    RunningServer server(served());
+    port = server.port();
+  }
+  expect_error(ErrorCode::kServer, {"ws://127.0.0.1:" + std::to_string(port)}, [&] { play(port); });
+  ServerReplayOptions options;
+  options.server.ca_file = "/nowhere.pem";
+  expect_error(ErrorCode::kInvalidInput, {"nowhere.pem"}, [&] { play(port, options); });
+}
+
+}  // namespace
+}  // namespace pi0
