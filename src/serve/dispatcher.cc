@@ -190,10 +190,13 @@ void Dispatcher::work(Worker& worker) {
         return draining_ || policy != worker.policy || (worker.policy && !queue_.empty());
       });
       if (policy != worker.policy) {  // another is served from now on, or none
+        std::shared_ptr<const Policy> next = worker.policy;
+        lock.unlock();  // a session ends under its network's lock, which calls hold for long
         session.reset();
-        policy = worker.policy;
+        policy = std::move(next);
         if (policy) session.emplace(policy->session());
-        changed_.notify_all();  // it is nobody's any more
+        lock.lock();
+        changed_.notify_all();  // the one before is nobody's any more
         continue;
       }
       if (draining_) return;
