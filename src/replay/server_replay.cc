@@ -50,6 +50,7 @@ class Player {
     const ServerReplayOptions& options;
     const Tolerances& tolerances;
     const std::function<void(PlayedCall)>& played;
+    std::size_t playing = 0;  // players that are not done
   };
 
   Player(Shared& shared, const Plan& plan)
@@ -147,8 +148,12 @@ class Player {
     if (next_ == plan_.size()) {
       if (!sent_.empty()) return;
       next_ = 0;
-      if (++round_ == shared_.options.repeat) return link_->leave();
       link_->leave();
+      if (++round_ == shared_.options.repeat) {
+        // Without waiting for what a connection that is left still has under way: its timers.
+        if (--shared_.playing == 0) shared_.io.stop();
+        return;
+      }
       return connect();
     }
     const double rate = shared_.options.rate;
@@ -206,6 +211,7 @@ void replay_on_server(const Record& record, const ServerReplayOptions& options,
   Player::Shared shared{io, tls, parse_url(options.server.url), options, tolerances, played};
   const std::size_t clients =
       options.clients != 0 ? static_cast<std::size_t>(options.clients) : plans.size();
+  shared.playing = clients;
   std::vector<std::unique_ptr<Player>> players;
   for (std::size_t i = 0; i < clients; ++i) {
     players.push_back(std::make_unique<Player>(shared, plans[i % plans.size()]));
