@@ -1,5 +1,5 @@
-// A file of recorded calls from bytes, and what a file whose checksums are right may hold: the head,
-// a call, its request as it is sent again, a server's answer. Only pi0::Error may escape.
+// A file of recorded calls from bytes, and what a file whose checksums are right may hold: the
+// head, a call, its request as it is sent again, a server's answer. Only pi0::Error may escape.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
