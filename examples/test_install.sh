@@ -5,7 +5,8 @@
 set -euo pipefail
 source=$(cd "$(dirname "$0")" && pwd)
 temporary=$(mktemp -d)
-trap 'rm -rf "$temporary"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$temporary"' EXIT
 prefix=$temporary/prefix
 fail() { echo "$1" >&2; exit 1; }
 
@@ -37,6 +38,26 @@ for infer in "$temporary/build/infer" "env LD_LIBRARY_PATH=$libraries $temporary
   $infer "$temporary" top "$source/frames/drawer_open_corner.png" "" 0 || status=$?
   [ "$status" -eq 1 ] || fail "expected status 1, pi0::Error, found $status"
 done
+
+# A robot at 50 Hz, of the server that was installed too.
+if [ -e "$temporary/build/control_loop" ]; then
+  # shellcheck disable=SC2046  # words
+  "$2" -std=c++20 "$source/control_loop.cc" $(pkg-config $static --cflags --libs pi0) -o "$temporary/control_loop"
+  "$prefix/bin/pi0" serve "$source/policy" --port 0 2>"$temporary/said" &
+  server=$!
+  for _ in {1..300}; do
+    grep -qs ready "$temporary/said" && break
+    sleep 0.1
+  done
+  url=$(sed -n 's/.* on \(ws:.*\)/\1/p' "$temporary/said")
+  for loop in "$temporary/build/control_loop" "env LD_LIBRARY_PATH=$libraries $temporary/control_loop"; do
+    $loop "$url" "$source/frames/drawer_open_corner.png" "open the drawer" 2 -0.0066 0.6386 0.2493 1.0 |
+      tee /dev/stderr | grep -q '^chunks: [1-9]' || fail "expected chunks, found none"
+  done
+  kill "$server"
+  wait "$server" || fail "expected status 0 of a server that was told to stop, found $?"
+  server=
+fi
 
 for component in library development command; do
   cmake -DMANIFEST="$1/install_manifest_$component.txt" -P "$source/../cmake/uninstall.cmake"

@@ -126,9 +126,9 @@ struct PI0_API RealTimeChunking {
   // the delay, the last action is held. Its first call has no chunk before it. Where there was one,
   // ActionChunk::seam tells how the two meet, guided or not.
   std::optional<int> executed = {};
-  int inference_delay = 0;     // rows of it that go out before this call's chunk is there
-  int execution_horizon = 10;  // rows of it that count at all
-  float max_guidance_weight = 10;
+  int inference_delay = 0;         // rows of it that go out before this call's chunk is there
+  int execution_horizon = 10;      // rows of it that count at all
+  float max_guidance_weight = 10;  // 0: nothing is guided
   RtcSchedule prefix_attention_schedule = RtcSchedule::kLinear;
 
   // With `executed` alone, as what follows.

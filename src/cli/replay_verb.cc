@@ -115,9 +115,9 @@ int run_replay(const ReplayArguments& arguments) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   line.finish();
   Report report = replay_report(calls, devices_of(record), player.name);
-  report.lines.push_back(
+  report.title =
       fmt::format("{} calls in {} s, {} a second", calls.size(), short_text(seconds.count(), 3),
-                  short_text(static_cast<double>(calls.size()) / seconds.count(), 3)));
+                  short_text(static_cast<double>(calls.size()) / seconds.count(), 3));
   give_report(report, to_json(calls), arguments.json);
   return all_agree(calls) ? kExitOk : kExitVerdict;
 }

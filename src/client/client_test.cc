@@ -165,8 +165,11 @@ TEST(ClientTest, ADeadlineIsTheServersToo) {
   const RunningServer server(served());
   Client client({.url = url_of(server)});
   client.infer(observation());
-  expect_error(ErrorCode::kServer, {"deadline passed"},
-               [&] { client.infer(observation(), {.deadline_ms = 0.5}); });
+  expect_error(ErrorCode::kServer, {"deadline passed before it was sent"},
+               [&] { client.infer(observation(), {.deadline_ms = 1e-6}); });
+  expect_error(ErrorCode::kServer, {"deadline passed before its actions were there"}, [&] {
+    client.infer(observation(), {.sample = {.steps = 1000}, .deadline_ms = 200});
+  });
   client.infer(observation(), {.deadline_ms = 60000});
 }
 

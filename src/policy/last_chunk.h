@@ -1,6 +1,7 @@
 // A session's last chunk, and how the next one goes on from it: real-time chunking.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -24,10 +25,10 @@ LastChunk completed(LastChunk last, const Pipeline& pipeline);
 void require_continuable(const RealTimeChunking& rtc, const Pipeline& pipeline, int rows,
                          std::size_t state_dims);
 
-// How a call continues a chunk that there is. Both may lie beyond the chunk's end.
+// Rows of the last chunk, perhaps beyond its end.
 struct Takeover {
-  std::int64_t first = 0;  // the row of the last chunk that is for the new one's row 0
-  std::int64_t next = 0;   // the row of the last chunk in whose place the new one begins to go out
+  std::int64_t first = 0;  // for the same moment as the new chunk's row 0
+  std::int64_t next = 0;   // in whose place the new chunk begins to go out
 };
 Takeover takeover_of(const RealTimeChunking& rtc);
 

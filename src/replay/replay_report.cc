@@ -85,7 +85,7 @@ Report replay_report(const std::vector<PlayedCall>& calls, const std::string& th
     if (call.verdict == Verdict::kNotCompared) ++not_compared[call.why];
   }
   Report report;
-  ReportSection all;
+  ReportSection all{"Actions", {}, {}};
   all.table.columns = {">calls",        ">equal",     ">close",  ">differ",
                        ">not compared", ">least PCC", ">largest"};
   all.table.rows = {{std::to_string(calls.size()), std::to_string(count(calls, Verdict::kEqual)),
@@ -93,7 +93,7 @@ Report replay_report(const std::vector<PlayedCall>& calls, const std::string& th
                      std::to_string(count(calls, Verdict::kDiffers)),
                      std::to_string(count(calls, Verdict::kNotCompared)), correlation_text(least),
                      difference_text(largest)}};
-  ReportSection latency;
+  ReportSection latency{"Latency", {}, {}};
   latency.table.columns = {"", "device", ">P50 ms", ">P95 ms", ">P99 ms", ">longest ms"};
   latency.table.rows = {latency_row("then", then, calls, &PlayedCall::then_ms),
                         latency_row("now", now, calls, &PlayedCall::now_ms)};

@@ -120,7 +120,9 @@ class Player {
       played = not_compared(recorded, "it continues a chunk that was not played before it");
     }
     const std::vector<float>& outputs = recorded.outputs.values;
-    if (!outputs.empty()) {
+    if (played.verdict != Verdict::kEqual && played.verdict != Verdict::kClose) {
+      last_outputs_.clear();  // the server has another chunk
+    } else if (!outputs.empty()) {
       const auto size =
           static_cast<std::ptrdiff_t>(recorded.outputs.shape[1] * recorded.outputs.shape[2]);
       last_outputs_.assign(outputs.end() - size, outputs.end());
@@ -196,7 +198,7 @@ class Player {
   std::size_t sent_of_connection_ = 0;
   Clock::time_point begin_;
   std::deque<Sent> sent_;
-  std::vector<float> last_outputs_;  // of the last call of this connection, as it was recorded
+  std::vector<float> last_outputs_;  // as recorded, of the chunk that the server goes on from
 };
 
 }  // namespace

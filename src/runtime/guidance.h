@@ -14,8 +14,8 @@ namespace pi0 {
 std::vector<float> prefix_weights(RtcSchedule schedule, int inference_delay, int execution_horizon,
                                   int rows);
 
-// Of the guided form. Nothing where no chunk came before. Throws Error (kInvalidInput) for what
-// does not fit.
+// Of the guided form. Nothing where no chunk came before, or the most guidance is none. Throws
+// Error (kInvalidInput) for what does not fit.
 std::optional<Pi0Guidance> pack_guidance(const RealTimeChunking& rtc, const NetworkInfo& info);
 
 // Of the trained form: lerobot's _prepare_trained_rtc_prefix. Nothing where no chunk came before or

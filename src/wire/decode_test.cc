@@ -214,7 +214,11 @@ TEST(DecodeTest, ManyValuesAndDeepOnesAreRefused) {
                    }
                  }),
                  {"more than 65536 values"});
-  const auto nested = [](std::size_t depth) { return std::string(depth, '\x91') + '\x90'; };
+  const auto nested = [](std::size_t depth) {
+    std::string bytes(depth + 1, '\x91');
+    bytes.back() = '\x90';
+    return bytes;
+  };
   EXPECT_NO_THROW(decode(bytes_of(nested(kDeepest - 1))));
   expect_refused(nested(kDeepest), {"more than 16 deep"});
   expect_refused(nested(10'000'000), {"more than 16 deep"});
