@@ -84,7 +84,8 @@ class RecordingServer {
       void close(std::uint16_t, std::string_view) override {}
       std::vector<std::vector<std::byte>> frames;
     } answers;
-    const auto client = std::make_shared<Conversation>(*hub_, answers, "127.0.0.1:4242");
+    const auto client =
+        std::make_shared<Conversation>(*hub_, answers, "127.0.0.1:4242", Dialect::kOpenpi);
     client->begin();
     for (const std::vector<std::byte>& request : requests) {
       const std::size_t before = answers.frames.size();

@@ -13,6 +13,7 @@
 
 #include "pi0/policy.h"
 #include "robots/robot.h"
+#include "serve/dialect.h"
 
 namespace pi0 {
 
@@ -34,9 +35,10 @@ struct CallOptions {
   bool given = false;  // the client knows this server: an error leaves its connection open
   SampleOptions sample = {};
   std::optional<RtcRequest> rtc = {};
-  std::optional<double> deadline_ms = {};  // from its arrival
-  bool latest = false;                     // what the client asked before is no longer wanted
-  bool reset = false;                      // its last chunk is forgotten: an episode begins
+  std::optional<double> deadline_ms = {};   // from its arrival
+  bool latest = false;                      // what the client asked before is no longer wanted
+  bool reset = false;                       // its last chunk is forgotten: an episode begins
+  std::optional<std::string> session = {};  // vllm-omni's: another one resets
 };
 
 // What outlives the calls of one client: its last chunk, as long as it stays the same policy's.
@@ -76,7 +78,8 @@ struct CallBasis {
 struct Call : std::enable_shared_from_this<Call> {
   std::shared_ptr<Caller> caller;
   std::vector<std::byte> message;  // which the observations' views are of
-  std::vector<RobotObservation> observations;
+  Dialect dialect = Dialect::kOpenpi;
+  std::vector<RobotObservation> observations;  // none: a reset alone, which is no call
   bool batch = false;
   CallOptions options;
   Clock::time_point arrived = Clock::now();

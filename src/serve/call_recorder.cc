@@ -56,8 +56,9 @@ void CallRecorder::add(const Call& call, const std::variant<CallResult, CallErro
                        const std::vector<std::string>& devices) {
   if (model != model_) {
     model_ = model;
-    head_ = std::make_shared<const RecordHead>(RecordHead{
-        options_.checkpoint.string(), encode_metadata(*model, options_, devices), options_.prompt});
+    head_ = std::make_shared<const RecordHead>(
+        RecordHead{options_.checkpoint.string(),
+                   encode_metadata(*model, options_, devices, Dialect::kOpenpi), options_.prompt});
   }
   RecordedCall beginning;
   beginning.number = recorder_.next_number();

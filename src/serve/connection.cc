@@ -127,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
         return write_answer({.status = 503, .body = "as many clients as it takes are connected\n"},
                             false);
       }
+      dialect_ = dialect_of(asked.target);
       if (!refused) return accept();
       ++hub_.metrics.refused_connections;
       return write_answer(answer, false);
@@ -177,7 +178,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
   void begin() {
     request_.reset();
     buffer_ = beast::flat_buffer();
-    conversation_ = std::make_shared<Conversation>(hub_, *this, peer_);
+    conversation_ = std::make_shared<Conversation>(hub_, *this, peer_, dialect_);
     conversation_->begin();
     read();
   }
@@ -252,6 +253,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
   std::optional<Incoming> incoming_{std::in_place, message_};
   std::optional<http::request_parser<http::empty_body>> request_;
   std::optional<http::response<http::string_body>> response_;
+  Dialect dialect_ = Dialect::kOpenpi;
   std::shared_ptr<Conversation> conversation_;
   std::deque<Frame> outgoing_;
   std::optional<websocket::close_reason> closing_;

@@ -17,8 +17,8 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
-Conversation::Conversation(Hub& hub, Channel& channel, std::string peer)
-    : hub_(hub), channel_(&channel) {
+Conversation::Conversation(Hub& hub, Channel& channel, std::string peer, Dialect dialect)
+    : hub_(hub), dialect_(dialect), channel_(&channel) {
   caller_->id = hub.next_id();
   caller_->peer = std::move(peer);
   hub_.conversations.insert(this);
@@ -28,8 +28,9 @@ Conversation::Conversation(Hub& hub, Channel& channel, std::string peer)
 Conversation::~Conversation() { leave(); }
 
 void Conversation::begin() {
-  channel_->send(encode_metadata(*hub_.dispatcher.model(), hub_.options, hub_.dispatcher.devices()),
-                 true, {});
+  channel_->send(
+      encode_metadata(*hub_.dispatcher.model(), hub_.options, hub_.dispatcher.devices(), dialect_),
+      true, {});
 }
 
 bool Conversation::over_rate() {
@@ -51,6 +52,7 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
   auto call = std::make_shared<Call>();
   call->caller = caller_;
   call->message = std::move(message);
+  call->dialect = dialect_;
   std::optional<CallError> refused;
   try {
     if (!binary) {
@@ -79,6 +81,15 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     fail(*call, *refused);
     return false;
   }
+  if (call->observations.empty()) {
+    reset_ = true;
+    channel_->send(encode_reset_done(), true, {});
+    return true;
+  }
+  if (call->options.session && call->options.session != session_) {
+    session_ = call->options.session;
+    reset_ = true;
+  }
   call->done = [self = shared_from_this(), raw = call.get()](auto outcome) {
     self->hub_.post([self, raw, outcome = std::move(outcome)]() mutable {
       self->finish(raw->shared_from_this(), std::move(outcome));
@@ -89,7 +100,11 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
   return true;
 }
 
-void Conversation::submit() { hub_.dispatcher.submit(calls_.front()); }
+void Conversation::submit() {
+  Call& call = *calls_.front();
+  call.options.reset = call.options.reset || reset_;
+  hub_.dispatcher.submit(calls_.front());
+}
 
 void Conversation::finish(const std::shared_ptr<Call>& call,
                           std::variant<CallResult, CallError> outcome) {
@@ -99,6 +114,7 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
   if (const auto* error = std::get_if<CallError>(&outcome)) {
     fail(*call, *error);
   } else if (channel_) {
+    if (call->options.reset) reset_ = false;
     std::vector<std::byte> answer = encode_answer(*call, std::get<CallResult>(outcome),
                                                   *hub_.dispatcher.model(), prev_total_ms_);
     hub_.metrics.bytes_out += answer.size();
@@ -115,8 +131,8 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
 
 void Conversation::fail(const Call& call, const CallError& error) {
   if (!channel_ || closed_) return;
-  if (call.options.given) {
-    channel_->send(encode_error(error), true, {});
+  if (call.options.given || dialect_ == Dialect::kVllmOmni) {
+    channel_->send(encode_error(error, dialect_), true, {});
     return;
   }
   // As openpi's server, without its traceback.

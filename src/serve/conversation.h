@@ -33,7 +33,7 @@ inline constexpr std::uint16_t kInternalError = 1011;
 // Requests of one client are answered in their order, one of them being computed at a time.
 class Conversation : public std::enable_shared_from_this<Conversation> {
  public:
-  Conversation(Hub& hub, Channel& channel, std::string peer);
+  Conversation(Hub& hub, Channel& channel, std::string peer, Dialect dialect);
   ~Conversation();
 
   void begin();
@@ -51,11 +51,14 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   bool over_rate();
 
   Hub& hub_;
+  const Dialect dialect_;
   Channel* channel_;  // nullptr once it is gone
   std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
   std::shared_ptr<const ServedModel> model_;
   std::deque<std::shared_ptr<Call>> calls_;  // the first is submitted
   std::optional<double> prev_total_ms_;
+  std::optional<std::string> session_;
+  bool reset_ = false;    // an episode begins with the next call that is answered
   double allowance_ = 1;  // calls that it may make now
   Clock::time_point allowed_at_ = Clock::now();
   bool closed_ = false;

@@ -52,6 +52,13 @@ class Fields {
 };
 
 constexpr int kMostRows = 1'000'000;
+constexpr int kMostSteps = 1000;
+
+std::uint64_t to_seed(const Value& value, const std::string& name) {
+  if (const auto* large = value.as<std::uint64_t>()) return *large;
+  return static_cast<std::uint64_t>(
+      to_integer(value, name, 0, std::numeric_limits<std::int64_t>::max()));
+}
 
 RtcRequest read_rtc(const Value& value, const std::string& where) {
   RtcRequest request;
@@ -115,19 +122,13 @@ void read_options(const Value& value, Call& call) {
   CallOptions& options = call.options;
   const std::string where = "pi0";
   Fields(to_map(value, where), where)
-      .read("seed",
-            [&](const Value& is, const std::string& name) {
-              const auto* large = is.as<std::uint64_t>();
-              options.sample.seed =
-                  large ? *large
-                        : static_cast<std::uint64_t>(
-                              to_integer(is, name, 0, std::numeric_limits<std::int64_t>::max()));
-            })
+      .read("seed", [&](const Value& is,
+                        const std::string& name) { options.sample.seed = to_seed(is, name); })
       .read("noise", [&](const Value& is,
                          const std::string& name) { options.sample.noise = to_floats(is, name); })
       .read("steps",
             [&](const Value& is, const std::string& name) {
-              options.sample.steps = static_cast<int>(to_integer(is, name, 1, 1000));
+              options.sample.steps = static_cast<int>(to_integer(is, name, 1, kMostSteps));
             })
       .read(
           "deadline_ms",
@@ -146,19 +147,71 @@ void read_options(const Value& value, Call& call) {
       .require_known();
 }
 
+// What sglang's clients say beside an observation.
+void read_sglang_options(const ValueMap& map, SampleOptions& sample) {
+  if (const Value* steps = find_value(map, "num_inference_steps")) {
+    sample.steps = static_cast<int>(to_integer(*steps, "num_inference_steps", 1, kMostSteps));
+  }
+  for (const char* key : {"noise", "observation.noise"}) {
+    if (const Value* noise = find_value(map, key)) sample.noise = to_floats(*noise, key);
+  }
+}
+
+// And vllm-omni's. True where it is a reset, which has no observation.
+bool read_vllm_omni_options(const ValueMap& map, CallOptions& options) {
+  if (const Value* seed = find_value(map, "seed"); seed && !seed->as<std::monostate>()) {
+    options.sample.seed = to_seed(*seed, "seed");
+  }
+  if (const Value* session = find_value(map, "session_id")) {
+    options.session = to_text(*session, "session_id");
+  }
+  const Value* const endpoint = find_value(map, "endpoint");
+  const std::string name = endpoint ? to_text(*endpoint, "endpoint") : "infer";
+  if (name != "infer" && name != "reset") {
+    refuse("endpoint is " + describe(*endpoint) + ", expected \"infer\" or \"reset\"");
+  }
+  return name == "reset";
+}
+
+Json sglang_metadata(const ServedModel& model, int dims) {
+  const PolicyInfo& policy = model.checkpoint.info();
+  const NetworkInfo& network = model.checkpoint.network();
+  Json images = Json::array();
+  for (const CameraKey& camera : model.robot.cameras) images.push_back(camera.key);
+  return {{"object", "action.metadata"},
+          {"policy_family", policy.kind},
+          {"input",
+           {{"image_keys", images},
+            {"image_size", {network.image_size, network.image_size}},
+            {"state_dim", policy.state_dims}}},
+          {"output",
+           {{"action_type", "continuous"},
+            {"action_horizon", policy.action_horizon},
+            {"action_dim", dims},
+            {"padded_action_dim", network.action_dim},
+            {"dtype", "float32"}}},
+          {"capabilities",
+           {{"openpi_websocket", true}, {"batch_inputs", true}, {"multiple_candidates", false}}}};
+}
+
 void encode_json(Encoder& encoder, const Json& json) {
   const std::vector<std::uint8_t> bytes = Json::to_msgpack(json);
   encoder.encoded(std::as_bytes(std::span(bytes)));
 }
 
-void encode_actions(Encoder& encoder, const ActionChunk& chunk, int dims) {
+void encode_array(Encoder& encoder, const ActionChunk& chunk, int dims) {
   std::vector<float> actions;
   actions.reserve(static_cast<std::size_t>(chunk.horizon) * static_cast<std::size_t>(dims));
   for (int row = 0; row < chunk.horizon; ++row) {
     const std::span<const float> values = chunk.row(row).first(static_cast<std::size_t>(dims));
     actions.insert(actions.end(), values.begin(), values.end());
   }
-  encoder.text("actions").array({chunk.horizon, dims}, actions);
+  encoder.array({chunk.horizon, dims}, actions);
+}
+
+void encode_actions(Encoder& encoder, const ActionChunk& chunk, int dims) {
+  encoder.text("actions");
+  encode_array(encoder, chunk, dims);
 }
 
 void encode_policy_timing(Encoder& encoder, const Timing& timing) {
@@ -177,7 +230,7 @@ int action_dims(const Robot& robot, int dims) {
 }
 
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
-                                       const std::vector<std::string>& devices) {
+                                       const std::vector<std::string>& devices, Dialect dialect) {
   const PolicyInfo& policy = model.checkpoint.info();
   const NetworkInfo& network = model.checkpoint.network();
   Json others = Json::object();
@@ -185,6 +238,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   if (!options.metadata.empty()) others.update(parse_json(options.metadata, "--metadata"));
   others.erase("pi0");
   const int dims = action_dims(model.robot, policy.action_dims);
+  if (dialect == Dialect::kSglang) others.update(sglang_metadata(model, dims));
   const std::span<const std::string> names = policy.action_names;
   const std::string offers[] = {"batch",       "seed",   "noise", "steps",
                                 "deadline_ms", "latest", "reset", "rtc"};
@@ -219,6 +273,8 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
     call.options.given = true;
     read_options(*own, call);
   }
+  if (call.dialect == Dialect::kSglang) read_sglang_options(map, call.options.sample);
+  if (call.dialect == Dialect::kVllmOmni && read_vllm_omni_options(map, call.options)) return;
   if (const Value* batch = find_value(map, "batch")) {
     const auto* const observations = batch->as<ValueList>();
     if (!observations || observations->empty() || observations->size() > kMostOfABatch) {
@@ -226,6 +282,7 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
                          kMostOfABatch));
     }
     if (call.options.rtc) refuse("pi0/rtc: a batch continues no chunk");
+    if (call.dialect == Dialect::kVllmOmni) refuse("batch: an answer at this path is one array");
     call.batch = true;
     for (const Value& observation : *observations) {
       call.observations.push_back(to_observation(robot, to_map(observation, "batch"), prompt));
@@ -241,6 +298,10 @@ std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
   Encoder encoder;
   const ActionChunk& first = result.chunks.front();
   const int dims = action_dims(model.robot, first.dims);
+  if (call.dialect == Dialect::kVllmOmni) {
+    encode_array(encoder, first, dims);
+    return encoder.take();
+  }
   encoder.map(3 + (call.options.given ? 1 : 0));
   if (call.batch) {
     encoder.text("batch").list(result.chunks.size());
@@ -277,10 +338,21 @@ std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
   return encoder.take();
 }
 
-std::vector<std::byte> encode_error(const CallError& error) {
+std::vector<std::byte> encode_error(const CallError& error, Dialect dialect) {
   Encoder encoder;
+  if (dialect == Dialect::kVllmOmni) {
+    encoder.map(3).text("type").text("error").text("message").text(error.sentence);
+    encoder.text("code").text(error.code);
+    return encoder.take();
+  }
   encoder.map(1).text("error").map(2);
   encoder.text("code").text(error.code).text("message").text(error.sentence);
+  return encoder.take();
+}
+
+std::vector<std::byte> encode_reset_done() {
+  Encoder encoder;
+  encoder.map(1).text("status").text("reset successful");
   return encoder.take();
 }
 

@@ -19,10 +19,10 @@ int action_dims(const Robot& robot, int dims);
 
 // What a client is told first.
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
-                                       const std::vector<std::string>& devices);
+                                       const std::vector<std::string>& devices, Dialect dialect);
 
-// `call` has its message; `prompt` is of messages without one. The call's observations and options
-// become what that says. Throws Error (kInvalidInput) naming what does not fit;
+// `call` has its message and dialect; `prompt` is of messages without one. The call's observations
+// and options become what that says. Throws Error (kInvalidInput) naming what does not fit;
 // `call.options.given` is right even then, if the message could be read so far.
 void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call);
 
@@ -30,7 +30,10 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
                                      const ServedModel& model, std::optional<double> prev_total_ms);
 
-// For a client that knows this server.
-std::vector<std::byte> encode_error(const CallError& error);
+// For a client that knows this server, or of a dialect whose errors are messages.
+std::vector<std::byte> encode_error(const CallError& error, Dialect dialect);
+
+// What a reset alone is answered with.
+std::vector<std::byte> encode_reset_done();
 
 }  // namespace pi0

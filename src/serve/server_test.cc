@@ -68,6 +68,66 @@ TEST(ServerTest, AnswersAsOpenpisServerDoes) {
   EXPECT_NE(actions_of(second), actions_of(first));  // other noise
 }
 
+// What sglang's and vllm-omni's clients expect at their paths.
+TEST(ServerTest, SpeaksSglangs) {
+  RunningServer running(served());
+  RawClient client(running.port(), "/openpi/policy?model=pi05");
+  const Frame metadata = client.read();
+  EXPECT_EQ(to_text(metadata.at({"object"}), ""), "action.metadata");
+  EXPECT_EQ(to_text(metadata.at({"input", "image_keys"}).as<ValueList>()->at(0), ""),
+            "observation.images.base_0_rgb");
+  EXPECT_EQ(to_integer(metadata.at({"input", "state_dim"}), "", 0, 100), 4);
+  EXPECT_EQ(to_integer(metadata.at({"output", "action_horizon"}), "", 0, 100), 16);
+  EXPECT_EQ(to_integer(metadata.at({"output", "action_dim"}), "", 0, 100), 4);
+  EXPECT_EQ(to_integer(metadata.at({"output", "padded_action_dim"}), "", 0, 100), 8);
+  const std::vector<float> noise(16 * 8, 0.25f);
+  Encoder encoder;
+  const Observation observation = seen();
+  const Image& image = observation.images.begin()->second;
+  encoder.map(5).text("noise").array({16, 8}, noise).text("num_inference_steps").integer(3);
+  encoder.text("observation.images.base_0_rgb").pixels(image.height, image.width, image.rgb);
+  encoder.text("observation.state").array({4}, observation.state);
+  encoder.text("task").text(*observation.prompt);
+  EXPECT_EQ(actions_of(client.ask(encoder.take())),
+            local().infer(observation, {.steps = 3, .noise = noise}).actions);
+}
+
+TEST(ServerTest, SpeaksVllmOmnis) {
+  RunningServer running(served());
+  RawClient client(running.port(), "/v1/realtime/robot/openpi");
+  client.read();
+  const auto ask = [&client](const char* endpoint, const char* session, bool with_image = true) {
+    Encoder encoder;
+    const Observation observation = seen();
+    const Image& image = observation.images.begin()->second;
+    encoder.map(with_image ? 7 : 6)
+        .text("endpoint")
+        .text(endpoint)
+        .text("session_id")
+        .text(session);
+    encoder.text("seed").integer(7).text("observation.state").array({4}, observation.state);
+    encoder.text("task").text(*observation.prompt).text("pi0").encoded(options_of([](Encoder& own) {
+      own.map(1).text("rtc").map(2).text("executed").integer(4).text("inference_delay").integer(2);
+    }));
+    if (with_image) {
+      encoder.text("observation.images.base_0_rgb").pixels(image.height, image.width, image.rgb);
+    }
+    return client.ask(encoder.take());
+  };
+  const std::vector<float> first = local().infer(seen(), {.seed = 7}).actions;
+  const auto actions = [](const Frame& frame) { return to_floats(frame.value, "actions"); };
+  EXPECT_EQ(actions(ask("infer", "a")), first);
+  EXPECT_NE(actions(ask("infer", "a")), first);  // goes on from it
+  EXPECT_EQ(to_text(ask("reset", "a", false).at({"status"}), ""), "reset successful");
+  // What is refused is said in a map, the connection stays, and the reset is still to come.
+  const Frame refused = ask("infer", "a", false);
+  EXPECT_EQ(to_text(refused.at({"type"}), ""), "error");
+  EXPECT_NE(to_text(refused.at({"message"}), "").find("image"), std::string::npos);
+  EXPECT_EQ(actions(ask("infer", "a")), first);
+  EXPECT_EQ(actions(ask("infer", "b")), first);  // another session
+  EXPECT_NE(to_text(ask("explode", "b").at({"message"}), "").find("explode"), std::string::npos);
+}
+
 TEST(ServerTest, GivesWhatTheLibraryGives) {
   RunningServer running(served());
   RawClient client(running.port());
