@@ -27,7 +27,7 @@ configure_file(cmake/pi0.pc.in pi0.pc @ONLY)
 install(TARGETS pi0 EXPORT pi0Targets LIBRARY COMPONENT library NAMELINK_COMPONENT development
                                       ARCHIVE COMPONENT development)
 if(NOT PI0_SERVE)
-  set(PI0_WITHOUT PATTERN client.h EXCLUDE)
+  set(PI0_WITHOUT PATTERN client.h EXCLUDE PATTERN robot.h EXCLUDE)
 endif()
 install(DIRECTORY include/pi0 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         ${PI0_WITHOUT})

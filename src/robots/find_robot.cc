@@ -131,4 +131,8 @@ std::vector<std::string> robot_warnings(const Robot& robot, const PolicyInfo& po
   return warnings;
 }
 
+int action_dims(const Robot& robot, int dims) {
+  return robot.action_dims != 0 ? std::min(robot.action_dims, dims) : dims;
+}
+
 }  // namespace pi0

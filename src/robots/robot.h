@@ -3,12 +3,12 @@
 #pragma once
 
 #include <filesystem>
-#include <list>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pi0/policy.h"
+#include "pi0/robot.h"
 #include "wire/encode.h"
 #include "wire/value.h"
 
@@ -45,11 +45,8 @@ Robot find_robot(const std::string& name, const PolicyInfo& policy);
 // convert actions, and this checkpoint does not, say.
 std::vector<std::string> robot_warnings(const Robot& robot, const PolicyInfo& policy);
 
-// An observation whose views are of the message that it was read from, or of `pixels`.
-struct RobotObservation {
-  Observation observation = {};
-  std::list<std::vector<float>> pixels = {};  // of images that could not be used where they lie
-};
+// How many of a policy's `dims` the robot is sent.
+int action_dims(const Robot& robot, int dims);
 
 // Images: uint8 of either layout are used where they lie, as lerobot's float32 are; other floats,
 // other integers from 0 to 255, and PNG or JPEG as bytes, are converted. A leading dimension of 1,

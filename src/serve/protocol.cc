@@ -225,10 +225,6 @@ void encode_policy_timing(Encoder& encoder, const Timing& timing) {
 
 }  // namespace
 
-int action_dims(const Robot& robot, int dims) {
-  return robot.action_dims != 0 ? std::min(robot.action_dims, dims) : dims;
-}
-
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
                                        const std::vector<std::string>& devices, Dialect dialect) {
   const PolicyInfo& policy = model.checkpoint.info();

@@ -14,9 +14,6 @@
 
 namespace pi0 {
 
-// How many of a policy's `dims` an answer has.
-int action_dims(const Robot& robot, int dims);
-
 // What a client is told first.
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
                                        const std::vector<std::string>& devices, Dialect dialect);

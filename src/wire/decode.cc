@@ -17,53 +17,6 @@ namespace {
   throw Error(ErrorCode::kInvalidInput, "message: " + sentence);
 }
 
-NumpyType parse_dtype(const std::string& text) {
-  const auto unknown = [&text]() {
-    refuse(fmt::format(
-        "an array's dtype is {}, expected numpy's dtype.str of booleans, integers, floats or texts",
-        text));
-  };
-  NumpyType type;
-  std::string_view rest = text;
-  if (rest.starts_with('>')) type.big_endian = true;
-  if (!rest.empty() && std::string_view("<>|=").find(rest.front()) != std::string_view::npos) {
-    rest.remove_prefix(1);
-  }
-  if (rest.size() < 2) unknown();
-  int count = 0;
-  const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), count);
-  if (error != std::errc() || end != rest.data() + rest.size()) unknown();
-  const auto one_of = [&](NumpyKind kind, std::initializer_list<int> sizes) {
-    bool found = false;
-    for (const int size : sizes) found = found || size == count;
-    if (!found) unknown();
-    type.kind = kind;
-    type.bytes = count;
-  };
-  switch (rest.front()) {
-    case 'b':
-      one_of(NumpyKind::kBool, {1});
-      break;
-    case 'i':
-      one_of(NumpyKind::kInt, {1, 2, 4, 8});
-      break;
-    case 'u':
-      one_of(NumpyKind::kUint, {1, 2, 4, 8});
-      break;
-    case 'f':
-      one_of(NumpyKind::kFloat, {2, 4, 8});
-      break;
-    case 'U':
-      if (count < 0 || count > std::numeric_limits<int>::max() / 4) unknown();
-      type.kind = NumpyKind::kText;
-      type.bytes = 4 * count;  // UTF-32
-      break;
-    default:
-      unknown();
-  }
-  return type;
-}
-
 // How many bytes an array of that shape has; refuses what cannot be.
 std::size_t bytes_of(const NumpyType& type, const std::vector<std::int64_t>& shape) {
   const auto bytes = static_cast<std::size_t>(type.bytes);
@@ -232,6 +185,53 @@ class Builder : public msgpack::null_visitor {
 };
 
 }  // namespace
+
+NumpyType parse_dtype(const std::string& text) {
+  const auto unknown = [&text]() {
+    refuse(fmt::format(
+        "an array's dtype is {}, expected numpy's dtype.str of booleans, integers, floats or texts",
+        text));
+  };
+  NumpyType type;
+  std::string_view rest = text;
+  if (rest.starts_with('>')) type.big_endian = true;
+  if (!rest.empty() && std::string_view("<>|=").find(rest.front()) != std::string_view::npos) {
+    rest.remove_prefix(1);
+  }
+  if (rest.size() < 2) unknown();
+  int count = 0;
+  const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), count);
+  if (error != std::errc() || end != rest.data() + rest.size()) unknown();
+  const auto one_of = [&](NumpyKind kind, std::initializer_list<int> sizes) {
+    bool found = false;
+    for (const int size : sizes) found = found || size == count;
+    if (!found) unknown();
+    type.kind = kind;
+    type.bytes = count;
+  };
+  switch (rest.front()) {
+    case 'b':
+      one_of(NumpyKind::kBool, {1});
+      break;
+    case 'i':
+      one_of(NumpyKind::kInt, {1, 2, 4, 8});
+      break;
+    case 'u':
+      one_of(NumpyKind::kUint, {1, 2, 4, 8});
+      break;
+    case 'f':
+      one_of(NumpyKind::kFloat, {2, 4, 8});
+      break;
+    case 'U':
+      if (count < 0 || count > std::numeric_limits<int>::max() / 4) unknown();
+      type.kind = NumpyKind::kText;
+      type.bytes = 4 * count;  // UTF-32
+      break;
+    default:
+      unknown();
+  }
+  return type;
+}
 
 Value decode(std::span<const std::byte> message) {
   if (message.empty()) refuse("it is empty");

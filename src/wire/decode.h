@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "wire/value.h"
 
@@ -17,5 +18,8 @@ inline constexpr std::size_t kDeepest = 16;        // lists and maps in one anot
 // dtype or size is not what it says. Map keys are texts or bytes; numpy's own arrays and scalars
 // are recognised under either.
 Value decode(std::span<const std::byte> message);
+
+// numpy's dtype.str. Throws Error (kInvalidInput) for what is not understood.
+NumpyType parse_dtype(const std::string& text);
 
 }  // namespace pi0
