@@ -34,7 +34,7 @@ check:
 	$(MAKE) test sanitize fuzz
 
 test:
-	$(call configure,release) -DPI0_TESTS=ON
+	$(call configure,release) -DPI0_TESTS=ON $$(tools/python_environment.sh build/python_environment)
 	cmake --build build/release -j $(JOBS)
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure
 

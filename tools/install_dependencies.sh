@@ -12,7 +12,7 @@ packages=(g++ make cmake pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev l
           libjpeg-dev libsentencepiece-dev libxxhash-dev libboost-dev libssl-dev)
 case "${1:-}" in
   "") ;;
-  check) packages+=(libgtest-dev clang dpkg-dev file python3 python3-venv) ;;
+  check) packages+=(libgtest-dev clang dpkg-dev file python3 python3-dev python3-venv) ;;
   bench) packages+=(libxsmm-dev libdnnl-dev) ;;
   lint) packages+=(libgtest-dev clang python3 clang-format clang-tidy) ;;
   *) echo "usage: $0 [check|bench|lint]" >&2; exit 2 ;;
