@@ -11,7 +11,7 @@ WERROR ?=
 UNITY ?=
 
 .PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
-        check-distributions install uninstall package clean
+        check-distributions install uninstall package wheel clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
 # configured tree.
@@ -106,6 +106,11 @@ uninstall:
 package: all
 	cmake --build build/release -j $(JOBS)
 	cpack --config build/release/CPackConfig.cmake -B out/packages
+
+# Python's wheels and sdist, in out/wheels: docs/python.md.
+wheel:
+	tools/install_dependencies.sh wheel
+	tools/build_wheels.sh out/wheels
 
 clean:
 	rm -rf build out

@@ -6,7 +6,8 @@
 #
 # DIRECTORY  where the chroots are kept (build/distributions). The bare system is an archive there,
 #            made once; each run begins from it. Logs lie beside it.
-# STAGES     what is run, "demo check" if not said
+# STAGES     what is run, "demo check" if not said; `wheel` installs those of out/wheels (make wheel)
+#            and infers with nothing but Python and numpy: alone, in a system without a compiler
 # What is checked is the last commit. apt has this machine's settings (its proxy, say). /proc and /dev
 # are mounted in a namespace of their own, which ends with its processes: nothing stays mounted,
 # however this ends.
@@ -51,10 +52,29 @@ make_base() {
   tar -C "$root" -cf "$base.part" . && mv "$base.part" "$base"
 }
 
+# A wheel in a fresh venv: an inference as PyTorch did it, and the command. This machine fetches numpy.
+try_wheel() {
+  local root=$1 version
+  in_chroot "$root" \
+    'apt-get update -qq; apt-get install -y -qq --no-install-recommends python3-venv' || return
+  version=$(in_chroot "$root" 'python3 -c "import sys; print(*sys.version_info[:2], sep=chr(46))"')
+  mkdir "$root/root/wheels"
+  cp out/wheels/libpi0-*.whl "$root/root/wheels/" || return
+  python3 -m pip download -q --only-binary :all: --python-version "$version" numpy \
+    -d "$root/root/wheels" || return
+  in_chroot "$root" '
+    cd /root/libpi0
+    echo "compiler: $(command -v c++ cc gcc clang || echo none); $(python3 --version)"
+    python3 -m venv /root/venv
+    /root/venv/bin/pip install --no-index --find-links /root/wheels libpi0
+    /root/venv/bin/python tools/try_wheel.py examples/policy
+    /root/venv/bin/python -m libpi0 --version'
+}
+
 # One row of the table; 1 where a stage fails.
 check() {
   local root=$directory/$1 row failed=""
-  make_base "$1" || { echo "$1|||||debootstrap failed: $directory/$1.debootstrap.log"; return 1; }
+  make_base "$1" || { echo "$1||||||debootstrap failed: $directory/$1.debootstrap.log"; return 1; }
   rm -rf --one-file-system "$root"
   mkdir "$root"
   tar -C "$root" -xf "$directory/$1.tar"
@@ -63,22 +83,24 @@ check() {
   local -A seconds=()
   for stage in $stages; do
     local begin=$SECONDS
-    if in_chroot "$root" "cd /root/libpi0; make $stage" >"$directory/$1.$stage.log" 2>&1; then
+    local run=(in_chroot "$root" "cd /root/libpi0; make $stage")
+    [ "$stage" != wheel ] || run=(try_wheel "$root")
+    if "${run[@]}" >"$directory/$1.$stage.log" 2>&1; then
       seconds[$stage]=$((SECONDS - begin))
     else
-      seconds[$stage]=failed failed=${failed:-"make $stage failed: $directory/$1.$stage.log"}
+      seconds[$stage]=failed failed=${failed:-"$stage failed: $directory/$1.$stage.log"}
     fi
   done
-  row=$(in_chroot "$root" '. /etc/os-release; echo "$PRETTY_NAME|$(c++ -dumpfullversion)|$(cmake --version | sed -n "s/cmake version //p")"' || echo "$1||")
-  echo "$row|${seconds[demo]:-}|${seconds[check]:-}|${failed:-passed}"
+  row=$(in_chroot "$root" '. /etc/os-release; echo "$PRETTY_NAME|$(c++ -dumpfullversion 2>/dev/null)|$(cmake --version 2>/dev/null | sed -n "s/cmake version //p")"' || echo "$1||")
+  echo "$row|${seconds[demo]:-}|${seconds[check]:-}|${seconds[wheel]:-}|${failed:-passed}"
   rm -rf --one-file-system "$root"
   [ -z "$failed" ]
 }
 
-table="distribution|g++|cmake|demo, s|check, s|result"
+table="distribution|g++|cmake|demo, s|check, s|wheel, s|result"
 status=0
 for distribution in "$@"; do
-  echo "$distribution: make $stages (logs: $directory/$distribution.*.log)" >&2
+  echo "$distribution: $stages (logs: $directory/$distribution.*.log)" >&2
   row=$(check "$distribution") || status=1
   table+=$'\n'$(tail -n 1 <<<"$row")
 done

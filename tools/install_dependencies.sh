@@ -4,6 +4,7 @@
 #
 #   tools/install_dependencies.sh          to build and run
 #   tools/install_dependencies.sh check    to test as well
+#   tools/install_dependencies.sh wheel    to build Python's wheels as well
 #   tools/install_dependencies.sh bench    to measure other libraries' matrices as well
 #   tools/install_dependencies.sh lint     to format and lint as well
 set -euo pipefail
@@ -13,9 +14,10 @@ packages=(g++ make cmake pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev l
 case "${1:-}" in
   "") ;;
   check) packages+=(libgtest-dev clang dpkg-dev file python3 python3-dev python3-venv) ;;
+  wheel) packages+=(ninja-build python3-dev python3-venv) ;;
   bench) packages+=(libxsmm-dev libdnnl-dev) ;;
   lint) packages+=(libgtest-dev clang python3 clang-format clang-tidy) ;;
-  *) echo "usage: $0 [check|bench|lint]" >&2; exit 2 ;;
+  *) echo "usage: $0 [check|wheel|bench|lint]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
