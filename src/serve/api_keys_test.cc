@@ -43,5 +43,23 @@ TEST_F(ApiKeysTest, OfRootMayBeReadByItsGroup) {
   }
 }
 
+const std::vector<std::string> kKeys = {"one-key-0123456789", "another-key-012345"};
+
+TEST_F(ApiKeysTest, AreTakenHoweverAClientSendsThem) {
+  EXPECT_TRUE(is_authorized(kKeys, "Api-Key another-key-012345"));
+  EXPECT_TRUE(is_authorized(kKeys, "Bearer one-key-0123456789"));
+  EXPECT_TRUE(is_authorized(kKeys, "Basic cm9ib3Q6b25lLWtleS0wMTIzNDU2Nzg5"));  // robot:one-key-…
+  EXPECT_TRUE(is_authorized({}, ""));
+}
+
+TEST_F(ApiKeysTest, NothingElseIsTaken) {
+  for (const char* header :
+       {"", "Api-Key ", "Api-Key one-key-012345678", "Api-Key one-key-01234567890",
+        "one-key-0123456789", "Basic ", "Basic !!!!",
+        "Basic cm9ib3Q=", "Basic b25lLWtleS0wMTIzNDU2Nzg5", "Api-Key one-key-0123456789 "}) {
+    EXPECT_FALSE(is_authorized(kKeys, header)) << header;
+  }
+}
+
 }  // namespace
 }  // namespace pi0

@@ -34,6 +34,7 @@ constexpr std::size_t kAtOnce = 256 << 10;        // bytes of a message that are
 // Until a client is heard again that said what was refused. Who says such things as fast as it can
 // takes no time from others.
 constexpr std::chrono::milliseconds kAfterRefusal{10};
+constexpr std::chrono::seconds kToClose{2};  // a client's, to answer a close
 
 std::chrono::milliseconds seconds(double s) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(s * 1000));
@@ -204,13 +205,17 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
       if (!conversation_->receive(std::move(message), socket_.got_binary())) return read_later();
     } else if (!has_begun_) {
       has_begun_ = true;
-      late_.expires_after(seconds(hub_.options.limits.message_s));
-      late_.async_wait([weak = this->weak_from_this()](error_code late) {
-        if (late) return;
-        if (const std::shared_ptr<Connection> self = weak.lock()) self->lowest().close();
-      });
+      leave_after(seconds(hub_.options.limits.message_s));
     }
     read();
+  }
+
+  void leave_after(std::chrono::milliseconds time) {
+    late_.expires_after(time);
+    late_.async_wait([weak = this->weak_from_this()](error_code late) {
+      if (late) return;
+      if (const std::shared_ptr<Connection> self = weak.lock()) self->lowest().close();
+    });
   }
 
   void read_later() {
@@ -239,7 +244,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
   }
 
   void send_close() {
-    socket_.async_close(*closing_, [self = self()](error_code) {});
+    socket_.async_close(*closing_, [self = self()](error_code) { self->late_.cancel(); });
+    leave_after(kToClose);
   }
 
   websocket::stream<Stream> socket_;

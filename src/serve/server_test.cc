@@ -247,6 +247,15 @@ TEST(ServerTest, AnInstructionOfMegabytesIsRefused) {
   EXPECT_EQ(client.read().text(), "task: has 16385 bytes, expected an instruction, at most 16384");
 }
 
+TEST(ServerTest, DoesNotWaitForWhoNeverAnswersAClose) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();  // and never again
+  const auto begin = std::chrono::steady_clock::now();
+  running.stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));  // 10 of Beast's
+}
+
 // The pong is there before the answer.
 TEST(ServerTest, AnswersPingsWhileItComputes) {
   RunningServer running(served());
