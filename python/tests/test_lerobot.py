@@ -5,7 +5,12 @@ In an environment with lerobot's pi0 and pi05, whose sizes and tokenizer are rep
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +48,9 @@ TASKS = ["open the drawer", "Pick_up the red block\n", ""]
 class Ours:
     """A policy with the processors that lerobot makes for it."""
 
-    def __init__(self, policy: Any) -> None:
-        self.policy = policy
-        self.preprocess, self.postprocess = make_pre_post_processors(policy.config)
-
-
-def of_libpi0(directory: Path, **settings: Any) -> Ours:
-    return Ours(
-        LibPi0Policy.from_pretrained(directory, dtype="fp32", options=OPTIONS, **settings)
-    )
+    def __init__(self, directory: Path) -> None:
+        self.policy = LibPi0Policy.from_pretrained(directory, dtype="fp32", options=OPTIONS)
+        self.preprocess, self.postprocess = make_pre_post_processors(self.policy.config)
 
 
 @pytest.fixture(params=CHECKPOINTS)
@@ -62,7 +61,7 @@ def directory(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def both(directory: Path) -> list[Any]:
     theirs = from_lerobot.load(directory, read_tokenizer(TOKENIZER))
-    return [theirs, of_libpi0(directory)]
+    return [theirs, Ours(directory)]
 
 
 def draw_batch(config: Any, tasks: list[str], seed: int = 1) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def test_bytes_are_the_floats_that_lerobot_makes_of_them(both: list[Any]) -> Non
 
 @pytest.mark.parametrize("directory", [ROOT / "testdata" / c for c in CHECKPOINTS[:2]])
 def test_robots_of_a_batch_get_lerobots_actions_of_the_same_seed(both: list[Any]) -> None:
-    """Not of relative actions, which lerobot adds to the state of each step in place of the chunk's."""
+    """Not of relative actions: lerobot adds them to the state of each step, not the chunk's."""
     given = []
     for side in both:
         torch.manual_seed(5)
@@ -126,8 +125,8 @@ def test_robots_of_a_batch_get_lerobots_actions_of_the_same_seed(both: list[Any]
     assert_same(torch.stack(ours), torch.stack(theirs))
 
 
-@pytest.mark.parametrize("delay", [0, 1])
-def test_a_chunk_goes_on_as_lerobots(both: list[Any], delay: int) -> None:
+@pytest.mark.parametrize(("gone", "delay"), [(0, 0), (1, 1), (3, 0)])
+def test_a_chunk_goes_on_as_lerobots(both: list[Any], gone: int, delay: int) -> None:
     config = RTCConfig(execution_horizon=4, max_guidance_weight=5.0)
     noises = [draw_noise(both[1].policy, 1, seed) for seed in (2, 3)]
     results = []
@@ -137,13 +136,61 @@ def test_a_chunk_goes_on_as_lerobots(both: list[Any], delay: int) -> None:
             side.policy.init_rtc_processor()
         batch = draw_batch(both[0].policy.config, TASKS[:1])
         first = chunk(side, batch, noise=noises[0])[0]
-        call = {"inference_delay": delay, "prev_chunk_left_over": first[0, 1:]}
+        call = {"inference_delay": delay, "prev_chunk_left_over": first[0, gone:]}
         guided = chunk(side, batch, noise=noises[1], **call)[1]
         side.policy.reset()
         free = chunk(side, batch, noise=noises[1])[1]
         assert (guided - free).abs().max() > 0.01
         results.append(guided)
     assert_same(results[1], results[0])
+
+
+@pytest.fixture
+def served(directory: Path) -> Iterator[str]:
+    """The URL of `pi0 serve` of the checkpoint."""
+    command = os.environ.get("PI0") or shutil.which("pi0") or str(ROOT / "build/release/pi0")
+    if not Path(command).is_file():
+        pytest.skip("no command pi0: install libpi0, build build/release/pi0, or name it in PI0")
+    options = ["--device=cpu", "--dtype=fp32", f"--tokenizer={TOKENIZER}", "--port=0"]
+    with subprocess.Popen(
+        [command, "serve", directory, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdout
+        said = ""
+        for line in server.stdout:
+            said += line
+            if "pi0: ready" in line:
+                break
+        found = re.search(r"ws://\S+", said)
+        assert found, said
+        yield found[0]
+        server.terminate()
+
+
+def test_a_servers_chunks_are_lerobots(directory: Path, served: str) -> None:
+    """One, those of a batch, and one that goes on."""
+    theirs = from_lerobot.load(directory, read_tokenizer(TOKENIZER))
+    ours = LibPi0Policy(LibPi0Config(server=served))
+    for side in (theirs.policy, ours):
+        side.config.rtc_config = RTCConfig(execution_horizon=4)
+    theirs.policy.init_rtc_processor()
+    theirs_before = ours_before = None
+    for tasks in (TASKS, TASKS[:1], TASKS[1:2]):
+        batch = draw_batch(theirs.policy.config, tasks)
+        size = (len(tasks), theirs.policy.config.chunk_size, theirs.policy.config.max_action_dim)
+        noise = torch.randn(size, generator=torch.Generator().manual_seed(3))
+        given, robots = chunk(
+            theirs, batch, noise=noise, inference_delay=1, prev_chunk_left_over=theirs_before
+        )
+        actions = ours.predict_action_chunk(
+            batch, noise=noise, inference_delay=1, prev_chunk_left_over=ours_before
+        )
+        assert_same(actions, robots)
+        if len(tasks) == 1:
+            theirs_before, ours_before = given[0, 1:], actions[0, 1:]
 
 
 def test_what_is_left_over_is_found_in_the_chunk() -> None:
@@ -165,12 +212,12 @@ def test_what_the_checkpoints_own_processors_made_is_refused(directory: Path) ->
     theirs = from_lerobot.load(directory, read_tokenizer(TOKENIZER))
     batch = theirs.preprocess(draw_batch(theirs.policy.config, TASKS[:1]))
     with pytest.raises(libpi0.InvalidInputError, match="without a path"):
-        of_libpi0(directory).policy.select_action(batch)
+        Ours(directory).policy.select_action(batch)
 
 
 def test_what_it_saves_is_a_policy_path(tmp_path: Path) -> None:
     directory = ROOT / "testdata" / CHECKPOINTS[0]
-    ours = of_libpi0(directory)
+    ours = Ours(directory)
     ours.policy.save_pretrained(tmp_path)
     # As lerobot's scripts do it of --policy.path and --rename_map.
     config = PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=["--n_action_steps=2"])
@@ -208,7 +255,7 @@ def test_what_it_saves_is_a_policy_path(tmp_path: Path) -> None:
     ],
 )
 def test_batches_that_do_not_fit_are_refused(batch: dict[str, Any], sentence: str) -> None:
-    policy = of_libpi0(ROOT / "testdata" / CHECKPOINTS[0]).policy
+    policy = Ours(ROOT / "testdata" / CHECKPOINTS[0]).policy
     with pytest.raises(libpi0.InvalidInputError, match=sentence):
         policy.select_action(batch)
 

@@ -17,15 +17,16 @@ PROCESSORS = Path(__file__).parent
 
 @PreTrainedConfig.register_subclass("libpi0")
 @dataclass
-class LibPi0Config(PreTrainedConfig):
+class LibPi0Config(PreTrainedConfig):  # type: ignore[misc, unused-ignore]
     """A checkpoint that is computed here, or a server that computes one.
 
     What is None here, and the features, the policy fills in from the checkpoint.
     """
 
     checkpoint: str | None = None
-    """π0's or π0.5's directory as lerobot or openpi saved it, or its name on the Hub.
-    ``pretrained_path`` is taken for it."""
+    """π0's or π0.5's directory as lerobot or openpi saved it, or its name on the Hub"""
+    pretrained_path: Path | None = None
+    """taken for the checkpoint; then lerobot finds this policy's processors there"""
     server: str | None = None
     """``ws://HOST:PORT`` of ``pi0 serve``, in place of a checkpoint"""
     pi0_device: str = "auto"

@@ -27,7 +27,7 @@ Batch = dict[str, Any]
 _logger = logging.getLogger(__name__)
 
 
-class LibPi0Policy(PreTrainedPolicy):
+class LibPi0Policy(PreTrainedPolicy):  # type: ignore[misc, unused-ignore]
     """As lerobot's ``PI0Policy`` and ``PI05Policy``, but in the robot's own units.
 
     Batches come as robots and environments give them, neither normalised nor tokenised: images
@@ -77,7 +77,8 @@ class LibPi0Policy(PreTrainedPolicy):
         if not config.checkpoint and not config.server and path and Path(path) != PROCESSORS:
             config.checkpoint = str(path)
         config.pretrained_revision = revision or config.pretrained_revision
-        return cls(config).eval()
+        policy: LibPi0Policy = cls(config).eval()
+        return policy
 
     def _save_pretrained(self, save_directory: Path, state_dict: Any = None) -> None:
         """For ``--policy.path``: how this policy is made, without the checkpoint itself."""
@@ -94,7 +95,6 @@ class LibPi0Policy(PreTrainedPolicy):
     def supports_rtc(self) -> bool:
         return True
 
-    @torch.no_grad()
     def select_action(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """The next action of each robot, [B, dims]; every ``n_action_steps`` calls a new chunk."""
         if not self._actions:
@@ -102,7 +102,6 @@ class LibPi0Policy(PreTrainedPolicy):
             self._actions.extend(chunk[:, : self.config.n_action_steps].transpose(0, 1))
         return self._actions.popleft()
 
-    @torch.no_grad()
     def predict_action_chunk(
         self,
         batch: Batch,
@@ -158,7 +157,7 @@ class LibPi0Policy(PreTrainedPolicy):
             execution_horizon=rtc.execution_horizon if horizon is None else horizon,
             max_guidance_weight=rtc.max_guidance_weight,
             prefix_attention_schedule=rtc.prefix_attention_schedule.value,
-            mode=getattr(rtc, "mode", "guided"),  # since lerobot 0.7
+            mode=getattr(rtc, "mode", "guided"),  # 0.6.1's is guided alone
         )
 
     def _noise(self, noise: Tensor | None, index: int) -> dict[str, Any]:
@@ -240,5 +239,6 @@ def _fill_in(config: LibPi0Config, info: Any) -> None:
             f"policy.n_action_steps is {config.n_action_steps}, expected 1 to {config.chunk_size}, "
             "as a chunk has"
         )
-    if config.action_feature_names is None and info["action_names"]:
-        config.action_feature_names = list(info["action_names"])
+    names = [*info["action_names"]]
+    if config.action_feature_names is None and names != [f"action_{i}" for i in range(dims)]:
+        config.action_feature_names = names  # which put a robot's motors in the checkpoint's order

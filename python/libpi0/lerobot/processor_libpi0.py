@@ -16,8 +16,9 @@ def make_libpi0_pre_post_processors(
 
     ``dataset_stats`` count for nothing: the checkpoint has the statistics it was trained with.
     """
-    return make_pre_post_processors(
+    preprocess, postprocess = make_pre_post_processors(
         config,
         pretrained_path=str(PROCESSORS),
         preprocessor_overrides={"device_processor": {"device": config.device}},
     )
+    return preprocess, postprocess
