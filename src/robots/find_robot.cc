@@ -89,14 +89,15 @@ Robot to_robot(const KnownRobot& known, const PolicyInfo& policy) {
   return robot;
 }
 
+// A robot with one camera may have it as "observation.image".
+std::string lerobot_key(const std::string& camera) {
+  return camera.starts_with("observation.") ? camera : "observation.images." + camera;
+}
+
 Robot lerobot_robot(const PolicyInfo& policy) {
   Robot robot = {.name = "none", .state = {"observation.state"}, .prompt = "task"};
   for (const CameraInfo& camera : policy.cameras) {
-    if (camera.empty) continue;
-    // A feature of lerobot's may also be "observation.image".
-    const bool is_key = camera.feature.starts_with("observation.");
-    robot.cameras.push_back(
-        {is_key ? camera.feature : "observation.images." + camera.name, camera.name});
+    if (!camera.empty) robot.cameras.push_back({lerobot_key(camera.name), camera.name});
   }
   return robot;
 }

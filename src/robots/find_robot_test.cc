@@ -76,13 +76,12 @@ TEST(FindRobotTest, WhatIsNotPlainIsRefused) {
 }
 
 TEST(FindRobotTest, NoneHasLerobotsKeys) {
-  PolicyInfo policy = policy_with({"top", "wrist", "empty_camera_0"});
+  PolicyInfo policy = policy_with({"top", "wrist", "empty_camera_0", "observation.image"});
   policy.cameras[2].empty = true;
   const Robot robot = find_robot("none", policy);
-  EXPECT_EQ(cameras_of(robot), "observation.images.top=top observation.images.wrist=wrist");
-  PolicyInfo pusht = policy_with({});
-  pusht.cameras = {{.feature = "observation.image", .name = "observation.image"}};
-  EXPECT_EQ(cameras_of(find_robot("none", pusht)), "observation.image=observation.image");
+  EXPECT_EQ(cameras_of(robot),
+            "observation.images.top=top observation.images.wrist=wrist "
+            "observation.image=observation.image");
   EXPECT_EQ(robot.state, std::vector<std::string>{"observation.state"});
   EXPECT_EQ(robot.prompt, "task");
   EXPECT_EQ(robot.action_dims, 0);
