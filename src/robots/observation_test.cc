@@ -35,7 +35,7 @@ template <typename T>
 void encode_array(Encoder& encoder, const std::string& dtype, const std::vector<int>& shape,
                   const std::vector<T>& values, bool swap = false) {
   std::string bytes(values.size() * sizeof(T), 0);
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
   for (std::size_t at = 0; swap && at < bytes.size(); at += sizeof(T)) {
     std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
                  bytes.begin() + static_cast<std::ptrdiff_t>(at + sizeof(T)));

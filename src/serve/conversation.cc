@@ -90,8 +90,10 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     session_ = call->options.session;
     reset_ = true;
   }
-  call->done = [self = shared_from_this(), raw = call.get()](auto outcome) {
-    self->hub_.post([self, raw, outcome = std::move(outcome)]() mutable {
+  // Holds this conversation until it is called, and no longer: a server that stops without waiting
+  // may never get round to what is posted.
+  call->done = [&hub = hub_, self = shared_from_this(), raw = call.get()](auto outcome) mutable {
+    hub.post([self = std::move(self), raw, outcome = std::move(outcome)]() mutable {
       self->finish(raw->shared_from_this(), std::move(outcome));
     });
   };
@@ -109,7 +111,6 @@ void Conversation::submit() {
 void Conversation::finish(const std::shared_ptr<Call>& call,
                           std::variant<CallResult, CallError> outcome) {
   calls_.pop_front();
-  call->done = {};  // which holds this conversation
   hub_.ended(*call, outcome);
   if (const auto* error = std::get_if<CallError>(&outcome)) {
     fail(*call, *error);
