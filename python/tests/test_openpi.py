@@ -79,7 +79,7 @@ def configured(folder: Path, case: dict[str, Any]) -> Path:
     return folder
 
 
-def draw_noise(policy: libpi0.Policy, seed: int = 0) -> np.ndarray:
+def draw_noise(policy: libpi0.Policy, seed: int = 0) -> Any:
     network = policy.info["network"]
     size = network["action_horizon"], network["action_dim"]
     return np.random.default_rng(seed).normal(size=size).astype(np.float32)
@@ -237,7 +237,7 @@ def test_recorded_messages_are_what_openpis_transforms_made_of_them(
     case = cases[name]
     request = msgpack_numpy.unpackb(tensors[f"{name}.request"].tobytes())
     checkpoint = configured(tmp_path / "checkpoint", case)
-    options = {"device": "reference", "tokenizer": TOKENIZER}
+    options: dict[str, Any] = {"device": "reference", "tokenizer": TOKENIZER}
     policy = Policy(
         checkpoint, robot=case["robot"], default_prompt="do what you were trained for", **options
     )
