@@ -24,7 +24,7 @@ from libpi0.openpi import Policy
 
 pytest.importorskip("openpi_client", reason="pip install openpi-client")
 pytest.importorskip("websockets", reason="pip install websockets")
-from openpi_client import base_policy, msgpack_numpy  # noqa: E402
+from openpi_client import action_chunk_broker, base_policy, msgpack_numpy  # noqa: E402
 from openpi_client.websocket_client_policy import WebsocketClientPolicy  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +151,19 @@ class FixedNoise:
 
 def test_it_is_a_policy_of_openpi(policy: Policy) -> None:
     assert isinstance(policy, base_policy.BasePolicy)
+
+
+def test_openpis_broker_hands_out_row_by_row(policy: Policy) -> None:
+    noise = draw_noise(policy.policy)
+    fixed = Policy(
+        policy.policy._made_of[0], robot="libero", device="reference", tokenizer=TOKENIZER,
+        sample_kwargs={"noise": noise},
+    )  # fmt: skip
+    broker = action_chunk_broker.ActionChunkBroker(fixed, action_horizon=3)
+    expected = policy.infer(libero_observation(), noise=noise)["actions"]
+    for row in (0, 1, 2, 0):
+        np.testing.assert_array_equal(broker.infer(libero_observation())["actions"], expected[row])
+    broker.reset()
 
 
 def test_openpis_client_gets_our_actions_from_openpis_server(
