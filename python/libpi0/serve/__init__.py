@@ -1,0 +1,1 @@
+"""Policies for many robots and simulators, on many machines."""
