@@ -10,7 +10,7 @@ WERROR ?=
 # continuous integration begins; slower after a change.
 UNITY ?=
 
-.PHONY: all demo check test bench full-size audit-doc sanitize threads fuzz style lint format \
+.PHONY: all demo check test bench full-size audit-doc sanitize sanitize-python threads fuzz style lint format \
         check-distributions install uninstall package wheel clean
 
 # Configures each time, which takes a second: what a failed attempt left is not taken for a
@@ -60,6 +60,14 @@ sanitize:
 	$(call configure,debug)
 	cmake --build build/debug -j $(JOBS)
 	ctest --test-dir build/debug -j $(JOBS) --output-on-failure -LE slow
+
+# Python's tests on the sanitized library. The sanitizer's runtime has to be there before Python.
+sanitize-python:
+	$(call configure,debug) $$(tools/python_environment.sh build/python_environment)
+	cmake --build build/debug -j $(JOBS) --target pi0_python
+	LD_PRELOAD=$$(clang -print-file-name=libclang_rt.asan-x86_64.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	  PYTHONPATH=build/debug/python/package build/python_environment/bin/python -m pytest -q \
+	  python/tests/test_policy.py python/tests/test_process.py
 
 # What is concurrent, under the thread sanitizer.
 threads:
