@@ -41,6 +41,16 @@ RealTimeChunking to_rtc(nb::handle from) {
   return rtc;
 }
 
+nb::dict to_dict(const Timing& timing) {
+  nb::dict result;
+  result["infer_ms"] = timing.total_ms - timing.preprocess_ms;  // openpi's: the network
+  result["preprocess_ms"] = timing.preprocess_ms;
+  result["vision_ms"] = timing.vision_ms;
+  result["prefix_ms"] = timing.prefix_ms;
+  result["denoise_ms"] = timing.denoise_ms;
+  return result;
+}
+
 }  // namespace
 
 void require_own_process(int owner, const char* what) {
@@ -91,16 +101,6 @@ std::function<void(const Progress&)> to_progress(nb::handle callback) {
                progress.total);
     }
   };
-}
-
-nb::dict to_dict(const Timing& timing) {
-  nb::dict result;
-  result["infer_ms"] = timing.total_ms - timing.preprocess_ms;  // openpi's: the network
-  result["preprocess_ms"] = timing.preprocess_ms;
-  result["vision_ms"] = timing.vision_ms;
-  result["prefix_ms"] = timing.prefix_ms;
-  result["denoise_ms"] = timing.denoise_ms;
-  return result;
 }
 
 nb::dict to_dict(ActionChunk chunk, int dims) {

@@ -45,6 +45,4 @@ std::function<void(const Progress&)> to_progress(nb::handle callback);
 // {"actions": …, "policy_timing": …, …}: libpi0.InferResult. The first `dims` of each action.
 nb::dict to_dict(ActionChunk chunk, int dims);
 
-nb::dict to_dict(const Timing& timing);
-
 }  // namespace pi0

@@ -47,13 +47,18 @@ nb::dict to_dict(const NetworkInfo& network) {
   return result;
 }
 
+// Under which a robot tells what.
+void add_keys(const RobotKeys& keys, nb::dict& result) {
+  result["image_keys"] = nb::tuple(nb::cast(keys.images()));
+  result["state_keys"] = nb::tuple(nb::cast(keys.state()));
+  result["prompt_key"] = keys.prompt();
+}
+
 // An observation, which lies where Python has it.
 struct Seen {
   Values values;
   RobotObservation observation;
 };
-
-class PyPolicy;
 
 class PySession {
  public:
@@ -140,9 +145,7 @@ class PyPolicy {
     result["n_action_steps"] = info.n_action_steps;
     result["num_steps"] = info.num_steps;
     result["action_names"] = nb::tuple(names);
-    result["image_keys"] = nb::tuple(nb::cast(keys_.images()));
-    result["state_keys"] = nb::tuple(nb::cast(keys_.state()));
-    result["prompt_key"] = keys_.prompt();
+    add_keys(keys_, result);
     result["device"] = policy_->network().device();
     result["network"] = to_dict(policy_->network().info());
     return result;
@@ -291,9 +294,7 @@ class PyClient {
     result["n_action_steps"] = info.n_action_steps;
     result["action_names"] = nb::tuple(nb::cast(info.action_names));
     result["devices"] = nb::tuple(nb::cast(info.devices));
-    result["image_keys"] = nb::tuple(nb::cast(keys_.images()));
-    result["state_keys"] = nb::tuple(nb::cast(keys_.state()));
-    result["prompt_key"] = keys_.prompt();
+    add_keys(keys_, result);
     return result;
   }
 
