@@ -22,6 +22,7 @@
 #include "pi0/export.h"
 #include "pi0/observation.h"
 #include "pi0/policy.h"
+#include "pi0/robot.h"
 
 namespace pi0 {
 
@@ -106,6 +107,9 @@ class PI0_API Client {
 
   // Of the connection that was made last.
   ServerInfo info() const;
+  // What the robot that is served calls its images, state and instruction: as ClientOptions::robot
+  // names it, else as the server told.
+  RobotKeys keys() const;
 
   // Images go as they are, and are resized by the server: smaller ones travel faster.
   ServedChunk infer(const Observation& observation, const ClientCall& call = {});

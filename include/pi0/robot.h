@@ -30,6 +30,8 @@
 
 namespace pi0 {
 
+struct Robot;
+
 // An array where it lies, at any alignment, in C order without gaps.
 struct PI0_API ArrayView {
   std::string dtype = {};                // numpy's dtype.str: "|u1", "<f4"
@@ -77,6 +79,7 @@ class PI0_API RobotKeys {
  private:
   struct Impl;
   explicit RobotKeys(std::shared_ptr<const Impl> impl);
+  friend RobotKeys keys_of(Robot robot);
   std::shared_ptr<const Impl> impl_;
 };
 

@@ -21,8 +21,9 @@ class Client:
     Args:
         url: ``ws://HOST[:PORT][/PATH]``, or ``wss://`` where the server encrypts.
         api_key: sent as "Authorization: Api-Key …". ``ca_file``: PEM of whom to trust.
-        robot: whose keys observations have, where they are openpi's: "aloha", "libero", "droid".
-            Else lerobot's, of the server's cameras.
+        robot: whose keys observations have (``client.info`` tells them). Where it is empty, the
+            robot's that the server serves, as it says. "none": lerobot's, of the server's cameras.
+            openpi's own server says nothing: "aloha", "libero" or "droid".
         prompt: of observations without one.
         connect_timeout_s, call_timeout_s: seconds; of a call in all.
         reconnects, backoff_s, max_backoff_s: how often a call is sent again, and after how long.

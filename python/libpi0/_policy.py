@@ -21,7 +21,7 @@ Path = str | PathLike[str]
 
 
 class Session:
-    """One robot's calls, one after another; of a policy's :meth:`Policy.session`.
+    """One robot's calls, one after another: a :class:`Policy`, or its :meth:`Policy.session`.
 
     Sessions of a policy share its network, whose calls take turns: for calls side by side, load
     several policies.
@@ -42,7 +42,25 @@ class Session:
         progress: Progress | None = None,
         time_stages: bool = True,
     ) -> InferResult:
-        """See :meth:`Policy.infer`."""
+        """A chunk of actions.
+
+        Other Python threads run while it computes. Ctrl-C stops it within a tenth of a second.
+
+        Args:
+            observation: the robot's keys (:attr:`Policy.info`). Images uint8 [height, width, 3] or
+                [3, height, width], used where they lie; floats in [0, 1]; other integers; PNG or
+                JPEG bytes. The state [dims], in the robot's own units. The instruction, a str.
+            rtc: real-time chunking.
+            steps: Euler steps; 0: as the checkpoint says.
+            seed: of the noise; without one it is new at every call. Or ``noise``
+                [action_horizon, action_dim] itself, x at t = 1.
+            progress: called with (stage, done, total); what it raises stops the call.
+            time_stages: False tells no stages apart, which saves a card's waiting for each.
+
+        Raises:
+            InvalidInputError: naming the key or option that does not fit.
+            LimitError: the seam is over ``rtc``'s limits; the last chunk stays the one before.
+        """
         return self._core.infer(
             observation, self._prompt, steps, seed, noise, rtc, time_stages, progress
         )
@@ -66,8 +84,8 @@ class Session:
         self._core.set_last_chunk(None)
 
 
-class Policy:
-    """A π0 or π0.5 checkpoint of lerobot or openpi, loaded.
+class Policy(Session):
+    """A π0 or π0.5 checkpoint of lerobot or openpi, loaded, and one robot's calls of it.
 
     >>> policy = libpi0.Policy("checkpoint/", device="cpu", dtype="int8")
     >>> policy.infer({"observation.images.top": frame,   # uint8 [height, width, 3]
@@ -150,17 +168,16 @@ class Policy:
             "memory_limit_bytes": memory_limit_bytes,
         }
         self._load(checkpoint, options, prompt, progress)
-        for sentence in self._core.warnings():
+        for sentence in self._network.warnings():
             python_warnings.warn(sentence, stacklevel=2)
 
     def _load(
         self, checkpoint: Path, options: dict[str, Any], prompt: str | None, progress: Progress | None
     ) -> None:
         self._made_of = (checkpoint, options, prompt)
-        self._core = _core.Policy(checkpoint, progress=progress, **options)
-        self._prompt = prompt
-        self._session = self.session()
-        self._info = self._core.info()
+        self._network = _core.Policy(checkpoint, progress=progress, **options)
+        self._info = self._network.info()
+        super().__init__(self._network.session(), prompt)
 
     def __getstate__(self) -> tuple[Path, dict[str, Any], str | None]:
         return self._made_of
@@ -178,48 +195,8 @@ class Policy:
         return self._info
 
     def session(self) -> Session:
-        """For another robot, whose chunks go on from one another."""
-        return Session(self._core.session(), self._prompt)
-
-    def infer(
-        self,
-        observation: Observation,
-        *,
-        rtc: RealTimeChunking | None = None,
-        steps: int = 0,
-        seed: int | None = None,
-        noise: Any = None,
-        progress: Progress | None = None,
-        time_stages: bool = True,
-    ) -> InferResult:
-        """A chunk of actions, in the policy's own session.
-
-        Other Python threads run while it computes. Ctrl-C stops it within a tenth of a second.
-
-        Args:
-            observation: the robot's keys (``policy.info``). Images uint8 [height, width, 3] or
-                [3, height, width], used where they lie; floats in [0, 1]; other integers; PNG or
-                JPEG bytes. The state [dims], in the robot's own units. The instruction, a str.
-            rtc: real-time chunking.
-            steps: Euler steps; 0: as the checkpoint says.
-            seed: of the noise; without one it is new at every call. Or ``noise``
-                [action_horizon, action_dim] itself, x at t = 1.
-            progress: called with (stage, done, total); what it raises stops the call.
-            time_stages: False tells no stages apart, which saves a card's waiting for each.
-
-        Raises:
-            InvalidInputError: naming the key or option that does not fit.
-            LimitError: the seam is over ``rtc``'s limits; the last chunk stays the one before.
-        """
-        return self._session.infer(
-            observation,
-            rtc=rtc,
-            steps=steps,
-            seed=seed,
-            noise=noise,
-            progress=progress,
-            time_stages=time_stages,
-        )
+        """For another robot, whose chunks go on from one another and not from this one's."""
+        return Session(self._network.session(), self._prompt)
 
     def infer_batch(
         self,
@@ -235,22 +212,9 @@ class Policy:
 
         ``noise`` is [observations, action_horizon, action_dim]; a seed gives each its own.
         """
-        return self._core.infer_batch(
+        return self._network.infer_batch(
             observations, self._prompt, steps, seed, noise, time_stages, progress
         )
-
-    @property
-    def last_chunk(self) -> LastChunk | None:
-        """Of the policy's own session: see :attr:`Session.last_chunk`."""
-        return self._session.last_chunk
-
-    @last_chunk.setter
-    def last_chunk(self, last: LastChunk | None) -> None:
-        self._session.last_chunk = last
-
-    def reset(self) -> None:
-        """An episode begins: there is no chunk to go on from."""
-        self._session.reset()
 
 
 def devices() -> dict[str, str]:

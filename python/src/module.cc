@@ -233,20 +233,21 @@ void PySession::set_last_chunk(nb::handle from) {
   session.set_last_chunk(std::move(last));
 }
 
-// The robot's keys, on the client's side.
-RobotKeys keys_of(const std::string& robot, const ServerInfo& server) {
+// lerobot's keys for a server's cameras, or those of the robot that it serves.
+RobotKeys keys_for(const std::string& robot, const Client& client) {
+  if (robot != "none") return client.keys();
   PolicyInfo policy;
   policy.family = "lerobot";
-  for (const std::string& camera : server.cameras) {
+  for (const std::string& camera : client.info().cameras) {
     policy.cameras.push_back({"observation.images." + camera, camera});
   }
-  return RobotKeys::find(robot.empty() ? "none" : robot, policy);
+  return RobotKeys::find(robot, policy);
 }
 
 class PyClient {
  public:
   explicit PyClient(const ClientOptions& options)
-      : client_("Client", connect(options)), keys_(keys_of(options.robot, client_->info())) {}
+      : client_("Client", connect(options)), keys_(keys_for(options.robot, *client_)) {}
 
   nb::dict infer(nb::handle observation, std::optional<std::string> prompt, int steps,
                  std::optional<std::uint64_t> seed, nb::handle noise, nb::handle rtc, double hz,
@@ -299,7 +300,8 @@ class PyClient {
   }
 
  private:
-  static std::unique_ptr<Client> connect(const ClientOptions& options) {
+  static std::unique_ptr<Client> connect(ClientOptions options) {
+    if (options.robot == "none") options.robot.clear();
     const nb::gil_scoped_release released;
     return std::make_unique<Client>(options);
   }

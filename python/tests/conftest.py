@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import re
 import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,6 +34,29 @@ def read_safetensors(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.n
         begin, end = (8 + size + offset for offset in entry["data_offsets"])
         arrays[name] = np.frombuffer(data[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return cases, arrays
+
+
+@contextmanager
+def serving(checkpoint: pathlib.Path, *options: str, port: int = 0) -> Iterator[str]:
+    """The URL of ``pi0 serve``: this package's own command, or PI0."""
+    command = [os.environ["PI0"]] if "PI0" in os.environ else [sys.executable, "-m", "libpi0"]
+    with subprocess.Popen(
+        [*command, "serve", str(checkpoint), "--device=cpu", "--dtype=fp32", f"--port={port}", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr
+        said = ""
+        for line in server.stderr:
+            said += line
+            if line == "pi0: ready\n":
+                break
+        found = re.search(r"ws://\S+", said)
+        assert found, said
+        try:
+            yield found[0]
+        finally:
+            server.terminate()
 
 
 @pytest.fixture(scope="session")

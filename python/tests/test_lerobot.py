@@ -5,10 +5,7 @@ In an environment with lerobot's pi0 and pi05, whose sizes and tokenizer are rep
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ pytest.importorskip("lerobot.policies.pi0.modeling_pi0", reason="pip install 'le
 
 import numpy as np
 import torch
+from conftest import serving
 from lerobot.configs import PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.policies.rtc.configuration_rtc import RTCConfig
@@ -147,27 +145,9 @@ def test_a_chunk_goes_on_as_lerobots(both: list[Any], gone: int, delay: int) -> 
 
 @pytest.fixture
 def served(directory: Path) -> Iterator[str]:
-    """The URL of `pi0 serve` of the checkpoint."""
-    command = os.environ.get("PI0") or shutil.which("pi0") or str(ROOT / "build/release/pi0")
-    if not Path(command).is_file():
-        pytest.skip("no command pi0: install libpi0, build build/release/pi0, or name it in PI0")
-    options = ["--device=cpu", "--dtype=fp32", f"--tokenizer={TOKENIZER}", "--port=0"]
-    with subprocess.Popen(
-        [command, "serve", directory, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        assert server.stdout
-        said = ""
-        for line in server.stdout:
-            said += line
-            if "pi0: ready" in line:
-                break
-        found = re.search(r"ws://\S+", said)
-        assert found, said
-        yield found[0]
-        server.terminate()
+    """The URL of a server of the checkpoint."""
+    with serving(directory, f"--tokenizer={TOKENIZER}") as url:
+        yield url
 
 
 def test_a_servers_chunks_are_lerobots(directory: Path, served: str) -> None:

@@ -353,6 +353,8 @@ Client::~Client() = default;
 
 ServerInfo Client::info() const { return impl_->last_served()->info; }
 
+RobotKeys Client::keys() const { return keys_of(impl_->last_served()->robot); }
+
 ServedChunk Client::infer(const Observation& observation, const ClientCall& call) {
   return impl_->infer_async(observation, call).get();
 }

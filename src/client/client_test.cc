@@ -54,6 +54,10 @@ TEST(ClientTest, IsAsASessionHere) {
   EXPECT_EQ(info.state_dims, 4);
   EXPECT_EQ(info.action_horizon, 16);
   EXPECT_EQ(info.action_names, policy.info().action_names);
+  const RobotKeys expected = RobotKeys::find("none", policy.info());
+  EXPECT_EQ(client.keys().images(), expected.images());
+  EXPECT_EQ(client.keys().state(), expected.state());
+  EXPECT_EQ(client.keys().prompt(), expected.prompt());
   EXPECT_EQ(parse_json(info.metadata, "metadata").at("pi0").at("n_action_steps"), 8);
 
   Session session = policy.session();

@@ -27,12 +27,16 @@ struct RobotKeys::Impl {
 
 RobotKeys::RobotKeys(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
+RobotKeys keys_of(Robot robot) {
+  return RobotKeys(std::make_shared<const RobotKeys::Impl>(RobotKeys::Impl{std::move(robot)}));
+}
+
 RobotKeys RobotKeys::find(const std::string& name, const PolicyInfo& policy) {
-  return RobotKeys(std::make_shared<const Impl>(Impl{find_robot(name, policy)}));
+  return keys_of(find_robot(name, policy));
 }
 
 RobotKeys RobotKeys::read(const std::filesystem::path& file, const PolicyInfo& policy) {
-  return RobotKeys(std::make_shared<const Impl>(Impl{read_robot(file, policy)}));
+  return keys_of(read_robot(file, policy));
 }
 
 std::vector<std::string> RobotKeys::warnings(const PolicyInfo& policy) const {

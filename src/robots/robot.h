@@ -58,6 +58,9 @@ int action_dims(const Robot& robot, int dims);
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt);
 
+// The same as the public API has it.
+RobotKeys keys_of(Robot robot);
+
 // The way back, for a client: one value, the map that to_observation reads as this observation.
 // Cameras "images/…" are in a map of their own, their images of 8 bits [3, …], as openpi's ALOHA
 // alone takes them; other keys are flat, other images [… , 3]. All of the state goes under the

@@ -200,7 +200,7 @@ def _open(config: LibPi0Config) -> libpi0.Policy | libpi0.Client:
             "expected one of them"
         )
     if config.server:
-        return libpi0.Client(config.server, **config.options)
+        return libpi0.Client(config.server, **{"robot": "none", **config.options})
     assert config.checkpoint is not None
     path = Path(config.checkpoint)
     if not path.is_dir():
