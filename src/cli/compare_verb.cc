@@ -113,12 +113,8 @@ int run_compare_verb(const CompareArguments& arguments) {
   line.finish();
   give_report(comparison_report(subject, checkpoint.model, comparison),
               comparison_json(subject, comparison), arguments.json);
-  const bool passed = comparison.passed(arguments.pcc);
-  std::cout << (passed ? "the same" : "DIFFERENT") << ": PCC of the parts at least "
-            << fixed_text(comparison.worst_pcc(), 6) << ", of actions - noise "
-            << fixed_text(comparison.actions_pcc(), 6) << ", asked for "
-            << fixed_text(arguments.pcc, 6) << '\n';
-  return passed ? kExitOk : kExitVerdict;
+  std::cout << comparison_verdict(subject, checkpoint.model, comparison);
+  return comparison.passed(arguments.pcc) ? kExitOk : kExitVerdict;
 }
 
 }  // namespace

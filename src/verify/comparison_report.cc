@@ -115,10 +115,14 @@ Report comparison_report(const ComparisonSubject& subject, const ModelConfig& co
     const std::string name =
         row.steps > 1 ? fmt::format("{}, worst of {} steps", row.name, row.steps) : row.name;
     const bool passed = last.difference.correlation >= subject.pcc;
+    const bool all = worst.difference.correlation >= subject.pcc;
     parts.table.rows.push_back({name, pcc_text(last.difference.correlation),
                                 scientific_text(last.difference.largest, 2),
                                 scientific_text(last.difference.magnitude, 2), worst.operation,
-                                pcc_text(worst.difference.correlation), passed ? "" : "DIFFERS"});
+                                pcc_text(worst.difference.correlation),
+                                !passed ? "DIFFERS"
+                                : all   ? ""
+                                        : "below inside"});
   }
   const bool passed = comparison.actions_pcc() >= subject.pcc;
   parts.table.rows.push_back({"actions - noise", pcc_text(comparison.actions_pcc()),
@@ -127,6 +131,30 @@ Report comparison_report(const ComparisonSubject& subject, const ModelConfig& co
                               passed ? "" : "DIFFERS"});
   report.sections.push_back(std::move(parts));
   return report;
+}
+
+std::string comparison_verdict(const ComparisonSubject& subject, const ModelConfig& config,
+                               const Comparison& comparison) {
+  std::string verdict = fmt::format(
+      "{}: PCC of the parts at least {}, of actions - noise {}, asked for {}\n",
+      comparison.passed(subject.pcc) ? "the same" : "DIFFERENT", pcc_text(comparison.worst_pcc()),
+      pcc_text(comparison.actions_pcc()), pcc_text(subject.pcc));
+  int parts = 0;
+  const ComparedOperation* worst = nullptr;
+  for (const ComparedComponent& component : comparison.components()) {
+    const double correlation = component.worst.difference.correlation;
+    if (correlation >= subject.pcc || component.last.difference.correlation < subject.pcc) continue;
+    ++parts;
+    if (worst == nullptr || correlation < worst->difference.correlation) worst = &component.worst;
+  }
+  if (worst != nullptr) {
+    verdict += fmt::format(
+        "below it inside {}: {} of {} at {}\n",
+        parts == 1 ? "a part that passed" : fmt::format("{} parts that passed, the worst", parts),
+        worst->operation, RowNames(comparison, config.expert.depth).with_step(*worst),
+        pcc_text(worst->difference.correlation));
+  }
+  return verdict;
 }
 
 Json comparison_json(const ComparisonSubject& subject, const Comparison& comparison) {

@@ -16,8 +16,13 @@ struct ComparisonSubject {
 Report comparison_report(const ComparisonSubject& subject, const ModelConfig& config,
                          const Comparison& comparison);
 
+// One sentence a line: whether all of it passed, and, where an operation inside a part that passed is
+// below `subject.pcc`, which is the worst of them.
+std::string comparison_verdict(const ComparisonSubject& subject, const ModelConfig& config,
+                               const Comparison& comparison);
+
 // Keys that scripts rely on: worst_pcc, actions_pcc, components (each component, index, pcc,
-// largest_difference).
+// largest_difference, worst_operation, worst_operation_pcc).
 Json comparison_json(const ComparisonSubject& subject, const Comparison& comparison);
 
 }  // namespace pi0

@@ -1,11 +1,10 @@
-#include "verify/comparison.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "model/components.h"
 #include "runtime/random_input.h"
+#include "verify/comparison_report.h"
 
 namespace pi0 {
 namespace {
@@ -45,6 +44,33 @@ TEST(ComparisonTest, APartIsWorthItsLastOperationAndNamesItsWorst) {
   EXPECT_DOUBLE_EQ(comparison.components()[1].last.difference.largest, 1);
   EXPECT_TRUE(comparison.passed(0.86));
   EXPECT_FALSE(comparison.passed(0.87));
+}
+
+// A part that passes may have an operation inside that does not.
+TEST(ComparisonTest, TheVerdictSaysWhatIsBelowInsideAPartThatPassed) {
+  Comparison comparison;
+  tell(comparison, {{"rms_norm", component::kSiglipLayer, 0, kRising, kRising},
+                    {"linear", component::kSiglipLayer, 0, kRising, kRising},
+                    {"attention", component::kSiglipLayer, 1, kBent, kRising},
+                    {"linear", component::kSiglipLayer, 1, kRising, kRising},
+                    {"download", component::kActions, 0, kRising, kRising}});
+  comparison.end_call(std::vector<float>(3));
+  const auto verdict = [&comparison](double pcc) {
+    return comparison_verdict({.network = "", .devices = {}, .pcc = pcc}, {}, comparison);
+  };
+  EXPECT_EQ(verdict(0.99),
+            "the same: PCC of the parts at least 1.000000, of actions - noise 1.000000, asked for "
+            "0.990000\nbelow it inside a part that passed: attention of siglip_layer 1 at "
+            "0.866025\n");
+  EXPECT_EQ(verdict(0.86).find("below"), std::string::npos);
+  tell(comparison, {{"qkv", component::kSiglipLayer, 0, kFalling, kRising},
+                    {"linear", component::kSiglipLayer, 0, kRising, kRising},
+                    {"download", component::kActions, 0, kRising, kRising}});
+  comparison.end_call(std::vector<float>(3));
+  EXPECT_NE(verdict(0.99).find("inside 2 parts that passed, the worst: qkv of siglip_layer 0 at "
+                               "-1.000000"),
+            std::string::npos)
+      << verdict(0.99);
 }
 
 // Large noise that both have would hide that what was added to it is opposite.
