@@ -40,6 +40,8 @@ def test_ctrl_c_stops_a_call_between_steps() -> None:
             "-c",
             LOAD
             + """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 print("computing", flush=True)
 try:
     policy.infer_batch([observation] * 200, steps=1000)

@@ -82,9 +82,10 @@ struct HeadShape {
 // what is summed over the steps.
 enum class Precision { kActivation, kFp32 };
 
-// How exactly weights: as a device keeps those of layers, which may be its narrowest type, or, the
-// few small matrices at the network's ends, wider.
-enum class WeightPrecision { kLayer, kWide };
+// How exactly weights: as a device keeps those of layers, which may be its narrowest type; wider,
+// the few small matrices at the network's ends; or coarser, the prefix's MLPs, which are most of
+// the arithmetic and whose errors count least.
+enum class WeightPrecision { kLayer, kWide, kCoarse };
 
 // Where the projections of an attention come from: weights [heads * head_dim, width], biases
 // [heads * head_dim] or absent. Without `q`, only keys and values are projected.
@@ -192,7 +193,8 @@ class Device {
   // gate, up [mlp_dim, width], down [width, mlp_dim].
   virtual std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate,
                                                              const HostTensor& up,
-                                                             const HostTensor& down) = 0;
+                                                             const HostTensor& down,
+                                                             WeightPrecision precision) = 0;
 
   // ---- Operations ----
 

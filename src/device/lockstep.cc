@@ -100,9 +100,10 @@ class Lockstep final : public Device {
     return join(first_->prepare_qkv(source), second_->prepare_qkv(source));
   }
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
-                                                     const HostTensor& down) override {
-    return join(first_->prepare_gated_mlp(gate, up, down),
-                second_->prepare_gated_mlp(gate, up, down));
+                                                     const HostTensor& down,
+                                                     WeightPrecision precision) override {
+    return join(first_->prepare_gated_mlp(gate, up, down, precision),
+                second_->prepare_gated_mlp(gate, up, down, precision));
   }
 
   Tensor patch_embedding(const Tensor& images, const PatchEmbeddingWeights& weights) override {

@@ -139,11 +139,12 @@ class LoggingDevice final : public Device {
     return weights;
   }
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
-                                                     const HostTensor& down) override {
+                                                     const HostTensor& down,
+                                                     WeightPrecision precision) override {
     auto weights = record<GatedMlpWeights>({&gate, &up, &down});
     weights->values = static_cast<double>(gate.size() + up.size() + down.size());
     weights->out = gate.shape[0];  // of the hidden layer
-    if (inner_) weights->inner = inner_->prepare_gated_mlp(gate, up, down);
+    if (inner_) weights->inner = inner_->prepare_gated_mlp(gate, up, down, precision);
     return weights;
   }
 

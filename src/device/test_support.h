@@ -108,7 +108,7 @@ inline std::map<std::string, std::vector<float>> every_operation(Device& device,
   const auto out = device.prepare_linear(weight({width, queries}, 9), nullptr, &heads);
   const auto mlp =
       device.prepare_gated_mlp(weight({sizes.hidden, width}, 10), weight({sizes.hidden, width}, 11),
-                               weight({width, sizes.hidden}, 12));
+                               weight({width, sizes.hidden}, 12), WeightPrecision::kLayer);
   QkvSource source;
   source.heads = heads;
   source.q = weight({queries, width}, 13);

@@ -20,7 +20,8 @@ Denoiser::Denoiser(const ModelConfig& config, const Loader& loader) : suffix_(co
   const bool adaptive = config.kind == ModelKind::kPi05;
   for (int i = 0; i < config.expert.depth; ++i) {
     const std::string name = model + "layers." + std::to_string(i) + ".";
-    layers_.push_back(load_gemma_layer(config.expert, loader, name, adaptive));
+    layers_.push_back(
+        load_gemma_layer(config.expert, loader, name, adaptive, WeightPrecision::kLayer));
     if (adaptive) {
       dense_.push_back(loader.modulation(name + "input_layernorm.dense"));
       dense_.push_back(loader.modulation(name + "post_attention_layernorm.dense"));

@@ -37,7 +37,7 @@ Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
 }
 
 GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
-                            const std::string& name, bool adaptive) {
+                            const std::string& name, bool adaptive, WeightPrecision mlp) {
   GemmaLayer layer;
   if (!adaptive) {
     layer.input_norm = loader.rms_norm(name + "input_layernorm");
@@ -48,7 +48,7 @@ GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
   layer.out = loader.linear(name + "self_attn.o_proj", false, &heads);
   layer.mlp = loader.device().prepare_gated_mlp(loader.tensor(name + "mlp.gate_proj.weight"),
                                                 loader.tensor(name + "mlp.up_proj.weight"),
-                                                loader.tensor(name + "mlp.down_proj.weight"));
+                                                loader.tensor(name + "mlp.down_proj.weight"), mlp);
   return layer;
 }
 

@@ -50,7 +50,7 @@ Tensor normalise(Device& device, const Tensor& x, const NormWeights* norm,
 
 // `name` is "….layers.N.". Adaptive layers have no norm weights of their own.
 GemmaLayer load_gemma_layer(const GemmaConfig& config, const Loader& loader,
-                            const std::string& name, bool adaptive);
+                            const std::string& name, bool adaptive, WeightPrecision mlp);
 // Without the query projection and what follows it.
 GemmaKeysValues load_gemma_keys_values(const GemmaConfig& config, const Loader& loader,
                                        const std::string& name);

@@ -9,7 +9,8 @@ Prefix::Prefix(const ModelConfig& config, const Loader& loader) {
   };
   const GemmaConfig& language = config.language;
   for (int layer = 0; layer + 1 < language.depth; ++layer) {
-    layers_.push_back(load_gemma_layer(language, loader, name(layer), false));
+    layers_.push_back(
+        load_gemma_layer(language, loader, name(layer), false, WeightPrecision::kCoarse));
   }
   last_ = load_gemma_keys_values(language, loader, name(language.depth - 1));
 }

@@ -136,7 +136,8 @@ class CpuDevice final : public Device {
     return weights;
   }
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
-                                                     const HostTensor& down) override {
+                                                     const HostTensor& down,
+                                                     WeightPrecision) override {
     auto mlp = std::make_unique<CpuGatedMlp>();
     mlp->hidden = gate.shape[0];
     const MultiplyKernel& kernel = *table_.layers;

@@ -226,8 +226,8 @@ TEST_P(CpuTest, GatedMlp) {
     const HostTensor gate = random.weight(hidden, width);
     const HostTensor up = random.weight(hidden, width);
     const HostTensor down = random.weight(width, hidden);
-    const auto a = cpu->prepare_gated_mlp(gate, up, down);
-    const auto b = reference->prepare_gated_mlp(gate, up, down);
+    const auto a = cpu->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer);
+    const auto b = reference->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer);
     const Both x = upload({rows, width}), factor = upload({1, width});
     const Both factors = upload({rows, width});
     for (const Both* by : {static_cast<const Both*>(nullptr), &factor, &factors}) {
@@ -382,7 +382,7 @@ TEST_P(CpuTest, NothingIsLeftOfWhatWasNoNumber) {
   const auto all = [&](Device& device, const std::vector<float>& values, std::int64_t tokens) {
     const Tensor x = device.upload({tokens, 101}, values);
     const auto linear = device.prepare_linear(weight, nullptr);
-    const auto mlp = device.prepare_gated_mlp(gate, up, down);
+    const auto mlp = device.prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer);
     const auto weights = device.prepare_qkv(source);
     std::vector<std::vector<float>> results;
     results.push_back(device.download(device.linear(x, *linear)));

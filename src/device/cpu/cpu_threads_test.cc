@@ -21,7 +21,8 @@ Results layer(Device& device) {
   results["linear"] =
       device.download(device.linear(x, *device.prepare_linear(random.weight(1000, kWidth), &bias)));
   const HostTensor gate = random.weight(588, kWidth), up = random.weight(588, kWidth);
-  const auto mlp = device.prepare_gated_mlp(gate, up, random.weight(kWidth, 588));
+  const auto mlp =
+      device.prepare_gated_mlp(gate, up, random.weight(kWidth, 588), WeightPrecision::kLayer);
   results["gated_mlp"] = device.download(device.gated_mlp(x, *mlp, upload()));
   QkvSource source;
   source.heads = {8, 2, 72, true};

@@ -251,7 +251,8 @@ class Reference final : public Device {
   }
 
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
-                                                     const HostTensor& down) override {
+                                                     const HostTensor& down,
+                                                     WeightPrecision) override {
     auto mlp = std::make_unique<GatedMlp>();
     mlp->gate = make_linear(gate, nullptr);
     mlp->up = make_linear(up, nullptr);

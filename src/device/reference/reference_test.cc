@@ -146,8 +146,9 @@ TEST_F(ReferenceTest, Linear) {
 TEST_F(ReferenceTest, GatedMlp) {
   const Goldens goldens("gated_mlp");
   for (int i = 0; i < goldens.cases(); ++i) {
-    const auto weights = device->prepare_gated_mlp(
-        goldens.tensor(i, "gate"), goldens.tensor(i, "up"), goldens.tensor(i, "down"));
+    const auto weights =
+        device->prepare_gated_mlp(goldens.tensor(i, "gate"), goldens.tensor(i, "up"),
+                                  goldens.tensor(i, "down"), WeightPrecision::kLayer);
     const Tensor x = upload(goldens.tensor(i, "x"));
     const Tensor gate = upload(goldens.tensor(i, "gate_row"));
     expect_near(device->gated_mlp(x, *weights, upload(goldens.tensor(i, "residual"))),
@@ -236,7 +237,7 @@ TEST_F(ReferenceTest, AGateOfEachRow) {
   const auto linear = device->prepare_linear(test_weight({kOut, kIn}, 4), nullptr);
   const auto mlp =
       device->prepare_gated_mlp(test_weight({kHidden, kIn}, 5), test_weight({kHidden, kIn}, 6),
-                                test_weight({kOut, kHidden}, 7));
+                                test_weight({kOut, kHidden}, 7), WeightPrecision::kLayer);
   const auto rows = [&](const std::vector<float>& values, std::int64_t begin, std::int64_t count) {
     const std::int64_t width = std::ssize(values) / kRows;
     return device->upload({count, width}, std::span(values).subspan(begin * width, count * width));

@@ -1,6 +1,7 @@
 #include "device/ttnn/pack.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -84,6 +85,14 @@ void PackedMatrix::place_row(const HostTensor& vector, const IndexMap& out, std:
   allocate();
   const std::vector<float> values = vector.to_floats();
   for (std::size_t o = 0; o < values.size(); ++o) values_[first + out.at[o]] = scale * values[o];
+}
+
+void round_to_lofi(std::span<float> values) {
+  constexpr std::uint32_t kCut = (std::uint32_t{1} << 19) - 1;  // 23 bits less 4
+  for (float& value : values) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    value = std::bit_cast<float>((bits + kCut / 2 + 1) & ~kCut);
+  }
 }
 
 std::vector<float> pack_patches(const HostTensor& weight) {

@@ -58,6 +58,10 @@ class PackedMatrix {
   std::vector<float> values_;
 };
 
+// To the 5 bits of mantissa, the leading one included, that LoFi multiplies of a weight, to the
+// nearest: what LoFi would cut off makes every weight smaller.
+void round_to_lofi(std::span<float> values);
+
 // Patch embedding weights [out, 3, patch, patch] -> [patch * patch * 3, out], in the order
 // (row, column, channel) that fold gives a patch of a channel-last image.
 std::vector<float> pack_patches(const HostTensor& weight);

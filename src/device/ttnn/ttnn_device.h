@@ -119,7 +119,8 @@ class TtnnDevice final : public Device {
       const HostTensor& weight, const HostTensor& bias, const HostTensor& positions) override;
   std::unique_ptr<QkvWeights> prepare_qkv(const QkvSource& source) override;
   std::unique_ptr<GatedMlpWeights> prepare_gated_mlp(const HostTensor& gate, const HostTensor& up,
-                                                     const HostTensor& down) override;
+                                                     const HostTensor& down,
+                                                     WeightPrecision precision) override;
 
   Tensor patch_embedding(const Tensor& images, const PatchEmbeddingWeights& weights) override;
   Tensor layer_norm(const Tensor& x, const NormWeights& weights, float eps) override;

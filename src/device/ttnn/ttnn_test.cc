@@ -145,14 +145,18 @@ TEST_P(TtnnTest, ResidualInputsAreNotWrittenTo) {
 TEST_P(TtnnTest, GatedMlp) {
   struct Case {
     std::int64_t rows, width, hidden;
+    WeightPrecision precision;
   };
-  for (const auto& [rows, width, hidden] :
-       {Case{1, 1, 1}, Case{33, 72, 112}, Case{50, 40, 71}, Case{129, 64, 256}}) {
+  for (const auto& [rows, width, hidden, precision] :
+       {Case{1, 1, 1, WeightPrecision::kLayer}, Case{33, 72, 112, WeightPrecision::kLayer},
+        Case{50, 40, 71, WeightPrecision::kLayer}, Case{129, 64, 256, WeightPrecision::kLayer},
+        Case{1, 1, 1, WeightPrecision::kCoarse}, Case{50, 40, 71, WeightPrecision::kCoarse},
+        Case{129, 64, 256, WeightPrecision::kCoarse}}) {
     const HostTensor gate = random.weight(hidden, width);
     const HostTensor up = random.weight(hidden, width);
     const HostTensor down = random.weight(width, hidden);
-    const auto a = ttnn->prepare_gated_mlp(gate, up, down);
-    const auto b = reference->prepare_gated_mlp(gate, up, down);
+    const auto a = ttnn->prepare_gated_mlp(gate, up, down, precision);
+    const auto b = reference->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer);
     const Both x = upload({rows, width}), factor = upload({1, width});
     const Both factors = upload({rows, width});
     Both residual = upload({rows, width});
@@ -182,13 +186,15 @@ TEST_P(TtnnTest, GatedMlpInParts) {
   const HostTensor down = random.weight(width, hidden);
   const Both x = upload({40, width});
   const std::vector<float> values = reference->download(x.reference);
-  expect_close(small->download(small->gated_mlp(
-                   small->upload({40, width}, values), *small->prepare_gated_mlp(gate, up, down),
-                   small->upload({40, width}, std::vector<float>(40 * width)))),
-               reference->download(reference->gated_mlp(
-                   x.reference, *reference->prepare_gated_mlp(gate, up, down),
-                   reference->upload({40, width}, std::vector<float>(40 * width)))),
-               "gated_mlp in parts");
+  expect_close(
+      small->download(
+          small->gated_mlp(small->upload({40, width}, values),
+                           *small->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer),
+                           small->upload({40, width}, std::vector<float>(40 * width)))),
+      reference->download(reference->gated_mlp(
+          x.reference, *reference->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer),
+          reference->upload({40, width}, std::vector<float>(40 * width)))),
+      "gated_mlp in parts");
 }
 
 TEST_P(TtnnTest, ConcatenatesRows) {

@@ -100,13 +100,17 @@ std::unique_ptr<QkvWeights> TtnnDevice::prepare_qkv(const QkvSource& source) {
     row.place_row(*source.k_bias, others, queries.size);
     row.place_row(*source.v_bias, others, queries.size + others.size);
   }
-  weights->linear = put_linear(matrix, bias ? &row : nullptr, MathRole::kProjection);
+  weights->linear = put_linear(matrix, bias ? &row : nullptr,
+                               heads.rotary ? MathRole::kProjection : MathRole::kVisionQkv);
   return weights;
 }
 
 std::unique_ptr<GatedMlpWeights> TtnnDevice::prepare_gated_mlp(const HostTensor& gate,
                                                                const HostTensor& up,
-                                                               const HostTensor& down) {
+                                                               const HostTensor& down,
+                                                               WeightPrecision precision) {
+  const MathRole role =
+      precision == WeightPrecision::kCoarse ? MathRole::kCoarse : MathRole::kProjection;
   auto mlp = std::make_unique<GatedMlp>();
   const std::int64_t hidden = gate.shape[0];
   const std::int64_t width = gate.shape[1];
@@ -123,13 +127,11 @@ std::unique_ptr<GatedMlpWeights> TtnnDevice::prepare_gated_mlp(const HostTensor&
   };
   for (std::int64_t begin = 0; begin < hidden; begin += part) {
     GatedMlp::Part made;
-    made.gate = make_linear(rows(gate, begin), nullptr, in_order(width), in_order(part),
-                            MathRole::kProjection);
-    made.up = make_linear(rows(up, begin), nullptr, in_order(width), in_order(part),
-                          MathRole::kProjection);
+    made.gate = make_linear(rows(gate, begin), nullptr, in_order(width), in_order(part), role);
+    made.up = make_linear(rows(up, begin), nullptr, in_order(width), in_order(part), role);
     PackedMatrix matrix(part, down.shape[0]);
     matrix.place_columns(down, begin);
-    made.down = put_linear(matrix, nullptr, MathRole::kProjection);
+    made.down = put_linear(matrix, nullptr, role);
     mlp->parts.push_back(std::move(made));
   }
   return mlp;
@@ -147,6 +149,9 @@ shim::Tensor TtnnDevice::put_row(const HostTensor& tensor, DataType type) {
 Linear TtnnDevice::put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole role) {
   Linear linear;
   linear.role = role;
+  if (policies_.of(role).compute.math_fidelity == shim::MathFidelity::kLoFi) {
+    round_to_lofi(matrix.values());
+  }
   linear.weight =
       put(matrix.values(), {1, 1, matrix.inputs(), matrix.outputs()}, policies_.of(role).weights);
   if (bias != nullptr) {

@@ -44,13 +44,15 @@ struct PlacementRow {
 // What an operation is to the network's accuracy.
 enum class MathRole {
   kPatchEmbedding,
-  kProjection,   // queries, keys, values, attention's output, MLPs, and any large linear
+  kVisionQkv,    // SigLIP's queries, keys and values
+  kProjection,   // Gemma's and the expert's, attention's output, MLPs, and any large linear
+  kCoarse,       // Gemma's MLPs: WeightPrecision::kCoarse
   kSmallLinear,  // state, actions, time, velocity
   kAttention,
   kNorm,
   kRotary,
 };
-inline constexpr int kMathRoles = 6;
+inline constexpr int kMathRoles = 8;
 
 struct PrecisionRow {
   MathRole role;
@@ -59,7 +61,7 @@ struct PrecisionRow {
   shim::DataType weights;
   shim::ComputeKernelConfig compute;
   const char* reason;
-  // Of another choice on the worst part of the golden pi0_tiny/full, 0.9934 as it is
+  // Of another choice on the worst part of the golden pi0_tiny/full, 0.9974 as it is
   // (docs/tenstorrent.md has more).
   const char* effect;
 

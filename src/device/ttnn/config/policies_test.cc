@@ -57,7 +57,7 @@ TEST(PoliciesTest, ARowCanBeChanged) {
   override_policy(policies, "projections=HiFi4");
   EXPECT_EQ(policies.of(MathRole::kProjection).weights, shim::DataType::kBfloat16);
   EXPECT_EQ(policies.of(MathRole::kProjection).compute.math_fidelity, shim::MathFidelity::kHiFi4);
-  EXPECT_EQ(precision_lines(policies)[1].choice, "bfloat16 weights, HiFi4, fp32 sums");
+  EXPECT_EQ(precision_lines(policies)[2].choice, "bfloat16 weights, HiFi4, fp32 sums");
 }
 
 TEST(PoliciesTest, SaysWhatCannotBeChangedSo) {
