@@ -45,7 +45,7 @@ def observation(seed: int = 0) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def handle() -> Iterator[Any]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     application = libpi0_ray.application(CHECKPOINT, replicas=2, device="cpu")
     yield serve.run(application, name="test", route_prefix=None)
     serve.shutdown()  # type: ignore[no-untyped-call]
@@ -148,6 +148,68 @@ def test_calls_of_a_replica_that_dies_are_asked_again(handle: Any, local: libpi0
     for got in answers:
         for seed, actions in (got[0], got[-1]):
             np.testing.assert_array_equal(actions, local.infer(observation(), seed=seed)["actions"])
+
+
+def running(name: str) -> int:
+    """Replicas of an application that take calls."""
+    deployments = serve.status().applications[name].deployments
+    return sum(deployment.replica_states.get("RUNNING", 0) for deployment in deployments.values())
+
+
+def wait_until(true: Any, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_replicas_come_and_go_with_the_calls(handle: Any) -> None:
+    application = libpi0_ray.application(
+        CHECKPOINT,
+        device="cpu",
+        autoscaling={
+            "min_replicas": 1,
+            "max_replicas": 2,
+            "target_ongoing_requests": 1,
+            "upscale_delay_s": 0.5,
+            "downscale_delay_s": 2,
+        },
+    )
+    scaled = serve.run(application, name="scaled", route_prefix=None)
+    try:
+        assert running("scaled") == 1
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                scaled.infer.remote(observation(), seed=1).result()
+
+        callers = [threading.Thread(target=ask) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        try:
+            wait_until(lambda: running("scaled") == 2)
+        finally:
+            stop.set()
+            for caller in callers:
+                caller.join()
+        wait_until(lambda: running("scaled") == 1)
+    finally:
+        serve.delete("scaled")
+
+
+def test_a_replica_that_is_to_go_finishes_what_it_took(handle: Any, local: libpi0.Policy) -> None:
+    application = libpi0_ray.application(CHECKPOINT, device="cpu", drain_s=60)
+    going = serve.run(application, name="going", route_prefix=None)
+    begin = time.monotonic()
+    local.infer(observation(), steps=1000)
+    steps = int(3000 / (time.monotonic() - begin))  # some 3 s
+    answer = going.infer.remote(observation(), seed=3, steps=steps)
+    time.sleep(0.5)
+    serve.delete("going", _blocking=False)
+    wait_until(lambda: "going" not in serve.status().applications or running("going") == 0)
+    found = answer.result()["actions"]
+    np.testing.assert_array_equal(found, local.infer(observation(), seed=3, steps=steps)["actions"])
 
 
 def test_what_waits_goes_together_and_errors_are_each_ones_own(
