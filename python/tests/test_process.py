@@ -57,7 +57,10 @@ except KeyboardInterrupt:
     time.sleep(0.3)
     begin = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "stopped (16, 4)\n"
+    try:
+        assert process.communicate(timeout=60)[0] == "stopped (16, 4)\n"
+    finally:
+        process.kill()
     assert time.monotonic() - begin < 30  # of minutes
 
 
