@@ -16,10 +16,6 @@
 
 #include "device/ttnn/real/real_shim_class.h"
 
-#ifndef PI0_TTNN_VERSION
-#define PI0_TTNN_VERSION ""
-#endif
-
 namespace pi0::shim {
 namespace {
 

@@ -12,7 +12,8 @@ bool ttnn_is_built();
 // Cards that can be opened; 0 where TTNN is not built or finds none.
 int count_cards();
 // Opens a card. Throws Error (kUnsupported) with the way out when there is no such card, when it
-// is in use, or when its firmware does not fit the library.
+// is in use, when its firmware does not fit the library, or when the TTNN that is loaded is another
+// build than this library was compiled with.
 std::unique_ptr<shim::Api> make_real_shim(int card);
 
 }  // namespace pi0

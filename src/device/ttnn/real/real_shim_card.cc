@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include <umd/device/pcie/pci_device.hpp>
 #include <umd/device/utils/robust_mutex.hpp>
 
+#include "device/ttnn/real/loaded_library.h"
 #include "device/ttnn/real/real_shim.h"
 #include "pi0/error.h"
 
@@ -35,6 +37,16 @@ bool mock_named() { return is_set("TT_METAL_MOCK_CLUSTER_DESC_PATH"); }
 // TTNN logs to stdout, where results belong; what goes wrong comes to us as an exception.
 void keep_stdout_clean() {
   if (!is_set("TT_METAL_LOGGER_LEVEL")) setenv("TT_LOGGER_LEVEL", "off", 0);
+}
+
+// Why the TTNN that is loaded must not be called; empty where it may be. No call of it comes
+// before.
+std::string other_ttnn() {
+  const std::string why =
+      other_build(PI0_TTNN_BUILD_ID, PI0_TTNN_VERSION, loaded_library("_ttnncpp.so"));
+  return why.empty() ? other_build(PI0_TT_METAL_BUILD_ID, PI0_TTNN_VERSION,
+                                   loaded_library("libtt_metal.so"))
+                     : why;
 }
 
 // The kernel driver's, by number; the library has not been started for it.
@@ -140,6 +152,7 @@ OpenCard::OpenCard(int index)
     : index_(index),
       mock_(mock_named()),
       fast_dispatch_(!mock_ && !is_set("TT_METAL_SLOW_DISPATCH_MODE")) {
+  if (const std::string why = other_ttnn(); !why.empty()) throw cannot_open(index, why);
   keep_stdout_clean();
   const std::lock_guard lock(open_mutex);
   if (open_cards().count(index) != 0) {
@@ -200,6 +213,9 @@ void OpenCard::close() {
 bool ttnn_is_built() { return true; }
 
 int count_cards() {
+  if (!other_ttnn().empty()) {  // where a card may be, to open it will say so
+    return mock_named() || std::filesystem::exists("/dev/tenstorrent") ? 1 : 0;
+  }
   keep_stdout_clean();
   try {
     // To ask TTNN would start every card, and wait for one that is in use.

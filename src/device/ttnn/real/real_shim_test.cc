@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,7 +24,24 @@ using shim::Layout;
 using shim::Placement;
 using shim::Shape4;
 
-bool is_mock() { return std::getenv("TT_METAL_MOCK_CLUSTER_DESC_PATH") != nullptr; }
+bool is_set(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+bool is_mock() { return is_set("TT_METAL_MOCK_CLUSTER_DESC_PATH"); }
+
+// How far values may be from the emulated card's: steps of bfloat16, in which operands are rounded,
+// at the tensor's largest magnitude. As little as is known to be needed.
+constexpr int kExactly = 0;     // what moves values, and sums of fp32
+constexpr int kClosely = 2;     // what computes
+constexpr int kAttention = 20;  // TTNN's is known to be 15 away here: 0.015, of 0.246
+
+float step_of_largest(const std::vector<float>& values) {
+  float largest = std::numeric_limits<float>::min();
+  for (const float value : values) largest = std::max(largest, std::abs(value));
+  return std::ldexp(1.0f, std::ilogb(largest) - 7);
+}
 
 std::vector<float> values(const Shape4& shape, float phase) {
   std::vector<float> values(static_cast<std::size_t>(shape[0] * shape[1] * shape[2] * shape[3]));
@@ -37,15 +56,19 @@ class Calls {
  public:
   explicit Calls(shim::Api& api) : api_(api) {}
 
-  std::map<std::string, shim::Tensor> results;
+  struct Result {
+    shim::Tensor tensor;
+    int steps;
+  };
+  std::map<std::string, Result> results;
 
   shim::Tensor make(const Shape4& shape, DataType type = DataType::kBfloat16,
                     Layout layout = Layout::kTile, Placement placement = Placement::kDram) {
     return api_.to_device(values(shape, static_cast<float>(++made_)), shape, type, layout,
                           placement);
   }
-  shim::Tensor keep(const std::string& name, shim::Tensor tensor) {
-    results[name] = tensor;
+  shim::Tensor keep(const std::string& name, shim::Tensor tensor, int steps = kExactly) {
+    results[name] = {tensor, steps};
     return tensor;
   }
 
@@ -75,7 +98,7 @@ class Calls {
   void shapes() {
     const auto x = make({1, 1, 64, 96});
     keep("view", api_.view(x, {1, 2, 20, 96}, {1, 2, 32, 96}));
-    keep("view of a view", api_.view(results["view"], {2, 1, 32, 96}, {2, 1, 32, 96}));
+    keep("view of a view", api_.view(results["view"].tensor, {2, 1, 32, 96}, {2, 1, 32, 96}));
     keep("reshape", api_.reshape(make({1, 1, 10, 96}), {1, 2, 5, 96}, Placement::kL1));
     keep("reshape in place", api_.reshape(x, {1, 2, 32, 96}, Placement::kDram));
     keep("to_layout row_major",
@@ -94,33 +117,34 @@ class Calls {
     const auto a = make({1, 1, 5, 70});
     const auto weight = make({1, 1, 70, 100}, DataType::kBfloat8B);
     const auto bias = make({1, 1, 1, 100});
-    keep("linear", api_.linear(a, weight, nullptr, linear(false)));
+    keep("linear", api_.linear(a, weight, nullptr, linear(false)), kClosely);
     auto options = linear(true);
     options.activation = shim::Unary::kGelu;
     options.dtype = DataType::kFloat32;
     options.placement = Placement::kL1;
-    keep("linear with all", api_.linear(a, weight, &bias, options));
+    keep("linear with all", api_.linear(a, weight, &bias, options), kClosely);
     const auto batch = make({2, 1, 5, 70});
-    keep("linear of a batch", api_.linear(batch, weight, nullptr, linear(false)));
+    keep("linear of a batch", api_.linear(batch, weight, nullptr, linear(false)), kClosely);
     shim::NormOptions norm;
     norm.epsilon = 1e-6f;
     norm.placement = Placement::kL1;
     const auto gain = make({1, 1, 1, 70});
     const auto shift = make({1, 1, 1, 70});
-    keep("layer_norm", api_.layer_norm(a, gain, shift, norm));
-    keep("rms_norm", api_.rms_norm(a, gain, nullptr, norm));
-    keep("rms_norm with bias", api_.rms_norm(a, gain, &shift, norm));
+    keep("layer_norm", api_.layer_norm(a, gain, shift, norm), kClosely);
+    keep("rms_norm", api_.rms_norm(a, gain, nullptr, norm), kClosely);
+    keep("rms_norm with bias", api_.rms_norm(a, gain, &shift, norm), kClosely);
     const auto b = make({1, 1, 5, 70});
-    keep("add", api_.add(a, b, {}));
-    keep("add a row", api_.add(a, gain, {}));
-    keep("add to a batch", api_.add(batch, b, {}));
+    keep("add", api_.add(a, b, {}), kClosely);
+    keep("add a row", api_.add(a, gain, {}), kClosely);
+    keep("add to a batch", api_.add(batch, b, {}), kClosely);
     keep("multiply",
-         api_.multiply(a, b, {.placement = Placement::kL1, .lhs_activation = shim::Unary::kSilu}));
-    keep("multiply by a number", api_.multiply(a, 0.25f, {.dtype = DataType::kFloat32}));
+         api_.multiply(a, b, {.placement = Placement::kL1, .lhs_activation = shim::Unary::kSilu}),
+         kClosely);
+    keep("multiply by a number", api_.multiply(a, 0.25f, {.dtype = DataType::kFloat32}), kClosely);
     const auto sum = make({1, 1, 5, 70}, DataType::kFloat32);
-    keep("add in place", api_.add(sum, results["multiply by a number"],
+    keep("add in place", api_.add(sum, results["multiply by a number"].tensor,
                                   {.dtype = DataType::kFloat32, .output = &sum}));
-    keep("add a number", api_.add(a, 1.5f, {}));
+    keep("add a number", api_.add(a, 1.5f, {}), kClosely);
   }
 
   void transformer() {
@@ -134,18 +158,20 @@ class Calls {
          api_.nlp_create_qkv_heads(make({1, 1, 40, 4 * 64}), &kv, 4, 1, Placement::kDram).q);
     const auto cos = make({1, 1, 40, 64});
     const auto sin = make({1, 1, 40, 64});
-    const auto turned =
-        keep("rotary_embedding", api_.rotary_embedding(heads.q, cos, sin, Placement::kL1, {}));
-    const auto q = keep("turned", api_.view(turned, {1, 2, 40, 64}, {1, 2, 64, 64}));
+    const auto turned = keep(
+        "rotary_embedding", api_.rotary_embedding(heads.q, cos, sin, Placement::kL1, {}), kClosely);
+    const auto q = keep("turned", api_.view(turned, {1, 2, 40, 64}, {1, 2, 64, 64}), kClosely);
     shim::SdpaOptions options;
     options.scale = 0.125f;
     options.grid = {4, 4};
     options.k_chunk_size = 64;
-    keep("attention", api_.scaled_dot_product_attention(q, heads.k, heads.v, nullptr, options));
+    keep("attention", api_.scaled_dot_product_attention(q, heads.k, heads.v, nullptr, options),
+         kAttention);
     const auto mask = make({1, 1, 40, 40});
     keep("attention with a mask",
-         api_.scaled_dot_product_attention(q, heads.k, heads.v, &mask, options));
-    keep("nlp_concat_heads", api_.nlp_concat_heads(results["attention"], Placement::kL1));
+         api_.scaled_dot_product_attention(q, heads.k, heads.v, &mask, options), kAttention);
+    keep("nlp_concat_heads", api_.nlp_concat_heads(results["attention"].tensor, Placement::kL1),
+         kAttention);
   }
 
  private:
@@ -175,16 +201,16 @@ class RealShim : public testing::Test {
     (real.*calls)();
     (emulated.*calls)();
     ASSERT_FALSE(real.results.empty());
-    for (const auto& result : real.results) {
-      const shim::Tensor& other = emulated.results[result.first];
-      EXPECT_EQ(text(result.second.spec()), text(other.spec())) << result.first;
-      const std::vector<float> got = real_->to_host(result.second);
+    for (const auto& [name, result] : real.results) {
+      const shim::Tensor& other = emulated.results[name].tensor;
+      EXPECT_EQ(text(result.tensor.spec()), text(other.spec())) << name;
+      const std::vector<float> got = real_->to_host(result.tensor);
       const std::vector<float> expected = emulated_->to_host(other);
-      ASSERT_EQ(got.size(), expected.size()) << result.first;
+      ASSERT_EQ(got.size(), expected.size()) << name;
       if (is_mock()) continue;
+      const float tolerance = static_cast<float>(result.steps) * step_of_largest(expected);
       for (std::size_t i = 0; i < got.size(); ++i) {
-        ASSERT_NEAR(got[i], expected[i], 0.05f * (1 + std::abs(expected[i])))
-            << result.first << " element " << i;
+        ASSERT_NEAR(got[i], expected[i], tolerance) << name << " element " << i;
       }
     }
     // The largest of what was made goes, and is gone.
@@ -215,7 +241,7 @@ TEST_F(RealShim, SaysWhatItIs) {
   EXPECT_GE(real_->card().cores(), 56);
   EXPECT_GT(real_->card().l1_bytes, 1 << 20);
   EXPECT_GT(real_->card().dram_bytes(), std::int64_t{8} << 30);
-  EXPECT_EQ(real_->can_trace(), !is_mock());
+  EXPECT_EQ(real_->can_trace(), !is_set("TT_METAL_SLOW_DISPATCH_MODE"));
 }
 
 TEST_F(RealShim, OpensACardOnceAndAgainAfterwards) {
@@ -285,7 +311,7 @@ TEST_F(RealShim, SaysWhenMemoryIsOut) {
 }
 
 TEST_F(RealShim, ReplaysATrace) {
-  if (!real_->can_trace()) GTEST_SKIP() << "NOT CHECKED: no traces without a card";
+  if (!real_->can_trace()) GTEST_SKIP() << "NOT CHECKED: no traces with slow dispatch";
   Calls calls(*real_);
   const auto x = calls.make({1, 1, 5, 70});
   real_->add(x, 1.0f, {});  // compiles
