@@ -16,8 +16,8 @@ struct ComparisonSubject {
 Report comparison_report(const ComparisonSubject& subject, const ModelConfig& config,
                          const Comparison& comparison);
 
-// One sentence a line: whether all of it passed, and, where an operation inside a part that passed is
-// below `subject.pcc`, which is the worst of them.
+// One sentence a line: whether all of it passed, and, where an operation inside a part that passed
+// is below `subject.pcc`, which is the worst of them.
 std::string comparison_verdict(const ComparisonSubject& subject, const ModelConfig& config,
                                const Comparison& comparison);
 
