@@ -15,12 +15,13 @@ namespace {
 
 // A machine with so many cards, which remembers the one that was opened.
 struct StandIn {
-  explicit StandIn(int cards, bool built = true) {
+  explicit StandIn(int cards, bool built = true, bool simulated = false) {
     const CardAccess access{built, [cards] { return cards; },
                             [this](int card) {
                               opened = card;
                               return make_emulated_shim(*find_card("p150"));
-                            }};
+                            },
+                            simulated};
     backends = {make_ttnn_backend(access), make_cpu_backend(), make_emulated_backend(),
                 make_reference_backend()};
   }
@@ -57,6 +58,15 @@ TEST(DevicesTest, AutoTakesTheProcessorWhereNoCardIsAndSaysWhy) {
   const OpenDevice no_ttnn = open_device({.name = "auto"}, without_ttnn().backends);
   EXPECT_EQ(no_ttnn.device->name(), "cpu");
   EXPECT_NE(no_ttnn.description.find("no TTNN"), std::string::npos) << no_ttnn.description;
+}
+
+TEST(DevicesTest, ASimulatedCardIsTakenOnlyWhenNamed) {
+  StandIn simulated(1, true, true);
+  EXPECT_EQ(open_device({.name = "auto"}, simulated.backends).device->name(), "cpu");
+  EXPECT_EQ(simulated.opened, -1);
+  EXPECT_EQ(open_device({.name = "ttnn"}, simulated.backends).device->name(), "ttnn");
+  EXPECT_EQ(simulated.opened, 0);
+  EXPECT_NE(simulated.backends.front()->info().description.find("simulator"), std::string::npos);
 }
 
 TEST(DevicesTest, TheProcessorTakesATypeAndThreads) {

@@ -23,6 +23,7 @@ struct CardAccess {
   bool built = false;  // TTNN, in this build
   std::function<int()> count;
   std::function<std::unique_ptr<shim::Api>(int card)> open;
+  bool simulated = false;  // slow: taken only when named
 };
 CardAccess cards_here();
 

@@ -63,11 +63,13 @@ class TtnnBackend final : public Backend {
 
   DeviceInfo info() const override {
     return {.name = "ttnn",
-            .description = "TTNN on a Tenstorrent card",
+            .description = access_.simulated ? "TTNN on Tenstorrent's simulator of a card"
+                                             : "TTNN on a Tenstorrent card",
             .forms = {{":1", "the second card; the first unless said"}, kPolicyForm},
             .absent = !access_.built         ? "this build has no TTNN"
                       : access_.count() == 0 ? "no Tenstorrent card was found"
-                                             : ""};
+                                             : "",
+            .only_when_named = access_.simulated};
   }
 
   void check(const DeviceRequest& request, const DeviceName& name) const override {
@@ -167,7 +169,9 @@ class EmulatedBackend final : public Backend {
 
 }  // namespace
 
-CardAccess cards_here() { return {ttnn_is_built(), count_cards, make_real_shim}; }
+CardAccess cards_here() {
+  return {ttnn_is_built(), count_cards, make_real_shim, cards_are_simulated()};
+}
 
 std::unique_ptr<Backend> make_ttnn_backend(CardAccess access) {
   return std::make_unique<TtnnBackend>(std::move(access));

@@ -8,6 +8,8 @@ bool ttnn_is_built() { return false; }
 
 int count_cards() { return 0; }
 
+bool cards_are_simulated() { return false; }
+
 std::unique_ptr<shim::Api> make_real_shim(int card) {
   throw Error(ErrorCode::kUnsupported,
               "ttnn: card " + std::to_string(card) +

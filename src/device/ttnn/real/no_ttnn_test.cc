@@ -9,6 +9,7 @@ namespace {
 TEST(NoTtnn, SaysHowToGetIt) {
   EXPECT_FALSE(ttnn_is_built());
   EXPECT_EQ(count_cards(), 0);
+  EXPECT_FALSE(cards_are_simulated());
   try {
     make_real_shim(1);
     FAIL() << "a card was opened without TTNN";

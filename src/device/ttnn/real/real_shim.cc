@@ -94,7 +94,9 @@ std::string RealShim::description() const {
   const std::string version = PI0_TTNN_VERSION;
   return "TTNN " + (version.empty() ? version : version + " ") + "on " + card().name + " (card " +
          std::to_string(card_->index()) +
-         (card_->is_mock() ? ", TTNN's mock, which computes nothing)" : ")");
+         (card_->is_mock()        ? ", TTNN's mock, which computes nothing)"
+          : cards_are_simulated() ? ", simulated)"
+                                  : ")");
 }
 
 MemoryUse RealShim::memory() const {

@@ -32,7 +32,13 @@ bool is_set(const char* name) {
   return value != nullptr && *value != '\0';
 }
 
-bool mock_named() { return is_set("TT_METAL_MOCK_CLUSTER_DESC_PATH"); }
+// TTNN takes the simulator where both are named.
+bool mock_named() {
+  return is_set("TT_METAL_MOCK_CLUSTER_DESC_PATH") && !is_set("TT_METAL_SIMULATOR");
+}
+
+// Neither is the driver's, or another process's.
+bool in_software() { return mock_named() || cards_are_simulated(); }
 
 // TTNN logs to stdout, where results belong; what goes wrong comes to us as an exception.
 void keep_stdout_clean() {
@@ -162,7 +168,7 @@ OpenCard::OpenCard(int index)
     if (mock_ && !is_set("TT_METAL_SLOW_DISPATCH_MODE")) {
       throw cannot_open(index, "TTNN's mock device needs TT_METAL_SLOW_DISPATCH_MODE=1");
     }
-    if (!mock_) {
+    if (!in_software()) {
       if (present_cards().empty()) {
         throw cannot_open(index,
                           "no Tenstorrent card is here (no /dev/tenstorrent; is the driver tt-kmd "
@@ -212,6 +218,8 @@ void OpenCard::close() {
 
 bool ttnn_is_built() { return true; }
 
+bool cards_are_simulated() { return is_set("TT_METAL_SIMULATOR"); }
+
 int count_cards() {
   if (!other_ttnn().empty()) {  // where a card may be, to open it will say so
     return mock_named() || std::filesystem::exists("/dev/tenstorrent") ? 1 : 0;
@@ -219,10 +227,10 @@ int count_cards() {
   keep_stdout_clean();
   try {
     // To ask TTNN would start every card, and wait for one that is in use.
-    return static_cast<int>(mock_named() ? metal::GetNumAvailableDevices()
-                                         : present_cards().size());
+    return static_cast<int>(in_software() ? metal::GetNumAvailableDevices()
+                                          : present_cards().size());
   } catch (const std::exception&) {
-    return mock_named() ? 1 : 0;  // to open the mock will say what is wrong with it
+    return in_software() ? 1 : 0;  // to open it will say what is wrong with it
   }
 }
 
