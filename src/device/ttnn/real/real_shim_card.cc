@@ -222,7 +222,7 @@ bool cards_are_simulated() { return is_set("TT_METAL_SIMULATOR"); }
 
 int count_cards() {
   if (!other_ttnn().empty()) {  // where a card may be, to open it will say so
-    return mock_named() || std::filesystem::exists("/dev/tenstorrent") ? 1 : 0;
+    return in_software() || std::filesystem::exists("/dev/tenstorrent") ? 1 : 0;
   }
   keep_stdout_clean();
   try {
