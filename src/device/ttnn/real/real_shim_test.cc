@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <limits>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "device/ttnn/emulated/emulated_shim.h"
+#include "device/ttnn/shim/accuracy_testing.h"
 #include "pi0/error.h"
 
 namespace pi0 {
@@ -258,6 +260,24 @@ TEST_F(RealShim, MovesTensorsAsTheEmulatedOne) { expect_same(&Calls::host); }
 TEST_F(RealShim, ShapesAsTheEmulatedOne) { expect_same(&Calls::shapes); }
 TEST_F(RealShim, ComputesAsTheEmulatedOne) { expect_same(&Calls::arithmetic); }
 TEST_F(RealShim, AttendsAsTheEmulatedOne) { expect_same(&Calls::transformer); }
+
+// Which of the two is nearer to the exact result, and by how much, is printed; none may be much
+// farther than the other.
+TEST_F(RealShim, IsAsExactAsTheEmulatedOne) {
+  if (is_mock()) GTEST_SKIP() << "NOT CHECKED: TTNN's mock computes nothing";
+  const std::vector<shim::OperationError> real = shim::AccuracyTable(*real_).measure();
+  const std::vector<shim::OperationError> emulated = shim::AccuracyTable(*emulated_).measure();
+  ASSERT_EQ(real.size(), emulated.size());
+  std::printf("%-32s %9s %10s %10s %10s %10s\n", "share of the exact result's", "magnitude", "rms",
+              "emulated", "largest", "emulated");
+  for (std::size_t i = 0; i < real.size(); ++i) {
+    const double size = real[i].magnitude;
+    std::printf("%-32s %9.4f %10.2e %10.2e %10.2e %10.2e\n", real[i].operation.c_str(), size,
+                real[i].rms, emulated[i].rms, real[i].largest / size, emulated[i].largest / size);
+    EXPECT_LE(real[i].rms, 2 * emulated[i].rms + 0.002) << real[i].operation;
+    EXPECT_LE(emulated[i].rms, 2 * real[i].rms + 0.002) << real[i].operation;
+  }
+}
 
 TEST_F(RealShim, ViewsShareMemory) {
   shim::Tensor x =
