@@ -57,6 +57,13 @@ def local() -> libpi0.Policy:
     return libpi0.Policy(CHECKPOINT, device="cpu")
 
 
+def wait_until(true: Any, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_a_deployment_gives_what_the_policy_gives(handle: Any, local: libpi0.Policy) -> None:
     policy = libpi0_ray.Policy(handle)
     assert policy.info["image_keys"] == local.info["image_keys"]
@@ -129,10 +136,7 @@ def test_calls_of_a_replica_that_dies_are_asked_again(handle: Any, local: libpi0
         thread.start()
     def wait_for_answers(each: int) -> None:
         wanted = [len(got) + each for got in answers]
-        until = time.monotonic() + 60
-        while any(len(got) < n for got, n in zip(answers, wanted, strict=True)):
-            assert time.monotonic() < until, [len(got) for got in answers]
-            time.sleep(0.05)
+        wait_until(lambda: all(len(got) >= n for got, n in zip(answers, wanted, strict=True)), 60)
 
     # Two replicas with a call each and one that waits: whichever dies has one.
     wait_for_answers(2)
@@ -154,13 +158,6 @@ def running(name: str) -> int:
     """Replicas of an application that take calls."""
     deployments = serve.status().applications[name].deployments
     return sum(deployment.replica_states.get("RUNNING", 0) for deployment in deployments.values())
-
-
-def wait_until(true: Any, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_replicas_come_and_go_with_the_calls(handle: Any) -> None:
