@@ -72,7 +72,7 @@ sanitize-python:
 # What is concurrent, under the thread sanitizer.
 threads:
 	$(call configure,tsan)
-	cmake --build build/tsan -j $(JOBS) --target host_test policy_test device_cpu_test serve_test
+	cmake --build build/tsan -j $(JOBS) --target host_test runtime_test policy_test device_cpu_test serve_test
 	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -L threads
 
 # FUZZ_SECONDS each; `make fuzz FUZZ_SECONDS=600` for a longer look.

@@ -39,6 +39,10 @@ struct PI0_API DeviceOptions {
   // "auto" (a Tenstorrent card where there is one, else the CPU), "ttnn" (the first card), "ttnn:1"
   // (card 1), "cpu", or another name of available_devices() (pi0/device.h): "ttnn-emulated" (an
   // n150 on the CPU), "ttnn-emulated:p150", "reference".
+  //
+  // Several of one kind, "ttnn:0,ttnn:1": the network is loaded on each. Sessions are made on the
+  // one that has the fewest, and the observations of a batch (Policy::infer) are shared out among
+  // all; a single call takes as long as on one.
   std::string device = "auto";
 
   // Up to `cache`: for devices that have it among DeviceInfo::options, which is the CPU; another
@@ -50,7 +54,7 @@ struct PI0_API DeviceOptions {
   int threads = 0;  // 0: one a core. More than there are cores are refused.
   // The cores that the threads run on, by number, one a thread and no core twice; empty: wherever
   // the system puts them. The first is the calling thread's, which is the program's own and is not
-  // moved.
+  // moved. Of several devices as many for each.
   std::vector<int> affinity = {};
   // The real-time priority (SCHED_FIFO, 1 to 99) of the threads that libpi0 starts; 0:
   // that of the thread that loads. The calling thread keeps its own. Error (kUnsupported) where the
@@ -63,8 +67,8 @@ struct PI0_API DeviceOptions {
   // takes seconds; empty: not kept. A file there that is damaged, or made from other weights, is
   // made anew, and NetworkInfo::warnings says so.
   std::filesystem::path cache = {};
-  // The most memory that loading and running may take; 0: what the machine has free. More than
-  // that is refused (Error, kOutOfMemory) before anything is allocated.
+  // The most memory that loading and running may take, of several devices together; 0: what the
+  // machine has free. More than that is refused (Error, kOutOfMemory) before anything is allocated.
   std::uint64_t memory_limit_bytes = 0;
   // Called on the loading thread; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
@@ -156,7 +160,8 @@ struct PI0_API SampleOptions {
   std::optional<RealTimeChunking> rtc = {};
   // Tell vision, prefix and denoising apart in Timing: a card is then waited for after each.
   bool time_stages = true;
-  // Called on the calling thread; may be empty, and may throw to cancel.
+  // Called on the calling thread, or, of a batch on several devices, on one at a time of the
+  // threads that it is shared out to; may be empty, and may throw to cancel.
   std::function<void(const Progress&)> progress = {};
   // As `progress`, with each stage as it is computed: to compare it with another implementation's.
   // Takes time, and a card does not replay what it has recorded.
@@ -212,9 +217,9 @@ struct PI0_API Timing {
 // session's: their inputs and results, and what a card has recorded of their shapes, to replay it;
 // the four shapes (cameras, tokens, steps) used last.
 //
-// Sessions share their network, which lives as long as they do; its calls take turns, on whichever
-// threads. One session is used by one thread at a time. Movable, not copyable; one that was moved
-// from throws Error (kInvalidInput) when it is used.
+// Sessions share their network, which lives as long as they do; its calls on one device take turns,
+// on whichever threads. One session is used by one thread at a time. Movable, not copyable; one
+// that was moved from throws Error (kInvalidInput) when it is used.
 class PI0_API NetworkSession {
  public:
   NetworkSession(NetworkSession&&) noexcept;
@@ -232,6 +237,7 @@ class PI0_API NetworkSession {
 
  private:
   friend class Network;
+  friend class LoadedNetwork;
   struct Impl;
   explicit NetworkSession(std::unique_ptr<Impl> impl);
   Impl& impl() const;
@@ -251,7 +257,7 @@ class PI0_API Network {
   ~Network();
 
   const NetworkInfo& info() const;
-  // The device that runs it, and why: "reference (named)".
+  // The device that runs it, or each of them, and why: "reference (named)".
   const std::string& device() const;
 
   // [action_horizon, action_dim], normalised as in training. Throws Error (kInvalidInput) when a

@@ -141,8 +141,9 @@ class PI0_API Policy {
   // Error (kLimit) where the chunk is over a limit of RealTimeChunking.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
 
-  // The same for several, in their order. `options.noise` then holds
-  // [observations, action_horizon, action_dim]; a seed gives each its own noise.
+  // The same for several, in their order, computed side by side where there are several devices.
+  // `options.noise` then holds [observations, action_horizon, action_dim]; a seed gives each its
+  // own noise, wherever it is computed.
   std::vector<ActionChunk> infer(std::span<const Observation> observations,
                                  const SampleOptions& options = {}) const;
 

@@ -23,8 +23,8 @@ Path = str | PathLike[str]
 class Session:
     """One robot's calls, one after another: a :class:`Policy`, or its :meth:`Policy.session`.
 
-    Sessions of a policy share its network, whose calls take turns: for calls side by side, load
-    several policies.
+    Sessions of a policy share its network, whose calls on one device take turns: for calls side by
+    side, name several devices ("ttnn:0,ttnn:1"), or load several policies.
     """
 
     def __init__(self, core: _core.Session, prompt: str | None) -> None:
@@ -98,7 +98,8 @@ class Policy(Session):
     Args:
         checkpoint: its directory: openpi's or lerobot's, as ``pi0 run`` takes it.
         device: "auto" (a Tenstorrent card where there is one, else the CPU), "cpu", "ttnn:0",
-            "reference": see :func:`devices`.
+            "reference": see :func:`devices`. "ttnn:0,ttnn:1": both, among which ``infer_batch`` and
+            sessions are shared out.
         dtype: of the CPU: "bf16" (where it is empty), "int8" or "fp32".
         threads: of the CPU; 0: one a core. ``affinity``: the cores they run on, one a thread.
             ``priority``: their SCHED_FIFO priority, 1 to 99.

@@ -167,6 +167,29 @@ def test_a_batch_is_its_observations(policy: libpi0.Policy, observation: dict[st
         policy.infer_batch([observation, {"task": "nothing"}])
 
 
+def test_a_batch_on_two_devices_is_that_on_one(
+    policy: libpi0.Policy, observation: dict[str, Any]
+) -> None:
+    both = libpi0.Policy(TINY, device="cpu,cpu", dtype="fp32", threads=1)
+    assert both.info["device"].count("cpu (") == 2
+    batch = [observation, a_look(), observation, a_look(), observation]
+    threads: set[int] = set()
+    shared = both.infer_batch(batch, seed=4, progress=lambda *_: threads.add(threading.get_ident()))
+    assert len(threads) == 2 and threading.get_ident() in threads
+    for result, alone in zip(shared, policy.infer_batch(batch, seed=4)):
+        np.testing.assert_array_equal(result["actions"], alone["actions"])
+
+    class Enough(Exception):
+        pass
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if threading.get_ident() != threading.main_thread().ident:
+            raise Enough
+
+    with pytest.raises(Enough):
+        both.infer_batch(batch, progress=stop)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -29,6 +29,7 @@ std::string devices() {
       text += fmt::format("      {}{}  {}\n", device.name, form.form, form.meaning);
     }
   }
+  text += "  ttnn:0,ttnn:1  several of one kind: run, serve\n";
   return text;
 }
 

@@ -315,6 +315,8 @@ TEST_F(CommandTest, InfoAgreesWithRun) {
   };
   expect("--device reference", "");
   expect("--device cpu", "");
+  expect("--device cpu,cpu --threads 1", "");
+  expect("--device cpu,reference", "reference beside cpu");
   expect("--device gpu", "not in this build");
   expect("--resize bicubic", "bicubic");
   std::filesystem::remove(checkpoint + "/tokenizer.json");

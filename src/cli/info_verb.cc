@@ -18,6 +18,7 @@
 #include "policy/options.h"
 #include "policy/readiness.h"
 #include "runtime/device_request.h"
+#include "runtime/devices.h"
 #include "runtime/loaded_network.h"
 #include "runtime/memory.h"
 
@@ -194,9 +195,10 @@ int run_info(const InfoArguments& arguments) {
   print_line("tokenizer", readiness.tokenizer.empty() ? "NONE" : readiness.tokenizer.string());
   print_line("device", readiness.device.empty() ? "NONE" : readiness.device);
   if (checkpoint.weights != nullptr) {
-    print_memory(checkpoint, readiness.device.empty()
-                                 ? std::nullopt
-                                 : std::optional(device_request(arguments.policy.device)));
+    print_memory(checkpoint,
+                 readiness.device.empty()
+                     ? std::nullopt
+                     : std::optional(device_request(each_device(arguments.policy.device).front())));
   }
   print_list("unused", tensors.unused);
   print_list("missing", tensors.missing);

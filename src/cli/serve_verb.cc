@@ -11,8 +11,10 @@
 #include "base/text.h"
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
+#include "device/backend.h"
 #include "files/file.h"
 #include "report/progress.h"
+#include "runtime/devices.h"
 #include "serve/api_keys.h"
 #include "serve/http.h"
 #include "serve/server.h"
@@ -30,26 +32,13 @@ struct ServeArguments {
   std::optional<std::uint64_t> seed;
 };
 
-// The threads' cores are shared out among the devices.
 std::vector<DeviceOptions> devices_of(const ServeArguments& arguments) {
-  std::vector<std::string> names = arguments.devices;
+  std::vector<std::string> names;
+  for (const std::string& listed : arguments.devices) {
+    for (std::string& name : device_names(listed)) names.push_back(std::move(name));
+  }
   if (names.empty()) names.push_back(arguments.policy.device.device);
-  const std::vector<int>& cores = arguments.policy.device.affinity;
-  if (cores.size() % names.size() != 0) {
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("--affinity: {} cores for {} devices, expected as many for each",
-                            cores.size(), names.size()));
-  }
-  const std::size_t each = cores.size() / names.size();
-  std::vector<DeviceOptions> devices;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    DeviceOptions device = arguments.policy.device;
-    device.device = names[i];
-    const auto first = cores.begin() + static_cast<std::ptrdiff_t>(i * each);
-    device.affinity.assign(first, first + static_cast<std::ptrdiff_t>(each));
-    devices.push_back(std::move(device));
-  }
-  return devices;
+  return each_device(arguments.policy.device, names);
 }
 
 ServerOptions options_of(const ServeArguments& arguments) {
@@ -149,7 +138,7 @@ void add_serve(CLI::App& command, Run& run) {
   CLI::Option* device = verb.get_option("--device");
   verb.remove_option(device);
   verb.add_option("--device", arguments->devices,
-                  "As of `pi0 run`; several compute side by side (--device ttnn:0 --device ttnn:1)")
+                  "As of `pi0 run`; several compute side by side (ttnn:0,ttnn:1, or given twice)")
       ->type_name("NAME")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

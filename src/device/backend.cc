@@ -17,6 +17,36 @@ DeviceName::DeviceName(std::string_view name) : text(name) {
   }
 }
 
+std::vector<std::string> device_names(const std::string& name) {
+  std::vector<std::string> names;
+  std::string settings;
+  std::istringstream parts(name);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const bool is_setting = part.empty() || part.find('=') != std::string::npos;
+    if (is_setting && !names.empty()) {
+      settings += "," + part;
+    } else if (settings.empty()) {
+      names.push_back(part);
+    } else {
+      refuse_device(name, part +
+                              " after a setting, expected the devices first, and then the "
+                              "settings of all of them");
+    }
+  }
+  if (name.ends_with(',')) settings += ",";  // which getline leaves out
+  if (names.size() < 2) return {name};
+  for (std::string& one : names) {
+    const std::string kind = DeviceName(one).kind;
+    if (kind != DeviceName(names.front()).kind) {
+      refuse_device(name, one + " beside " + names.front() +
+                              ", whose results differ, expected "
+                              "devices of one kind");
+    }
+  }
+  for (std::string& one : names) one += settings;
+  return names;
+}
+
 std::vector<std::string> options_in(const DeviceRequest& request) {
   std::vector<std::string> options;
   const auto add = [&](bool given, const char* option) {

@@ -27,6 +27,11 @@ struct DeviceName {
   std::vector<std::string> settings;
 };
 
+// The devices that a name lists, each with the settings that follow the last of them:
+// "ttnn:0,ttnn:1" is "ttnn:0" and "ttnn:1". Throws Error (kUnsupported) for a device after a
+// setting, and for devices of several kinds.
+std::vector<std::string> device_names(const std::string& name);
+
 // What is asked of a device. What a backend does not list among DeviceInfo::options is refused.
 struct DeviceRequest {
   std::string name = "auto";  // as DeviceName takes it apart

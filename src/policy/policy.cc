@@ -7,10 +7,12 @@
 #include <mutex>
 #include <utility>
 
+#include "policy/batch_options.h"
 #include "policy/kept_observation.h"
 #include "policy/last_chunk.h"
 #include "policy/options.h"
 #include "policy/pipeline.h"
+#include "runtime/devices.h"
 #include "runtime/guidance.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
@@ -69,19 +71,21 @@ struct PolicyCore {
   PolicyCore(const Checkpoint::Impl& checkpoint, const DeviceOptions& options)
       : pipeline(checkpoint.pipeline),
         info(checkpoint.info),
-        network(load_network(pipeline->checkpoint(), options)) {
+        devices(each_device(options)),
+        network(load_on_each(pipeline->checkpoint(), devices)) {
     const std::vector<std::string>& of_network = network.info().warnings;
     info.warnings.insert(info.warnings.end(), of_network.begin(), of_network.end());
   }
 
   std::shared_ptr<const Pipeline> pipeline;
   PolicyInfo info;
+  std::vector<DeviceOptions> devices;  // that the network is on
   Network network;
 };
 
 struct Session::Impl {
-  explicit Impl(std::shared_ptr<const PolicyCore> policy)
-      : core(std::move(policy)), network(core->network.session()) {}
+  Impl(std::shared_ptr<const PolicyCore> policy, NetworkSession session)
+      : core(std::move(policy)), network(std::move(session)) {}
 
   struct Prepared {
     PreparedObservation input;
@@ -179,12 +183,30 @@ struct Session::Impl {
 };
 
 struct Policy::Impl {
-  explicit Impl(std::shared_ptr<const PolicyCore> of_policy)
-      : core(std::move(of_policy)), session(core) {}
+  explicit Impl(std::shared_ptr<const PolicyCore> of_policy) : core(std::move(of_policy)) {
+    for (NetworkSession& session : LoadedNetwork::session_on_each(core->network)) {
+      sessions.emplace_back(core, std::move(session));
+    }
+  }
+
+  std::vector<ActionChunk> infer(std::span<const Observation> observations,
+                                 const SampleOptions& options) {
+    BatchOptions batch(options, observations.size(), core->network.info());
+    std::vector<ActionChunk> chunks(observations.size());
+    LastChunk last;
+    share_out(observations.size(), core->devices, [&](const SharedCall& shared) {
+      Session::Impl& session = sessions[shared.device];
+      if (shared.next) session.prefetch(observations[*shared.next]);
+      chunks[shared.call] = session.infer(observations[shared.call], batch.of(shared));
+      if (shared.call + 1 == observations.size()) last = session.last;
+    });
+    if (!observations.empty()) sessions.front().last = std::move(last);  // as if there were one
+    return chunks;
+  }
 
   std::shared_ptr<const PolicyCore> core;
   std::mutex mutex;
-  Session::Impl session;  // of the policy's own calls
+  std::deque<Session::Impl> sessions;  // of the policy's own calls, one on each device
 };
 
 std::span<const float> ActionChunk::row(int step) const {
@@ -241,45 +263,22 @@ Policy::Impl& Policy::impl() const { return held(impl_, "Policy", "policy", "loa
 const PolicyInfo& Policy::info() const { return impl().core->info; }
 const Network& Policy::network() const { return impl().core->network; }
 
-Session Policy::session() const { return Session(std::make_unique<Session::Impl>(impl().core)); }
+Session Policy::session() const {
+  const std::shared_ptr<const PolicyCore>& core = impl().core;
+  return Session(std::make_unique<Session::Impl>(core, core->network.session()));
+}
 
 ActionChunk Policy::infer(const Observation& observation, const SampleOptions& options) const {
   Impl& own = impl();
   const std::lock_guard lock(own.mutex);
-  return own.session.infer(observation, options);
+  return own.sessions.front().infer(observation, options);
 }
 
 std::vector<ActionChunk> Policy::infer(std::span<const Observation> observations,
                                        const SampleOptions& options) const {
   Impl& own = impl();
-  const NetworkInfo& network = own.core->network.info();
-  const std::size_t size = static_cast<std::size_t>(network.action_horizon) *
-                           static_cast<std::size_t>(network.action_dim);
-  if (!options.noise.empty() && options.noise.size() != observations.size() * size) {
-    throw Error(ErrorCode::kInvalidInput, "noise: " + std::to_string(options.noise.size()) +
-                                              " values, expected [" +
-                                              std::to_string(observations.size()) + ", " +
-                                              std::to_string(network.action_horizon) + ", " +
-                                              std::to_string(network.action_dim) + "]");
-  }
-  if (options.rtc && observations.size() > 1) {
-    throw Error(ErrorCode::kInvalidInput,
-                "rtc: a chunk that continues another is of one observation, not of a batch");
-  }
   const std::lock_guard lock(own.mutex);
-  std::vector<ActionChunk> chunks;
-  chunks.reserve(observations.size());
-  for (std::size_t i = 0; i < observations.size(); ++i) {
-    SampleOptions one = options;
-    if (!options.noise.empty()) {
-      const auto begin = options.noise.begin() + static_cast<std::ptrdiff_t>(i * size);
-      one.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
-    }
-    if (options.seed) one.seed = *options.seed + i;  // the first is as it would be alone
-    if (i + 1 < observations.size()) own.session.prefetch(observations[i + 1]);
-    chunks.push_back(own.session.infer(observations[i], one));
-  }
-  return chunks;
+  return own.infer(observations, options);
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -5,6 +5,7 @@
 #include "policy/pipeline.h"
 #include "prompt/find_tokenizer.h"
 #include "runtime/device_request.h"
+#include "runtime/devices.h"
 #include "runtime/memory.h"
 
 namespace pi0 {
@@ -30,9 +31,19 @@ Readiness readiness_of(const Inspection& inspection, const CheckpointOptions& op
     readiness.tokenizer = found;
   });
   ask([&] {
-    const OpenDevice opened = open_device(device_request(device));
-    readiness.device = opened.description;
-    require_memory(checkpoint, opened, device.memory_limit_bytes);
+    const std::vector<DeviceOptions> devices = each_device(device);
+    std::vector<OpenDevice> opened;  // all of them at once, as a policy has them
+    std::string names;
+    for (const DeviceOptions& one : devices) {
+      opened.push_back(open_device(device_request(one)));
+      names += (names.empty() ? "" : ", ") + opened.back().description;
+    }
+    readiness.device = names;
+    const std::uint64_t available = available_memory().value_or(0) / devices.size();
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      const std::uint64_t limit = devices[i].memory_limit_bytes;
+      require_memory(checkpoint, opened[i], limit == 0 && devices.size() > 1 ? available : limit);
+    }
   });
   return readiness;
 }

@@ -5,6 +5,7 @@
 #include "runtime/memory.h"
 
 namespace pi0 {
+
 NetworkInfo network_info(const ModelConfig& config) {
   return {.num_cameras = config.num_cameras,
           .image_size = config.image_size,
@@ -56,6 +57,20 @@ LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device
   info_ = network_info(checkpoint.model);
   info_.least_correlation = device.least_correlation;
   if (cache) info_.warnings = cache->warnings();
+}
+
+Network load_on_each(const CheckpointData& checkpoint, const std::vector<DeviceOptions>& devices) {
+  std::vector<std::shared_ptr<LoadedNetwork>> networks;
+  for (DeviceOptions device : devices) {
+    if (device.progress) {  // of all of them as one
+      device.progress = [progress = device.progress, before = networks.size(),
+                         count = devices.size()](const Progress& one) {
+        progress({one.stage, before * one.total + one.done, count * one.total});
+      };
+    }
+    networks.push_back(std::make_shared<LoadedNetwork>(checkpoint, device));
+  }
+  return LoadedNetwork::share(std::move(networks));
 }
 
 }  // namespace pi0

@@ -1,12 +1,14 @@
 // A network on its device: what its sessions share.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "device/backend.h"
@@ -27,15 +29,19 @@ class LoadedNetwork {
                 const std::function<void(const Progress&)>& progress = {},
                 const std::shared_ptr<WeightCache>& cache = nullptr);
 
-  // The public network of it, and back.
-  static Network share(std::shared_ptr<LoadedNetwork> network);
+  // The public network of it, or of the same one on several devices; and back, to the first of
+  // them.
+  static Network share(std::vector<std::shared_ptr<LoadedNetwork>> networks);
   static const LoadedNetwork& of(const Network& network);
+  // A session on each of its devices, for one caller whose calls they share.
+  static std::vector<NetworkSession> session_on_each(const Network& network);
 
   const NetworkInfo& info() const { return info_; }
   const std::string& device() const { return device_; }
   const std::optional<HostPeak>& peak() const { return peak_; }  // as OpenDevice has it
   const Pi0& model() const { return *model_; }
-  std::mutex& mutex() { return mutex_; }  // of the device
+  std::mutex& mutex() { return mutex_; }            // of the device
+  std::atomic<int>& callers() { return callers_; }  // that were given a session on this device
 
  private:
   struct Opened {
@@ -50,14 +56,18 @@ class LoadedNetwork {
   std::optional<HostPeak> peak_;
   std::unique_ptr<const Pi0> model_;
   std::mutex mutex_;
+  std::atomic<int> callers_ = 0;
 };
 
 // A network of weights that are in no directory, or on a device that was opened: Network::load for
-// whoever measures or verifies. Arguments as LoadedNetwork's.
+// whoever measures or verifies, on one device. Arguments as LoadedNetwork's.
 template <typename... Arguments>
 Network load_network(const CheckpointData& checkpoint, Arguments&&... arguments) {
   return LoadedNetwork::share(
-      std::make_shared<LoadedNetwork>(checkpoint, std::forward<Arguments>(arguments)...));
+      {std::make_shared<LoadedNetwork>(checkpoint, std::forward<Arguments>(arguments)...)});
 }
+
+// On each of `devices`, one after another; at least one.
+Network load_on_each(const CheckpointData& checkpoint, const std::vector<DeviceOptions>& devices);
 
 }  // namespace pi0

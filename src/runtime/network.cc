@@ -1,8 +1,10 @@
 #include "pi0/network.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "pi0/error.h"
+#include "runtime/devices.h"
 #include "runtime/held.h"
 #include "runtime/loaded_network.h"
 #include "runtime/noise.h"
@@ -19,11 +21,12 @@ std::vector<float> draw_noise(std::uint64_t seed, const NetworkInfo& network) {
   return noise;
 }
 
-// Calls of the sessions of one network take turns.
+// Calls of the sessions on one device take turns.
 struct NetworkSession::Impl {
   explicit Impl(std::shared_ptr<LoadedNetwork> loaded)
       : network(std::move(loaded)), session(std::make_unique<Pi0Session>(network->model())) {}
   ~Impl() {
+    if (counted) --network->callers();
     const std::lock_guard device(network->mutex());
     session.reset();
   }
@@ -31,22 +34,52 @@ struct NetworkSession::Impl {
 
   std::shared_ptr<LoadedNetwork> network;
   std::unique_ptr<Pi0Session> session;
+  bool counted = false;  // among the network's callers
 };
 
 struct Network::Impl {
-  explicit Impl(std::shared_ptr<LoadedNetwork> network)
-      : loaded(std::move(network)), session(std::make_unique<NetworkSession::Impl>(loaded)) {}
+  explicit Impl(std::vector<std::shared_ptr<LoadedNetwork>> networks)
+      : loaded(std::move(networks)),
+        session(std::make_unique<NetworkSession::Impl>(loaded.front())) {
+    for (const std::shared_ptr<LoadedNetwork>& network : loaded) {
+      device += (device.empty() ? "" : ", ") + network->device();
+    }
+  }
 
-  std::shared_ptr<LoadedNetwork> loaded;
+  // One of those that the fewest sessions are on.
+  std::unique_ptr<NetworkSession::Impl> session_on_least() {
+    const std::lock_guard lock(choosing);
+    const auto least = std::min_element(
+        loaded.begin(), loaded.end(),
+        [](const auto& one, const auto& other) { return one->callers() < other->callers(); });
+    auto made = std::make_unique<NetworkSession::Impl>(*least);
+    ++(*least)->callers();
+    made->counted = true;
+    return made;
+  }
+
+  const std::vector<std::shared_ptr<LoadedNetwork>> loaded;  // a device each, at least one
+  std::string device;
+  std::mutex choosing;
   std::mutex mutex;
   NetworkSession session;  // of the network's own calls
 };
 
-Network LoadedNetwork::share(std::shared_ptr<LoadedNetwork> network) {
-  return Network(std::make_unique<Network::Impl>(std::move(network)));
+Network LoadedNetwork::share(std::vector<std::shared_ptr<LoadedNetwork>> networks) {
+  return Network(std::make_unique<Network::Impl>(std::move(networks)));
 }
 
-const LoadedNetwork& LoadedNetwork::of(const Network& network) { return *network.impl().loaded; }
+const LoadedNetwork& LoadedNetwork::of(const Network& network) {
+  return *network.impl().loaded.front();
+}
+
+std::vector<NetworkSession> LoadedNetwork::session_on_each(const Network& network) {
+  std::vector<NetworkSession> sessions;
+  for (const std::shared_ptr<LoadedNetwork>& loaded : network.impl().loaded) {
+    sessions.push_back(NetworkSession(std::make_unique<NetworkSession::Impl>(loaded)));
+  }
+  return sessions;
+}
 
 Network::Network(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Network::Network(Network&&) noexcept = default;
@@ -57,13 +90,13 @@ Network Network::load(const std::filesystem::path& checkpoint, const DeviceOptio
                       const std::filesystem::path& base) {
   CheckpointOverrides reading{.network_alone = true};
   if (!base.empty()) reading.base = base;
-  return load_network(open_checkpoint(checkpoint, reading), options);
+  return load_on_each(open_checkpoint(checkpoint, reading), each_device(options));
 }
 
 Network::Impl& Network::impl() const { return held(impl_, "Network", "network", "load anew"); }
 
-const NetworkInfo& Network::info() const { return impl().loaded->info(); }
-const std::string& Network::device() const { return impl().loaded->device(); }
+const NetworkInfo& Network::info() const { return impl().loaded.front()->info(); }
+const std::string& Network::device() const { return impl().device; }
 
 std::vector<float> Network::sample_actions(const NetworkInput& input, const SampleOptions& options,
                                            Timing* timing) const {
@@ -72,9 +105,7 @@ std::vector<float> Network::sample_actions(const NetworkInput& input, const Samp
   return own.session.sample_actions(input, options, timing);
 }
 
-NetworkSession Network::session() const {
-  return NetworkSession(std::make_unique<NetworkSession::Impl>(impl().loaded));
-}
+NetworkSession Network::session() const { return NetworkSession(impl().session_on_least()); }
 
 NetworkSession::NetworkSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 NetworkSession::NetworkSession(NetworkSession&&) noexcept = default;

@@ -2,21 +2,25 @@
 
 namespace pi0 {
 
-CallResult compute_call(Session& session, const std::vector<RobotObservation>& observations,
+SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count) {
+  SampleOptions one = options;
+  const std::size_t each = options.noise.size() / count;
+  const auto first = options.noise.begin() + static_cast<std::ptrdiff_t>(index * each);
+  one.noise.assign(first, first + static_cast<std::ptrdiff_t>(each));
+  if (one.seed) *one.seed += index;
+  return one;
+}
+
+CallResult compute_call(Session& session, std::span<const RobotObservation> observations,
                         const CallBasis& basis, const std::function<void()>& ask) {
-  SampleOptions sample = basis.sample;
-  sample.progress = [&ask](const Progress&) { ask(); };
-  const std::vector<float> noise = std::move(sample.noise);
-  const std::size_t each = noise.size() / observations.size();
   CallResult result;
   session.set_last_chunk(basis.last);
   for (std::size_t i = 0; i < observations.size(); ++i) {
     if (i + 1 < observations.size()) session.prefetch(observations[i + 1].observation);
-    const auto first = noise.begin() + static_cast<std::ptrdiff_t>(i * each);
-    sample.noise.assign(first, first + static_cast<std::ptrdiff_t>(each));
+    SampleOptions sample = options_of_one(basis.sample, i, observations.size());
+    sample.progress = [&ask](const Progress&) { ask(); };
     result.chunks.push_back(session.infer(observations[i].observation, sample));
     result.outputs.push_back(session.last_chunk().model_actions);
-    if (sample.seed) ++*sample.seed;
   }
   return result;
 }

@@ -1,8 +1,9 @@
 // The part of a call that a server and a replay of it have in common.
 #pragma once
 
+#include <cstddef>
 #include <functional>
-#include <vector>
+#include <span>
 
 #include "serve/call.h"
 
@@ -10,7 +11,10 @@ namespace pi0 {
 
 // `chunks` and `outputs` alone. `ask` is called on the way, and may throw to stop it. A seed is the
 // first observation's, those that follow have the next ones; noise is an equal part for each.
-CallResult compute_call(Session& session, const std::vector<RobotObservation>& observations,
+CallResult compute_call(Session& session, std::span<const RobotObservation> observations,
                         const CallBasis& basis, const std::function<void()>& ask);
+
+// With which one of `count` observations is computed alone as it is among them.
+SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count);
 
 }  // namespace pi0

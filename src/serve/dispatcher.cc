@@ -1,10 +1,13 @@
 #include "serve/dispatcher.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <cmath>
 #include <random>
+#include <tuple>
 
+#include "host/scheduling.h"
 #include "serve/compute.h"
 
 namespace pi0 {
@@ -167,6 +170,7 @@ void Dispatcher::warm_up(const Policy& policy, const ServedModel& model) {
 void Dispatcher::work(Worker& worker) {
   const bool first = &worker == &workers_.front();
   try {
+    cpu::apply({worker.device.affinity, worker.device.priority}, 0, pthread_self());
     const std::shared_ptr<const ServedModel> model = this->model();
     std::shared_ptr<const Policy> policy = load(worker, *model, first);
     const std::lock_guard lock(mutex_);
@@ -187,7 +191,8 @@ void Dispatcher::work(Worker& worker) {
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] {
-        return draining_ || policy != worker.policy || (worker.policy && !queue_.empty());
+        return draining_ || policy != worker.policy ||
+               (worker.policy && (!queue_.empty() || batch_to_help_with()));
       });
       if (policy != worker.policy) {  // another is served from now on, or none
         std::shared_ptr<const Policy> next = worker.policy;
@@ -200,6 +205,12 @@ void Dispatcher::work(Worker& worker) {
         continue;
       }
       if (draining_) return;
+      if (queue_.empty()) {
+        const std::shared_ptr<SharedBatch> batch = batch_to_help_with();
+        lock.unlock();
+        batch->compute_one(*session);
+        continue;
+      }
       call = std::move(queue_.front());
       queue_.pop_front();
       ++computing_;
@@ -245,11 +256,17 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
     Caller& caller = *call.caller;
     const bool goes_on = caller.generation == generation && !call.options.reset;
     call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
-    CallResult result = compute_call(session, call.observations, *call.basis, [&call] {
+    const auto ask = [&call] {
       if (const char* const code = call.cancelled) throw Stopped{code};
       if (is_stale(call)) throw Stopped{"stale"};
-    });
-    caller.last = session.last_chunk();
+    };
+    CallResult result;
+    if (call.observations.size() > 1 && workers_.size() > 1) {
+      std::tie(result, caller.last) = compute_together(session, call, generation, ask);
+    } else {
+      result = compute_call(session, call.observations, *call.basis, ask);
+      caller.last = session.last_chunk();
+    }
     caller.generation = generation;
     result.queue_ms = ms_between(call.arrived, begin);
     result.infer_ms = ms_between(begin, Clock::now());
@@ -266,6 +283,31 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
   } catch (const std::exception& error) {
     return CallError{"internal", std::string("unexpected: ") + error.what()};
   }
+}
+
+std::pair<CallResult, LastChunk> Dispatcher::compute_together(Session& session, const Call& call,
+                                                              std::uint64_t generation,
+                                                              const std::function<void()>& ask) {
+  const auto batch = std::make_shared<SharedBatch>(call, *call.basis, ask);
+  {
+    const std::lock_guard lock(mutex_);
+    batches_.push_back({batch, generation});
+  }
+  changed_.notify_all();
+  while (batch->compute_one(session)) {
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(batches_, [&](const OpenBatch& open) { return open.batch == batch; });
+  }
+  return batch->result();
+}
+
+std::shared_ptr<SharedBatch> Dispatcher::batch_to_help_with() const {
+  for (const OpenBatch& open : batches_) {
+    if (open.generation == generation_ && open.batch->open()) return open.batch;
+  }
+  return nullptr;
 }
 
 void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,12 +19,14 @@
 #include "serve/latencies.h"
 #include "serve/model.h"
 #include "serve/options.h"
+#include "serve/shared_batch.h"
 
 namespace pi0 {
 
 // A thread for each device, which loads the policy there, calls it until its calls take as long as
-// they will (a card compiles at first), and then computes what clients ask. All may be called from
-// any thread.
+// they will (a card compiles at first), and then computes what clients ask. Where no call waits,
+// devices that are free help with a call of several observations. All may be called from any
+// thread.
 class Dispatcher {
  public:
   struct Events {
@@ -59,11 +62,20 @@ class Dispatcher {
     std::shared_ptr<const Policy> policy;  // under the mutex
     std::thread thread;
   };
+  struct OpenBatch {
+    std::shared_ptr<SharedBatch> batch;
+    std::uint64_t generation = 0;  // of the policy that computes it
+  };
   void work(Worker& worker);
   std::shared_ptr<const Policy> load(Worker& worker, const ServedModel& model, bool report);
   void warm_up(const Policy& policy, const ServedModel& model);
   std::variant<CallResult, CallError> compute(Session& session, const Policy& policy, Call& call,
                                               std::uint64_t generation);
+  // As compute_call and Session::last_chunk, with the help of whichever device is free.
+  std::pair<CallResult, LastChunk> compute_together(Session& session, const Call& call,
+                                                    std::uint64_t generation,
+                                                    const std::function<void()>& ask);
+  std::shared_ptr<SharedBatch> batch_to_help_with() const;  // under the mutex; null: none
   SampleOptions sample_options(const Call& call);
 
   const ServerOptions options_;
@@ -73,6 +85,7 @@ class Dispatcher {
   std::shared_ptr<const ServedModel> model_;
   std::uint64_t generation_ = 1;
   std::deque<std::shared_ptr<Call>> queue_;
+  std::vector<OpenBatch> batches_;  // that a worker computes and others may help with
   int computing_ = 0;
   bool draining_ = false;
   Latencies latencies_;

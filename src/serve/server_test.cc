@@ -12,6 +12,7 @@
 #include <fstream>
 #include <future>
 
+#include "device/registry/counting_testing.h"
 #include "serve/server_testing.h"
 
 namespace pi0 {
@@ -44,12 +45,6 @@ std::vector<float> actions_of(const Frame& frame) {
 }
 
 std::string error_code(const Frame& frame) { return to_text(frame.at({"error", "code"}), "code"); }
-
-const Policy& local() {
-  static const Policy policy =
-      Policy::load(kServedPolicy, {.device = "cpu", .dtype = "fp32", .threads = 1});
-  return policy;
-}
 
 TEST(ServerTest, AnswersAsOpenpisServerDoes) {
   RunningServer running(served());
@@ -142,24 +137,57 @@ TEST(ServerTest, GivesWhatTheLibraryGives) {
             local().infer(seen(), {.noise = noise}).actions);
 }
 
+// {"batch": [observations], "pi0": {"seed": seed}}, at 0.1, 0.2, … of what seen() takes.
+std::vector<std::byte> batch_of(int count, std::uint64_t seed) {
+  Encoder encoder;
+  encoder.map(2).text("batch").list(static_cast<std::uint32_t>(count));
+  for (int i = 1; i <= count; ++i) encoder.encoded(message_of(seen(0.1f * static_cast<float>(i))));
+  encoder.text("pi0").encoded(seeded(seed));
+  return encoder.take();
+}
+
+void expect_batch(const Frame& answer, int count, std::uint64_t seed) {
+  const auto* const batch = answer.at({"batch"}).as<ValueList>();
+  ASSERT_TRUE(batch && batch->size() == static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    const Value* const actions =
+        find_value(to_map((*batch)[static_cast<std::size_t>(i)], ""), "actions");
+    EXPECT_EQ(to_floats(*actions, ""), local()
+                                           .infer(seen(0.1f * static_cast<float>(i + 1)),
+                                                  {.seed = seed + static_cast<std::uint64_t>(i)})
+                                           .actions);
+  }
+}
+
 TEST(ServerTest, ABatchIsItsObservations) {
   RunningServer running(served());
   RawClient client(running.port());
   client.read();
-  Encoder encoder;
-  encoder.map(2)
-      .text("batch")
-      .list(2)
-      .encoded(message_of(seen(0.1f)))
-      .encoded(message_of(seen(0.3f)));
-  encoder.text("pi0").encoded(seeded(3));
-  const Frame answer = client.ask(encoder.take());
-  const auto* const batch = answer.at({"batch"}).as<ValueList>();
-  ASSERT_TRUE(batch && batch->size() == 2);
-  for (std::size_t i = 0; i < 2; ++i) {
+  expect_batch(client.ask(batch_of(2, 3)), 2, 3);
+}
+
+// A device that is free helps with a batch, beside another client's calls.
+TEST(ServerTest, ABatchIsSharedOutAmongDevices) {
+  counting();
+  ServerOptions options = served();
+  options.devices = {{.device = "counting:a"}, {.device = "counting:b"}};
+  RunningServer running(options);
+  RawClient client(running.port()), other(running.port());
+  client.read();
+  other.read();
+  const Frame alone = client.ask(batch_of(8, 3));
+  EXPECT_EQ(asked_in([&] { client.ask(batch_of(8, 3)); }), std::pair(true, true));
+  client.send(batch_of(8, 3));
+  const std::vector<float> single = actions_of(other.ask(message_of(seen(), seeded(1))));
+  EXPECT_EQ(client.read().at({"batch"}).as<ValueList>()->size(), 8u);
+  EXPECT_EQ(actions_of(other.ask(message_of(seen(), seeded(1)))), single);
+  // Its observations are each what they are in a call of their own.
+  const auto* const batch = alone.at({"batch"}).as<ValueList>();
+  ASSERT_TRUE(batch && batch->size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) {
     const Value* const actions = find_value(to_map((*batch)[i], ""), "actions");
-    EXPECT_EQ(to_floats(*actions, ""),
-              local().infer(seen(i == 0 ? 0.1f : 0.3f), {.seed = 3 + i}).actions);
+    const Observation one = seen(0.1f * static_cast<float>(i + 1));
+    EXPECT_EQ(to_floats(*actions, ""), actions_of(other.ask(message_of(one, seeded(3 + i))))) << i;
   }
 }
 

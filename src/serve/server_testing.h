@@ -196,6 +196,13 @@ inline HttpReply get(int port, const std::string& target, const Headers& headers
           header(http::field::www_authenticate)};
 }
 
+// served()'s policy without a server.
+inline const Policy& local() {
+  static const Policy policy =
+      Policy::load(kServedPolicy, {.device = "cpu", .dtype = "fp32", .threads = 1});
+  return policy;
+}
+
 // What examples/policy's robot sees at a moment.
 inline Observation seen(float at = 0.1f) {
   Image image{32, 40, std::vector<std::uint8_t>(3 * 32 * 40)};

@@ -74,6 +74,10 @@ void add_backend(std::shared_ptr<const Backend> backend) {
 }
 
 Choice choose_backend(const DeviceRequest& request, const Backends& backends) {
+  if (const std::size_t devices = device_names(request.name).size(); devices > 1) {
+    refuse_device(request.name, std::to_string(devices) +
+                                    " devices, expected one: this looks at a single device");
+  }
   const DeviceName name(request.name);
   const std::vector<std::string> wanted = options_in(request);
   std::vector<std::string> known, taking;
