@@ -4,6 +4,12 @@
 # where it reads what others write. tools/check_rooms.py reads these calls and holds the sources to
 # them; docs/design.md says what is in each room.
 set(PI0_ROOMS "")
+# Headers that many read and that take seconds, JSON's above all, compiled once for all tests and
+# once for all that parse; not where ccache compiles, which would keep none of what uses them.
+set(PI0_PRECOMPILE <nlohmann/json.hpp> <filesystem> <fstream> <functional> <map> <sstream>)
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  set(PI0_PRECOMPILE "")
+endif()
 function(pi0_room name)
   cmake_parse_arguments(ROOM "PARSES" "" "USES;TESTS_USE;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS src/${name}/*.cc)
@@ -23,6 +29,9 @@ function(pi0_room name)
   if(PI0_FUZZERS AND ROOM_PARSES)  # coverage for the fuzzers where they look for ways in
     target_compile_options(pi0_${room} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
+  if(PI0_PRECOMPILE AND ROOM_PARSES AND "files" IN_LIST ROOM_USES)
+    target_precompile_headers(pi0_${room} REUSE_FROM pi0_files)
+  endif()
   set(PI0_ROOMS ${PI0_ROOMS} pi0_${room} PARENT_SCOPE)
   if(PI0_TESTS AND tests)
     pi0_room_targets(tests_use ${ROOM_TESTS_USE})
@@ -35,10 +44,9 @@ function(pi0_room name)
       target_compile_options(${room}_test PRIVATE -Wno-array-bounds -Wno-restrict
                              -Wno-stringop-overflow -Wno-stringop-overread)
     endif()
-    # GTest's headers, compiled once for all tests; not where ccache compiles, which would keep none.
-    if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    if(PI0_PRECOMPILE)
       if(room STREQUAL base)
-        target_precompile_headers(base_test PRIVATE <gtest/gtest.h>)
+        target_precompile_headers(base_test PRIVATE <gtest/gtest.h> ${PI0_PRECOMPILE})
       else()
         target_precompile_headers(${room}_test REUSE_FROM base_test)
       endif()
