@@ -10,7 +10,9 @@ namespace pi0 {
 namespace {
 
 // A bfloat16 result alone is off by 0.0017 (rms, of values of any size); HiFi2 cuts one bit more of
-// an activation, LoFi too once its weights have 5 bits; tf32 keeps 10.
+// an activation, LoFi too once its weights have 5 bits; tf32 keeps 10. The exponentials of
+// attention are a line between powers of two, and the rotation's sums have a destination of 16
+// bits.
 const std::map<std::string, double> kMost = {{"linear, bfloat8_b, LoFi", 0.0035},
                                              {"linear, bfloat16, LoFi", 0.0035},
                                              {"linear, bfloat8_b, HiFi2", 0.0035},
@@ -24,9 +26,9 @@ const std::map<std::string, double> kMost = {{"linear, bfloat8_b, LoFi", 0.0035}
                                              {"add, float32", 0.0004},
                                              {"multiply", 0.002},
                                              {"multiply, silu", 0.003},
-                                             {"rotary_embedding", 0.003},
-                                             {"attention", 0.008},
-                                             {"attention with a mask", 0.008}};
+                                             {"rotary_embedding", 0.0035},
+                                             {"attention", 0.02},
+                                             {"attention with a mask", 0.02}};
 
 TEST(AccuracyTest, EachOperationIsNearTheExactResult) {
   for (const std::string& card : card_names()) {
@@ -35,7 +37,7 @@ TEST(AccuracyTest, EachOperationIsNearTheExactResult) {
     EXPECT_EQ(errors.size(), kMost.size());
     for (const shim::OperationError& error : errors) {
       EXPECT_LE(error.rms, kMost.at(error.operation)) << card << ": " << error.operation;
-      EXPECT_LE(error.largest, 0.02 * error.magnitude) << card << ": " << error.operation;
+      EXPECT_LE(error.largest, 0.03 * error.magnitude) << card << ": " << error.operation;
       EXPECT_GT(error.rms, 0) << card << ": " << error.operation << ": nothing was computed";
     }
   }

@@ -61,8 +61,8 @@ TEST(EmulatedCard, Rotates) {
       expected.push_back(double{x[i]} * cos[t * dim + d] + other * sin[t * dim + d]);
     }
     const Tensor seen = api->view(rotated, shape, {2, 3, 64, dim});
-    // Two products of up to 4, each rounded to 1/64.
-    expect_close(api->to_host(seen), expected, 2e-2, "rotary embedding");
+    // Two products of up to 4, each a sum of parts that are rounded to 1/64.
+    expect_close(api->to_host(seen), expected, 3e-2, "rotary embedding");
   }
 }
 
@@ -140,7 +140,7 @@ TEST(EmulatedCard, AttendsWithAMask) {
   const Tensor tm = put(*api, ms, mask);
   const Tensor got = api->scaled_dot_product_attention(put(*api, qs, q), put(*api, ks, k),
                                                        put(*api, ks, v), &tm, options);
-  expect_close(api->to_host(got), attention(c, q, k, v, mask, options.scale), 2e-2, "mask");
+  expect_close(api->to_host(got), attention(c, q, k, v, mask, options.scale), 3e-2, "mask");
 }
 
 // Without a mask, what lies beyond the keys is not seen; with one, what the mask's own padding

@@ -190,7 +190,19 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
   out.placement = placement;
   // Both products are stored, in the type of the tables, before they are added.
   const bool rounded = table.dtype != DataType::kFloat32;
-  const auto compute = [config, rounded](const std::vector<Operand>& in) {
+  // TTNN 0.71.2 gives the configuration to the cores with less to do alone; the others, all where
+  // the rows of tiles divide evenly, take HiFi4 in a destination of 16 bits. Not with one tile of
+  // columns, which is another program (rotary_embedding_program_factory.cpp).
+  shim::ComputeKernelConfig first = config;
+  const std::int64_t tiles = volume(spec.padded) / spec.padded[3] / shim::kTile,
+                     cores = card().cores();
+  const std::int64_t more =
+      tiles <= cores || tiles % cores == 0 ? tiles : tiles % cores * (tiles / cores + 1);
+  if (spec.padded[3] > shim::kTile) {
+    first.math_fidelity = shim::MathFidelity::kHiFi4;
+    first.fp32_dest_acc_en = false;
+  }
+  const auto compute = [config, first, more, rounded](const std::vector<Operand>& in) {
     Matrix result = read(in[0]);
     const Matrix cosines = read(in[1]);
     const Matrix sines = read(in[2]);
@@ -205,8 +217,9 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
         turned[j] = -row[half + j];
         turned[half + j] = row[j];
       }
+      const shim::ComputeKernelConfig& used = r / shim::kTile < more ? first : config;
       for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] = keep(product(row[j], c[j], config)) + keep(product(turned[j], s[j], config));
+        row[j] = keep(product(row[j], c[j], used)) + keep(product(turned[j], s[j], used));
       }
     }
     return result;
