@@ -6,12 +6,21 @@
 
 namespace pi0 {
 
+SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count) {
+  SampleOptions one = options;
+  const std::size_t each = options.noise.size() / count;
+  const auto first = options.noise.begin() + static_cast<std::ptrdiff_t>(index * each);
+  one.noise.assign(first, first + static_cast<std::ptrdiff_t>(each));
+  if (one.seed) *one.seed += index;
+  return one;
+}
+
 BatchOptions::BatchOptions(const SampleOptions& options, std::size_t calls,
                            const NetworkInfo& network)
-    : options_(options),
-      size_(static_cast<std::size_t>(network.action_horizon) *
-            static_cast<std::size_t>(network.action_dim)) {
-  if (!options.noise.empty() && options.noise.size() != calls * size_) {
+    : options_(options), calls_(calls) {
+  const std::size_t each = static_cast<std::size_t>(network.action_horizon) *
+                           static_cast<std::size_t>(network.action_dim);
+  if (!options.noise.empty() && options.noise.size() != calls * each) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("noise: {} values, expected [{}, {}, {}]", options.noise.size(), calls,
                             network.action_horizon, network.action_dim));
@@ -23,12 +32,7 @@ BatchOptions::BatchOptions(const SampleOptions& options, std::size_t calls,
 }
 
 SampleOptions BatchOptions::of(const SharedCall& shared) {
-  SampleOptions one = options_;
-  if (!options_.noise.empty()) {
-    const auto begin = options_.noise.begin() + static_cast<std::ptrdiff_t>(shared.call * size_);
-    one.noise.assign(begin, begin + static_cast<std::ptrdiff_t>(size_));
-  }
-  if (options_.seed) one.seed = *options_.seed + shared.call;  // the first is as it would be alone
+  SampleOptions one = options_of_one(options_, shared.call, calls_);
   one.progress = [this, stopped = shared.stopped](const Progress& progress) {
     stopped();
     if (!options_.progress) return;

@@ -9,6 +9,10 @@
 
 namespace pi0 {
 
+// With which one of `count` calls is computed alone as it is among them: noise is an equal part for
+// each, a seed the first one's, those that follow have the next ones.
+SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count);
+
 // The options must outlive it.
 class BatchOptions {
  public:
@@ -20,7 +24,7 @@ class BatchOptions {
 
  private:
   const SampleOptions& options_;
-  const std::size_t size_;  // of a call's noise
+  const std::size_t calls_;
   std::mutex telling_;
 };
 

@@ -1,15 +1,8 @@
 #include "serve/compute.h"
 
-namespace pi0 {
+#include "policy/batch_options.h"
 
-SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count) {
-  SampleOptions one = options;
-  const std::size_t each = options.noise.size() / count;
-  const auto first = options.noise.begin() + static_cast<std::ptrdiff_t>(index * each);
-  one.noise.assign(first, first + static_cast<std::ptrdiff_t>(each));
-  if (one.seed) *one.seed += index;
-  return one;
-}
+namespace pi0 {
 
 CallResult compute_call(Session& session, std::span<const RobotObservation> observations,
                         const CallBasis& basis, const std::function<void()>& ask) {

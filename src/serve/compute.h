@@ -1,7 +1,6 @@
 // The part of a call that a server and a replay of it have in common.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <span>
 
@@ -13,8 +12,5 @@ namespace pi0 {
 // first observation's, those that follow have the next ones; noise is an equal part for each.
 CallResult compute_call(Session& session, std::span<const RobotObservation> observations,
                         const CallBasis& basis, const std::function<void()>& ask);
-
-// With which one of `count` observations is computed alone as it is among them.
-SampleOptions options_of_one(const SampleOptions& options, std::size_t index, std::size_t count);
 
 }  // namespace pi0

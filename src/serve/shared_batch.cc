@@ -1,5 +1,6 @@
 #include "serve/shared_batch.h"
 
+#include "policy/batch_options.h"
 #include "serve/compute.h"
 
 namespace pi0 {

@@ -21,6 +21,17 @@ class ServerTestSharedBatch : public testing::Test {
       call_.observations.push_back({.observation = seen(0.1f * static_cast<float>(i))});
     }
   }
+  // Until nothing of it is left to begin, and who helped is done.
+  static void compute_on_two_threads(SharedBatch& batch) {
+    const auto compute = [&batch] {
+      Session session = local().session();
+      while (batch.compute_one(session)) {
+      }
+    };
+    std::jthread helper(compute);
+    compute();
+    EXPECT_FALSE(batch.open());
+  }
   static CallBasis basis() { return {{.steps = 2, .seed = 3}, {}}; }
 
   Call call_;
@@ -38,17 +49,8 @@ TEST_F(ServerTestSharedBatch, IsWhatOneSessionComputes) {
     Session alone = policy.session();
     const CallResult expected = compute_call(alone, call_.observations, basis, [] {});
     SharedBatch batch(call_, basis, [] {});
-    std::thread helper([&] {
-      Session session = policy.session();
-      while (batch.compute_one(session)) {
-      }
-    });
-    Session session = policy.session();
-    while (batch.compute_one(session)) {
-    }
-    EXPECT_FALSE(batch.open());
+    compute_on_two_threads(batch);
     const auto [result, last] = batch.result();
-    helper.join();
     ASSERT_EQ(result.chunks.size(), 5u);
     for (std::size_t i = 0; i < 5; ++i) {
       EXPECT_EQ(result.chunks[i].actions, expected.chunks[i].actions);
@@ -89,22 +91,12 @@ TEST_F(ServerTestSharedBatch, WaitsForWhoHelps) {
 
 // Whoever failed: all of it has, and nothing more of it is begun.
 TEST_F(ServerTestSharedBatch, FailsAsAWhole) {
-  const Policy& policy = local();
   std::atomic<int> asked = 0;
   SharedBatch batch(call_, basis(), [&] {
     if (++asked == 20) throw std::runtime_error("enough");
   });
-  std::thread helper([&] {
-    Session session = policy.session();
-    while (batch.compute_one(session)) {
-    }
-  });
-  Session session = policy.session();
-  while (batch.compute_one(session)) {
-  }
-  EXPECT_FALSE(batch.open());
+  compute_on_two_threads(batch);
   EXPECT_THROW(batch.result(), std::runtime_error);
-  helper.join();
   EXPECT_LT(asked, 40);
 }
 
