@@ -47,6 +47,7 @@ class Calls:
         self.data_types = {
             "bfloat16": data_type.BFLOAT16,
             "bfloat8_b": data_type.BFLOAT8_B,
+            "bfloat4_b": data_type.BFLOAT4_B,
             "float32": data_type.FLOAT32,
         }
         self.layouts = {"tile": layout.TILE, "row_major": layout.ROW_MAJOR}

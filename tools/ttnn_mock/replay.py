@@ -18,7 +18,7 @@ from ttnn_mock.circular_buffers import CallGraph, read_graph
 from ttnn_mock.runtime import Runtime
 
 TILE = 32
-TILE_BYTES = {"bfloat16": 2048, "bfloat8_b": 1088, "float32": 4096}
+TILE_BYTES = {"bfloat16": 2048, "bfloat8_b": 1088, "bfloat4_b": 576, "float32": 4096}
 L1_ALIGNMENT = 16
 # There are no traces on the mock; what one consists of is recorded as it is captured.
 IGNORED = {"ttnn.execute_trace"}

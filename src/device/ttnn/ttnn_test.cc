@@ -1,5 +1,8 @@
 // Every operation of the TTNN device but attention, on the emulated card, against the reference
 // device: random values, odd shapes.
+#include <tuple>
+
+#include "device/ttnn/emulated/storage.h"
 #include "device/ttnn/ttnn_testing.h"
 
 namespace pi0 {
@@ -195,6 +198,49 @@ TEST_P(TtnnTest, GatedMlpInParts) {
           x.reference, *reference->prepare_gated_mlp(gate, up, down, WeightPrecision::kLayer),
           reference->upload({40, width}, std::vector<float>(40 * width)))),
       "gated_mlp in parts");
+}
+
+// weight [out, in] as a card has it in bfloat4_b: sixteen outputs of one input share an exponent.
+HostTensor in_four_bits(const HostTensor& weight) {
+  const std::int64_t out = weight.shape[0], in = weight.shape[1];
+  const std::int64_t padded = shim::round_to_tile(out);
+  const std::vector<float> values = weight.to_floats();
+  auto rounded = std::make_shared<std::vector<float>>(values.size());
+  for (std::int64_t i = 0; i < in; ++i) {
+    std::vector<float> row(static_cast<std::size_t>(padded));
+    for (std::int64_t o = 0; o < out; ++o) row[o] = values[o * in + i];
+    emulated::Values kept(shim::DataType::kBfloat4B, 1, padded);
+    kept.write(0, row);
+    row = kept.read_all();
+    for (std::int64_t o = 0; o < out; ++o) (*rounded)[o * in + i] = row[o];
+  }
+  const auto* bytes = reinterpret_cast<const std::byte*>(rounded->data());
+  return {weight.name, DType::kF32, weight.shape, bytes, rounded};
+}
+
+// The row of the table that is the expert's reaches its MLPs, and no others.
+TEST_P(TtnnTest, GatedMlpInFourBits) {
+  Policies policies = default_policies(card);
+  override_policy(policies, "expert_mlp=bfloat4_b");
+  const std::unique_ptr<Device> coarse =
+      make_ttnn_device(make_emulated_shim(card), policies, "ttnn-emulated");
+  const std::int64_t rows = 37, width = 72, hidden = 113;
+  const HostTensor gate = random.weight(hidden, width);
+  const HostTensor up = random.weight(hidden, width);
+  const HostTensor down = random.weight(width, hidden);
+  const std::vector<float> x = random.values(rows * width), before = random.values(rows * width);
+  const auto by = [&](Device& device, WeightPrecision precision, const auto& weights) {
+    const auto& [g, u, d] = weights;
+    return device.download(device.gated_mlp(device.upload({rows, width}, x),
+                                            *device.prepare_gated_mlp(g, u, d, precision),
+                                            device.upload({rows, width}, before)));
+  };
+  const std::tuple whole(gate, up, down);
+  const std::tuple rounded(in_four_bits(gate), in_four_bits(up), in_four_bits(down));
+  expect_close(by(*coarse, WeightPrecision::kLayer, whole),
+               by(*reference, WeightPrecision::kLayer, rounded), "the expert's");
+  expect_close(by(*coarse, WeightPrecision::kCoarse, whole),
+               by(*reference, WeightPrecision::kLayer, whole), "Gemma's");
 }
 
 TEST_P(TtnnTest, ConcatenatesRows) {

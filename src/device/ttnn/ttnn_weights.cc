@@ -110,7 +110,7 @@ std::unique_ptr<GatedMlpWeights> TtnnDevice::prepare_gated_mlp(const HostTensor&
                                                                const HostTensor& down,
                                                                WeightPrecision precision) {
   const MathRole role =
-      precision == WeightPrecision::kCoarse ? MathRole::kCoarse : MathRole::kProjection;
+      precision == WeightPrecision::kCoarse ? MathRole::kCoarse : MathRole::kExpertMlp;
   auto mlp = std::make_unique<GatedMlp>();
   const std::int64_t hidden = gate.shape[0];
   const std::int64_t width = gate.shape[1];
@@ -149,7 +149,9 @@ shim::Tensor TtnnDevice::put_row(const HostTensor& tensor, DataType type) {
 Linear TtnnDevice::put_linear(PackedMatrix& matrix, PackedMatrix* bias, MathRole role) {
   Linear linear;
   linear.role = role;
-  if (policies_.of(role).compute.math_fidelity == shim::MathFidelity::kLoFi) {
+  // bfloat4_b has fewer bits than LoFi takes, and rounding twice would be worse.
+  if (policies_.of(role).compute.math_fidelity == shim::MathFidelity::kLoFi &&
+      policies_.of(role).weights != DataType::kBfloat4B) {
     round_to_lofi(matrix.values());
   }
   linear.weight =

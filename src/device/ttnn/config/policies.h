@@ -45,14 +45,15 @@ struct PlacementRow {
 enum class MathRole {
   kPatchEmbedding,
   kVisionQkv,    // SigLIP's queries, keys and values
-  kProjection,   // Gemma's and the expert's, attention's output, MLPs, and any large linear
+  kProjection,   // Gemma's and the expert's, attention's output, SigLIP's MLPs, any large linear
   kCoarse,       // Gemma's MLPs: WeightPrecision::kCoarse
+  kExpertMlp,    // the action expert's MLPs
   kSmallLinear,  // state, actions, time, velocity
   kAttention,
   kNorm,
   kRotary,
 };
-inline constexpr int kMathRoles = 8;
+inline constexpr int kMathRoles = 9;
 
 struct PrecisionRow {
   MathRole role;
@@ -95,8 +96,8 @@ struct Policies {
 Policies default_policies(const Card& card);
 
 // Changes a row, for experiments: "hidden=dram", "hidden=l1", "hidden=128" (KiB per core),
-// "projections=bfloat16" (bfloat8_b, float32), "attention=HiFi2" (LoFi, HiFi3, HiFi4). Throws Error
-// (kInvalidInput) naming what there is.
+// "projections=bfloat16" (bfloat4_b, bfloat8_b, float32), "attention=HiFi2" (LoFi, HiFi3, HiFi4).
+// Throws Error (kInvalidInput) naming what there is.
 void override_policy(Policies& policies, std::string_view setting);
 
 // The tables as text, a row each: its name, what it is about, choice, reason.

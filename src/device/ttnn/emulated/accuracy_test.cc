@@ -20,6 +20,8 @@ const std::map<std::string, double> kMost = {{"linear, bfloat8_b, LoFi", 0.0035}
                                              {"linear, bfloat8_b, HiFi3", 0.0004},
                                              {"linear, bfloat16, HiFi3", 0.0004},
                                              {"linear, bfloat8_b, HiFi2, gelu", 0.004},
+                                             {"linear, bfloat4_b, LoFi", 0.0035},
+                                             {"linear, bfloat4_b, HiFi2", 0.0035},
                                              {"layer_norm", 0.002},
                                              {"rms_norm", 0.002},
                                              {"add", 0.002},

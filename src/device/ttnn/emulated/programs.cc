@@ -14,7 +14,7 @@ using shim::TensorSpec;
 
 constexpr std::int64_t kBf16Tile = 2048;
 constexpr std::int64_t kFp32Tile = 4096;
-constexpr std::int64_t kBfp4Tile = 576;  // of the mask that SDPA makes for keys that fill no chunk
+constexpr std::int64_t kBfp4Tile = 576;
 
 std::int64_t tiles_across(const TensorSpec& spec) { return spec.padded[3] / kTile; }
 
@@ -28,6 +28,8 @@ std::int64_t tile_bytes(DataType type) {
       return kBf16Tile;
     case DataType::kBfloat8B:
       return 1088;
+    case DataType::kBfloat4B:
+      return kBfp4Tile;
   }
   return 0;
 }
@@ -77,7 +79,7 @@ std::int64_t sdpa_buffers(const TensorSpec& q, const TensorSpec& k, const Tensor
   } else if (padded && streaming) {
     total += (k.shape[2] % kTile != 0 ? 2 : 1) * kBf16Tile;
   } else if (padded) {
-    total += 2 * rows * keys * kBfp4Tile;
+    total += 2 * rows * keys * kBfp4Tile;  // the mask that it makes
   }
   total += 2 * kBf16Tile;  // two identities
   if (streaming) total += kBf16Tile;
@@ -134,7 +136,7 @@ std::int64_t rotary_buffers(const TensorSpec& x, const TensorSpec& table) {
   const std::int64_t tile = tile_bytes(x.dtype);
   const std::int64_t table_tile = tile_bytes(table.dtype);
   if (width == 1) {
-    const std::int64_t matrix = x.dtype == DataType::kBfloat8B ? tile : kBf16Tile;
+    const std::int64_t matrix = is_block_float(x.dtype) ? tile : kBf16Tile;
     return 2 * tile + matrix + 2 * 2 * table_tile + 3 * tile + 2 * tile;
   }
   return 2 * (2 * width * tile) + 2 * (2 * width * table_tile) + kBf16Tile + tile + 2 * table_tile +

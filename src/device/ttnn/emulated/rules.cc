@@ -80,8 +80,9 @@ void check_shape(const Shape4& shape, const std::string& operation) {
 
 void check_to_device(const TensorSpec& spec) {
   check_shape(spec.shape, "ttnn.to_device");
-  require(spec.dtype != DataType::kBfloat8B || spec.layout == Layout::kTile, "ttnn.to_device",
-          "bfloat8_b exists in tiles alone, asked for was " + describe(spec));
+  require(
+      !is_block_float(spec.dtype) || spec.layout == Layout::kTile, "ttnn.to_device",
+      std::string(name_of(spec.dtype)) + " exists in tiles alone, asked for was " + describe(spec));
 }
 
 void check_view(const TensorSpec& x, const Shape4& shape, const Shape4& padded) {
@@ -109,12 +110,13 @@ void check_reshape(const TensorSpec& x, const Shape4& shape) {
           fmt::format("{} and {} have different sizes", describe(x.shape), describe(shape)));
   require(shape[3] == x.shape[3], name,
           "the last dimension must stay: " + describe(x.shape) + " as " + describe(shape));
-  require(x.dtype != DataType::kBfloat8B, name, "bfloat8_b would be converted to bfloat16 first");
+  require(!is_block_float(x.dtype), name,
+          std::string(name_of(x.dtype)) + " would be converted to bfloat16 first");
 }
 
 void check_to_layout(const TensorSpec& x, Layout layout) {
-  require(x.dtype != DataType::kBfloat8B || layout == Layout::kTile, "ttnn.to_layout",
-          "bfloat8_b exists in tiles alone: " + describe(x));
+  require(!is_block_float(x.dtype) || layout == Layout::kTile, "ttnn.to_layout",
+          std::string(name_of(x.dtype)) + " exists in tiles alone: " + describe(x));
 }
 
 void check_fold(const TensorSpec& x, int stride_h, int stride_w) {

@@ -13,6 +13,9 @@ using shim::DataType;
 constexpr int kShared = 16;  // values with one exponent
 constexpr std::uint8_t kNotFinite = 0xff;
 
+// Bits of a block float's mantissa, the leading one included.
+int mantissa_width(DataType type) { return type == DataType::kBfloat4B ? 3 : 7; }
+
 std::uint16_t to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
@@ -22,25 +25,26 @@ std::uint16_t to_bf16(float value) {
 // As tt_metal/impl/data_format/blockfloat_common.cpp packs: the largest exponent is shared;
 // mantissas with their leading bit are shifted down to it, to nearest with ties to even, and
 // saturate rather than carry into the exponent. Denormals are zero.
-std::uint8_t to_bfp8_mantissa(std::uint32_t bits, std::uint32_t shared_exponent) {
+std::uint8_t to_mantissa(std::uint32_t bits, std::uint32_t shared_exponent, int width) {
   const std::uint32_t exponent = (bits >> 23) & 0xff;
   if (exponent == 0) return 0;
   const std::uint32_t shift = shared_exponent - exponent;
   if (shift >= 24) return 0;
   // TTNN drops the bits that the first shift loses before it rounds, and so does this.
   const std::uint32_t mantissa = ((bits & 0x7fffff) | 0x800000) >> shift;
-  constexpr std::uint32_t kHalf = 1 << 16;
-  std::uint32_t kept = mantissa >> 17;
-  const std::uint32_t rest = mantissa & (2 * kHalf - 1);
-  if (rest > kHalf || (rest == kHalf && (kept & 1) == 1)) ++kept;
-  kept = std::min<std::uint32_t>(kept, 127);
+  const int dropped = 24 - width;
+  const std::uint32_t half = 1U << (dropped - 1);
+  std::uint32_t kept = mantissa >> dropped;
+  const std::uint32_t rest = mantissa & (2 * half - 1);
+  if (rest > half || (rest == half && (kept & 1) == 1)) ++kept;
+  kept = std::min(kept, (1U << width) - 1);
   return static_cast<std::uint8_t>(kept == 0 ? 0 : kept | (bits >> 31) << 7);
 }
 
-float from_bfp8(std::uint8_t mantissa, std::uint8_t exponent) {
+// What one unit of a mantissa of so many bits is.
+float unit_of(std::uint8_t exponent, int width) {
   if (exponent == kNotFinite) return std::numeric_limits<float>::quiet_NaN();
-  const float magnitude = std::ldexp(static_cast<float>(mantissa & 0x7f), exponent - 127 - 6);
-  return (mantissa & 0x80) != 0 ? -magnitude : magnitude;
+  return std::ldexp(1.0f, exponent - 127 - (width - 1));
 }
 
 }  // namespace
@@ -62,6 +66,7 @@ Values::Values(DataType dtype, std::int64_t rows, std::int64_t width)
       bf16_.resize(size);
       break;
     case DataType::kBfloat8B:
+    case DataType::kBfloat4B:
       mantissas_.resize(size);
       exponents_.resize(size / kShared);
       break;
@@ -80,9 +85,10 @@ void Values::read(std::int64_t first, std::span<float> out) const {
       }
       break;
     case DataType::kBfloat8B:
+    case DataType::kBfloat4B:
       for (std::size_t i = 0; i < out.size(); i += kShared) {
         const std::uint8_t exponent = exponents_[(begin + i) / kShared];
-        const float unit = from_bfp8(1, exponent);
+        const float unit = unit_of(exponent, mantissa_width(dtype_));
         for (std::size_t j = i; j < i + kShared; ++j) {
           const std::uint8_t mantissa = mantissas_[begin + j];
           const float magnitude = unit * static_cast<float>(mantissa & 0x7f);
@@ -103,6 +109,7 @@ void Values::write(std::int64_t first, std::span<const float> in) {
       for (std::size_t i = 0; i < in.size(); ++i) bf16_[begin + i] = to_bf16(in[i]);
       break;
     case DataType::kBfloat8B:
+    case DataType::kBfloat4B:
       for (std::size_t i = 0; i < in.size(); i += kShared) {
         std::uint32_t shared = 0;
         for (std::size_t j = i; j < i + kShared; ++j) {
@@ -110,7 +117,8 @@ void Values::write(std::int64_t first, std::span<const float> in) {
         }
         exponents_[(begin + i) / kShared] = static_cast<std::uint8_t>(shared);
         for (std::size_t j = i; j < i + kShared; ++j) {
-          mantissas_[begin + j] = to_bfp8_mantissa(std::bit_cast<std::uint32_t>(in[j]), shared);
+          mantissas_[begin + j] =
+              to_mantissa(std::bit_cast<std::uint32_t>(in[j]), shared, mantissa_width(dtype_));
         }
       }
       break;

@@ -37,7 +37,7 @@ class Values {
   std::int64_t rows_, width_;
   std::vector<float> fp32_;
   std::vector<std::uint16_t> bf16_;
-  std::vector<std::uint8_t> mantissas_;  // sign and 7 bits, of bfloat8_b
+  std::vector<std::uint8_t> mantissas_;  // sign and up to 7 bits, of block floats
   std::vector<std::uint8_t> exponents_;  // of 16 values each
 };
 

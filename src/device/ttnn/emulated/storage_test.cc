@@ -62,6 +62,24 @@ TEST(Stored, Bfloat8HasSevenBits) {
   for (int i = 0; i < 16; ++i) EXPECT_EQ(out[i], in[i]);
 }
 
+TEST(Stored, Bfloat4HasThreeBits) {
+  // The largest is 1.5: units of a quarter, to the nearest, ties to the even one.
+  std::vector<float> in(32);
+  in[0] = 1.5f;
+  in[1] = -0.7f;   // 2.8 units
+  in[2] = 0.125f;  // half a unit: to 0
+  in[3] = 0.375f;  // one and a half: to 2
+  in[4] = 1.99f;   // 7.96: would be 8, for which there are no bits
+  in[16] = 0.007f;
+  const std::vector<float> out = stored(DataType::kBfloat4B, in);
+  EXPECT_EQ(out[0], 1.5f);
+  EXPECT_EQ(out[1], -0.75f);
+  EXPECT_EQ(out[2], 0.0f);
+  EXPECT_EQ(out[3], 0.5f);
+  EXPECT_EQ(out[4], 1.75f);
+  EXPECT_EQ(out[16], 7.0f / 1024);  // units of 2^-10: 7.17 of them
+}
+
 TEST(Stored, Float32IsKept) {
   EXPECT_EQ(stored(DataType::kFloat32, {0.1f, -1e-40f})[0], 0.1f);
   EXPECT_EQ(stored(DataType::kFloat32, {0.1f, -1e-40f})[1], -1e-40f);
@@ -74,7 +92,8 @@ TEST(Stored, Tf32CutsThirteenBits) {
 }
 
 TEST(Stored, WhatWasNeverWrittenIsNoNumber) {
-  for (DataType type : {DataType::kFloat32, DataType::kBfloat16, DataType::kBfloat8B}) {
+  for (DataType type :
+       {DataType::kFloat32, DataType::kBfloat16, DataType::kBfloat8B, DataType::kBfloat4B}) {
     Values kept(type, 2, 32);
     kept.poison();
     for (float v : kept.read_all()) EXPECT_TRUE(std::isnan(v));

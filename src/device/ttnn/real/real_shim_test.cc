@@ -89,6 +89,7 @@ class Calls {
   void host() {
     keep("float32", make({1, 2, 5, 70}, DataType::kFloat32));
     keep("bfloat8_b", make({1, 1, 40, 70}, DataType::kBfloat8B));
+    keep("bfloat4_b", make({1, 1, 40, 70}, DataType::kBfloat4B));
     keep("row_major", make({1, 3, 5, 6}, DataType::kBfloat16, Layout::kRowMajor));
     const auto written = make({1, 1, 5, 70}, DataType::kBfloat16, Layout::kTile, Placement::kL1);
     api_.wait_for_event(1, *api_.record_event(0));

@@ -26,9 +26,11 @@ DataType from_ttnn(metal::DataType type) {
       return DataType::kBfloat16;
     case metal::DataType::BFLOAT8_B:
       return DataType::kBfloat8B;
+    case metal::DataType::BFLOAT4_B:
+      return DataType::kBfloat4B;
     default:
       throw Error(ErrorCode::kUnsupported,
-                  "ttnn: a result is neither float32, bfloat16 nor bfloat8_b");
+                  "ttnn: a result is neither float32, bfloat16, bfloat8_b nor bfloat4_b");
   }
 }
 
@@ -86,6 +88,8 @@ metal::DataType to_ttnn(DataType type) {
       return metal::DataType::BFLOAT16;
     case DataType::kBfloat8B:
       return metal::DataType::BFLOAT8_B;
+    case DataType::kBfloat4B:
+      return metal::DataType::BFLOAT4_B;
   }
   return metal::DataType::INVALID;
 }

@@ -10,6 +10,8 @@ const char* name_of(DataType type) {
       return "bfloat16";
     case DataType::kBfloat8B:
       return "bfloat8_b";
+    case DataType::kBfloat4B:
+      return "bfloat4_b";
   }
   return "";
 }
@@ -62,6 +64,8 @@ std::int64_t size_in_bytes(const TensorSpec& spec) {
       return 2 * values;
     case DataType::kBfloat8B:
       return values + values / 16;
+    case DataType::kBfloat4B:
+      return values / 2 + values / 16;
   }
   return 0;
 }

@@ -29,11 +29,15 @@ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return divide_up(n, to) * to; }
 constexpr std::int64_t round_to_tile(std::int64_t n) { return round_up(n, kTile); }
 
-enum class DataType { kFloat32, kBfloat16, kBfloat8B };
+enum class DataType { kFloat32, kBfloat16, kBfloat8B, kBfloat4B };
+// Sixteen values of a row have one exponent: TTNN has these in tiles alone.
+constexpr bool is_block_float(DataType type) {
+  return type == DataType::kBfloat8B || type == DataType::kBfloat4B;
+}
 enum class Layout { kRowMajor, kTile };
 enum class Placement { kDram, kL1 };
 
-const char* name_of(DataType type);        // "float32", "bfloat16", "bfloat8_b"
+const char* name_of(DataType type);        // "float32", "bfloat16", "bfloat8_b", "bfloat4_b"
 const char* name_of(Layout layout);        // "row_major", "tile"
 const char* name_of(Placement placement);  // "dram", "l1"
 
@@ -52,7 +56,7 @@ struct TensorSpec {
 };
 // With the padding that a layout asks for.
 TensorSpec make_spec(const Shape4& shape, DataType dtype, Layout layout, Placement placement);
-// As stored: padded, bfloat8_b with an exponent for 16 values.
+// As stored: padded, block floats with an exponent for 16 values.
 std::int64_t size_in_bytes(const TensorSpec& spec);
 
 // A handle; copies and views share the memory, which is freed with the last of them. A view is the
