@@ -1,7 +1,7 @@
 # A room is a folder under src/: its sources, its tests beside them (x_test.cc, and x_testing.cc that
 # they share). USES: the rooms whose headers it may include, each of them, also where it is reached
 # by another; its tests may include those of TESTS_USE too. LIBRARIES are other people's. PARSES
-# where it reads what others write. tools/check_rooms.py reads these calls and holds the sources to
+# where it reads what others write; COMPUTES where its loops are a call's time. tools/check_rooms.py reads these calls and holds the sources to
 # them; docs/design.md says what is in each room.
 set(PI0_ROOMS "")
 # Headers that many read and that take seconds, JSON's above all, compiled once for all tests and
@@ -11,7 +11,7 @@ if(CMAKE_CXX_COMPILER_LAUNCHER)
   set(PI0_PRECOMPILE "")
 endif()
 function(pi0_room name)
-  cmake_parse_arguments(ROOM "PARSES" "" "USES;TESTS_USE;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "PARSES;COMPUTES" "" "USES;TESTS_USE;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS src/${name}/*.cc)
   file(GLOB tests CONFIGURE_DEPENDS src/${name}/*_test.cc)
   file(GLOB tests_share CONFIGURE_DEPENDS src/${name}/*_testing.cc)
@@ -26,6 +26,9 @@ function(pi0_room name)
   target_include_directories(pi0_${room} PUBLIC include src)
   target_link_libraries(pi0_${room} PUBLIC ${uses} ${ROOM_LIBRARIES})
   set_target_properties(pi0_${room} PROPERTIES UNITY_BUILD ${PI0_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  if(NOT ROOM_COMPUTES)  # under the sanitizers compiling is the time: half of it is the optimiser's
+    target_compile_options(pi0_${room} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  endif()
   if(PI0_FUZZERS AND ROOM_PARSES)  # coverage for the fuzzers where they look for ways in
     target_compile_options(pi0_${room} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
@@ -38,7 +41,7 @@ function(pi0_room name)
     add_executable(${room}_test ${tests} ${tests_share})
     target_link_libraries(${room}_test PRIVATE pi0_${room} ${tests_use} GTest::gtest_main)
     target_compile_definitions(${room}_test PRIVATE PI0_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    target_compile_options(${room}_test PRIVATE $<$<CONFIG:Release>:-O1>)  # compiling is the time
+    target_compile_options(${room}_test PRIVATE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Debug>:-O0>)
     # GCC 12 finds fault with string + string where there is none: its bug 105651.
     if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
       target_compile_options(${room}_test PRIVATE -Wno-array-bounds -Wno-restrict

@@ -25,7 +25,7 @@ def rooms_of_cmake() -> dict[str, dict[str, set[str]]]:
         rooms[name] = {"USES": set(), "TESTS_USE": set()}
         kind = ""
         for word in words:
-            if word in ("PARSES", "USES", "TESTS_USE", "LIBRARIES"):
+            if word in ("PARSES", "COMPUTES", "USES", "TESTS_USE", "LIBRARIES"):
                 kind = word
             elif kind in rooms[name]:
                 rooms[name][kind].add(word)

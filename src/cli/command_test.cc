@@ -322,11 +322,11 @@ TEST_F(CommandTest, InfoAgreesWithRun) {
   std::filesystem::remove(checkpoint + "/tokenizer.json");
   std::filesystem::rename(checkpoint + "/tokenizer.model", path("tokenizer.model"));
   expect("--device reference", "no tokenizer beside the checkpoint");
-  expect("--device reference --tokenizer " + path("tokenizer.model"), "");
+  expect("--device cpu --tokenizer " + path("tokenizer.model"), "");
   std::filesystem::rename(path("tokenizer.model"), checkpoint + "/tokenizer.model");
   std::filesystem::remove(checkpoint + "/policy_preprocessor.json");
   expect("--device reference", "policy_preprocessor.json is absent: no statistics");
-  expect("--device reference --raw", "");
+  expect("--device cpu --raw", "");
 }
 
 TEST_F(CommandTest, InfoTellsWhatACheckpointIs) {
@@ -391,8 +391,8 @@ TEST_F(CommandTest, StatisticsMayBeNamed) {
 }
 
 TEST_F(CommandTest, DoctorSaysWhatIsWrong) {
-  const std::string line = "doctor " + kPolicy + " --device reference --recording " + kPolicy +
-                           "/recorded.safetensors --json " + path("doctor.json");
+  const std::string line = "doctor " + kPolicy + " --device cpu --dtype fp32 --recording " +
+                           kPolicy + "/recorded.safetensors --json " + path("doctor.json");
   const Result sound = pi0(line);
   EXPECT_EQ(sound.status, 0) << sound.out << sound.err;
   EXPECT_NE(sound.out.find("\ndoctor: ok\n"), std::string::npos) << sound.out;

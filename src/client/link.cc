@@ -4,16 +4,14 @@
 
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <deque>
 #include <utility>
 
 #include "base/text.h"
+#include "net/stream.h"
 #include "pi0/version.h"
 
 namespace pi0 {
@@ -26,9 +24,6 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 using net::ip::tcp;
 
-using Plain = beast::tcp_stream;
-using Encrypted = beast::ssl_stream<beast::tcp_stream>;
-
 constexpr std::size_t kMostOfAMessage = std::size_t{64} << 20;  // bytes of an answer
 constexpr std::size_t kAtOnce = std::size_t{128} << 10;         // bytes that are masked and written
 constexpr int kWidth = 300;                                     // of what a server says
@@ -40,10 +35,9 @@ std::string said(std::string_view text) {
 }
 
 // Keeps itself alive through the operations that are under way.
-template <typename Stream>
-class WebsocketLink : public Link, public std::enable_shared_from_this<WebsocketLink<Stream>> {
+class WebsocketLink : public Link, public std::enable_shared_from_this<WebsocketLink> {
  public:
-  WebsocketLink(Stream stream, const Url& url, const std::string& api_key, Events events)
+  WebsocketLink(NetStream stream, const Url& url, const std::string& api_key, Events events)
       : socket_(std::move(stream)),
         resolver_(socket_.get_executor()),
         url_(url),
@@ -88,7 +82,7 @@ class WebsocketLink : public Link, public std::enable_shared_from_this<Websocket
   }
 
  private:
-  std::shared_ptr<WebsocketLink> self() { return this->shared_from_this(); }
+  std::shared_ptr<WebsocketLink> self() { return shared_from_this(); }
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(socket_); }
 
   void lose(LinkFailure failure) {
@@ -106,22 +100,15 @@ class WebsocketLink : public Link, public std::enable_shared_from_this<Websocket
   void encrypt() {
     error_code ignored;
     lowest().socket().set_option(tcp::no_delay(true), ignored);
-    if constexpr (std::is_same_v<Stream, Encrypted>) {
-      Encrypted& tls = socket_.next_layer();
-      tls.set_verify_mode(net::ssl::verify_peer);
-      tls.set_verify_callback(net::ssl::host_name_verification(url_.host));
-      error_code no_name;  // an address is not told: RFC 6066
-      net::ip::make_address(url_.host, no_name);
-      if (no_name) SSL_set_tlsext_host_name(tls.native_handle(), url_.host.c_str());
-      tls.async_handshake(net::ssl::stream_base::client, [self = self()](error_code error) {
-        if (!self->left_ && error.category() == net::error::get_ssl_category()) {
-          return self->lose({"no encryption: " + error.message(), false});
-        }
-        if (!self->failed(error, "no encryption")) self->upgrade();
-      });
-    } else {
-      upgrade();
-    }
+    NetStream& stream = socket_.next_layer();
+    if (!stream.is_encrypted()) return upgrade();
+    stream.verify_host(url_.host);
+    stream.async_tls_handshake(net::ssl::stream_base::client, [self = self()](error_code error) {
+      if (!self->left_ && error.category() == net::error::get_ssl_category()) {
+        return self->lose({"no encryption: " + error.message(), false});
+      }
+      if (!self->failed(error, "no encryption")) self->upgrade();
+    });
   }
 
   void upgrade() {
@@ -183,7 +170,7 @@ class WebsocketLink : public Link, public std::enable_shared_from_this<Websocket
     });
   }
 
-  websocket::stream<Stream> socket_;
+  websocket::stream<NetStream> socket_;
   tcp::resolver resolver_;
   const Url url_;
   Events events_;
@@ -198,15 +185,11 @@ class WebsocketLink : public Link, public std::enable_shared_from_this<Websocket
 
 std::shared_ptr<Link> open_link(net::io_context& io, const Url& url, net::ssl::context& tls,
                                 const std::string& api_key, Link::Events events) {
-  const auto open = [](auto link) {
-    link->open();
-    return link;
-  };
-  if (url.encrypted) {
-    return open(std::make_shared<WebsocketLink<Encrypted>>(Encrypted(beast::tcp_stream(io), tls),
-                                                           url, api_key, std::move(events)));
-  }
-  return open(std::make_shared<WebsocketLink<Plain>>(Plain(io), url, api_key, std::move(events)));
+  beast::tcp_stream tcp(io);
+  NetStream stream = url.encrypted ? NetStream(std::move(tcp), tls) : NetStream(std::move(tcp));
+  auto link = std::make_shared<WebsocketLink>(std::move(stream), url, api_key, std::move(events));
+  link->open();
+  return link;
 }
 
 }  // namespace pi0

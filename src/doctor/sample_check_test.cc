@@ -12,12 +12,12 @@
 namespace pi0 {
 namespace {
 
-const DeviceOptions kReference{.device = "reference"};
+const DeviceOptions kFp32{.device = "cpu", .dtype = "fp32", .threads = 1};
 
 // What came of the same formula in NumPy, from what PyTorch predicted (`actions` beside
 // `expert_actions`).
 TEST(PredictionErrorsTest, AreThoseOfPyTorchsPredictions) {
-  const Policy policy = Policy::load(kTrained, kReference);
+  const Policy policy = Policy::load(kTrained, kFp32);
   std::vector<std::string> warnings;
   const auto errors = prediction_errors(policy, recorded_sample(), {}, warnings);
   ASSERT_EQ(errors.size(), 4u);
@@ -38,7 +38,7 @@ TEST(PredictionErrorsTest, LeaveOutWhatDoesNotChange) {
     for (std::size_t i = 3; i < moment.actions.size(); i += 4) moment.actions[i] = 0.3f;
   }
   std::vector<std::string> warnings;
-  const auto errors = prediction_errors(Policy::load(kTrained, kReference), sample, {}, warnings);
+  const auto errors = prediction_errors(Policy::load(kTrained, kFp32), sample, {}, warnings);
   EXPECT_LT(errors[0].error, 0.8);
   EXPECT_NEAR(errors[1].error, 1, 1e-6);
 }
@@ -48,7 +48,7 @@ TEST(SampleFindingsTest, ATrainedPolicyPredictsItsOwnData) {
   SampleFile().write(directory / "own.safetensors");
   const OwnData data{.recording = kTrained / "recorded.safetensors",
                      .data_sample = directory / "own.safetensors"};
-  const Findings findings = examine(kTrained, {}, kReference, data);
+  const Findings findings = examine(kTrained, {}, kFp32, data);
   expect_no_findings(findings);
   EXPECT_EQ(std::count_if(findings.begin(), findings.end(),
                           [](const Finding& one) { return one.subject == "predictions"; }),
@@ -63,7 +63,7 @@ TEST(SampleFindingsTest, OtherActionsAreNotPredicted) {
     std::swap(moments[i].actions, moments[i + 3].actions);
     std::swap(moments[i].actions, moments[i + 6].actions);
   }
-  expect_finding(sample_findings(Policy::load(kTrained, kReference), sample, {}), Severity::kRefuse,
+  expect_finding(sample_findings(Policy::load(kTrained, kFp32), sample, {}), Severity::kRefuse,
                  {"predictions", "off by 1.5", "over 9 observations"});
 }
 
@@ -73,7 +73,7 @@ TEST(SampleFindingsTest, StatesOfOtherMomentsAreWarnedAbout) {
   std::vector<std::vector<float>> states;
   for (const Moment& moment : sample.moments) states.push_back(moment.observation.state);
   for (std::size_t i = 0; i < 9; ++i) sample.moments[i].observation.state = states[(i + 3) % 9];
-  const Findings findings = sample_findings(Policy::load(kTrained, kReference), sample, {});
+  const Findings findings = sample_findings(Policy::load(kTrained, kFp32), sample, {});
   expect_finding(findings, Severity::kWarning, {"predictions", "off by 0.9"});
   EXPECT_NE(findings.front().why.find("hardly better"), std::string::npos);
 }
@@ -92,7 +92,7 @@ TEST(SampleFindingsTest, RandomWeightsPredictNothing) {
     }
   });
   const Findings findings =
-      sample_findings(Policy::load(checkpoint.path(), kReference), recorded_sample(), {});
+      sample_findings(Policy::load(checkpoint.path(), kFp32), recorded_sample(), {});
   expect_finding(findings, Severity::kRefuse, {"predictions", "the mean action 1.00"});
   EXPECT_NE(findings.front().why.find("no better than the mean action"), std::string::npos)
       << findings.front().why;
@@ -102,7 +102,7 @@ TEST(SampleFindingsTest, RandomWeightsPredictNothing) {
 TEST(SampleFindingsTest, WarningsOfTheCallsAreSaid) {
   DataSample sample = recorded_sample();
   for (Moment& moment : sample.moments) moment.observation.state[1] *= 1000;
-  const Findings findings = sample_findings(Policy::load(kTrained, kReference), sample, {});
+  const Findings findings = sample_findings(Policy::load(kTrained, kFp32), sample, {});
   expect_finding(findings, Severity::kWarning, {"predictions", "value 1 is"});
   EXPECT_EQ(count_of(findings, Severity::kWarning), 1u) << to_text(findings);
 }
@@ -112,7 +112,7 @@ TEST(SampleFindingsTest, WhatDoesNotFitThePolicyIsRefused) {
   const OwnData data{.data_sample = directory / "own.safetensors"};
   const auto expect_refused = [&](const SampleFile& file, const std::vector<std::string>& words) {
     file.write(data.data_sample);
-    expect_error(ErrorCode::kInvalidInput, words, [&] { examine(kTrained, {}, kReference, data); });
+    expect_error(ErrorCode::kInvalidInput, words, [&] { examine(kTrained, {}, kFp32, data); });
   };
   SampleFile file;
   file.put(float_tensor("actions", {9, 16, 3}, std::vector<float>(9 * 16 * 3)));
@@ -133,7 +133,7 @@ TEST(SampleFindingsTest, WhatDoesNotFitThePolicyIsRefused) {
 // Nothing can be predicted by a checkpoint that would be refused; the rest is said all the same.
 TEST(SampleFindingsTest, ACheckpointThatIsRefusedPredictsNothing) {
   const OwnData data{.recording = kTrained / "recorded.safetensors"};
-  const Findings findings = examine(kTrained, {.resize = "bicubic"}, kReference, data);
+  const Findings findings = examine(kTrained, {.resize = "bicubic"}, kFp32, data);
   EXPECT_EQ(count_of(findings, Severity::kRefuse), 1u) << to_text(findings);
   EXPECT_EQ(findings.back().subject, "predictions");
   EXPECT_NE(findings.back().why.find("could not be looked at"), std::string::npos);

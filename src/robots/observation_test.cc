@@ -298,7 +298,7 @@ TEST(ToObservationTest, WhatIsAbsentIsNamed) {
   Robot optional = kOne;
   optional.cameras[0].required = false;
   const Message none([](Encoder& encoder) { encoder.map(0); });
-  expect_error(ErrorCode::kInvalidInput, {"message: no image, expected at least one of image"},
+  expect_error(ErrorCode::kInvalidInput, {"observation: no image, expected at least one of image"},
                [&] { to_observation(optional, none.map(), {}); });
 }
 

@@ -105,7 +105,7 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
     }
   }
   if (observation.images.empty() && observation.views.empty()) {
-    refuse("message", "no image, expected at least one of " + camera_keys(robot));
+    refuse("observation", "no image, expected at least one of " + camera_keys(robot));
   }
   for (const std::string& key : robot.state) append_state(message, key, observation.state);
   const Value* const told = find_path(message, robot.prompt);

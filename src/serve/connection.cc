@@ -4,14 +4,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <deque>
 #include <optional>
 #include <utility>
 
 #include "base/text.h"
+#include "net/stream.h"
 #include "serve/conversation.h"
 #include "serve/http.h"
 
@@ -24,9 +23,7 @@ namespace http = beast::http;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
 
-using Plain = beast::tcp_stream;
 using Incoming = net::dynamic_vector_buffer<std::byte, std::allocator<std::byte>>;
-using Encrypted = beast::ssl_stream<beast::tcp_stream>;
 
 constexpr std::size_t kMostOfAHeader = 16 << 10;  // bytes
 constexpr std::size_t kMostUnread = 32;           // answers
@@ -41,10 +38,9 @@ std::chrono::milliseconds seconds(double s) {
 }
 
 // Keeps itself alive through the operations that are under way.
-template <typename Stream>
-class Connection : public std::enable_shared_from_this<Connection<Stream>>, public Channel {
+class Connection : public std::enable_shared_from_this<Connection>, public Channel {
  public:
-  Connection(Stream stream, Hub& hub, std::shared_ptr<int> count)
+  Connection(NetStream stream, Hub& hub, std::shared_ptr<int> count)
       : socket_(std::move(stream)),
         hub_(hub),
         count_(std::move(count)),
@@ -62,14 +58,11 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
   void run() {
     lowest().expires_after(seconds(hub_.options.limits.handshake_s));
-    if constexpr (std::is_same_v<Stream, Encrypted>) {
-      socket_.next_layer().async_handshake(net::ssl::stream_base::server,
-                                           [self = self()](error_code error) {
-                                             if (!error) self->read_request();
-                                           });
-    } else {
-      read_request();
-    }
+    if (!socket_.next_layer().is_encrypted()) return read_request();
+    socket_.next_layer().async_tls_handshake(net::ssl::stream_base::server,
+                                             [self = self()](error_code error) {
+                                               if (!error) self->read_request();
+                                             });
   }
 
   // Channel
@@ -91,7 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
     std::function<void()> sent;
   };
 
-  std::shared_ptr<Connection> self() { return this->shared_from_this(); }
+  std::shared_ptr<Connection> self() { return shared_from_this(); }
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(socket_); }
 
   // HTTP, on the stream beneath the websocket.
@@ -212,7 +205,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
   void leave_after(std::chrono::milliseconds time) {
     late_.expires_after(time);
-    late_.async_wait([weak = this->weak_from_this()](error_code late) {
+    late_.async_wait([weak = weak_from_this()](error_code late) {
       if (late) return;
       if (const std::shared_ptr<Connection> self = weak.lock()) self->lowest().close();
     });
@@ -248,7 +241,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
     leave_after(kToClose);
   }
 
-  websocket::stream<Stream> socket_;
+  websocket::stream<NetStream> socket_;
   Hub& hub_;
   std::shared_ptr<int> count_;
   net::steady_timer late_;
@@ -269,13 +262,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>>, publ
 
 void serve_connection(net::ip::tcp::socket socket, net::ssl::context* tls, Hub& hub,
                       std::shared_ptr<int> count) {
-  if (tls != nullptr) {
-    std::make_shared<Connection<Encrypted>>(Encrypted(beast::tcp_stream(std::move(socket)), *tls),
-                                            hub, std::move(count))
-        ->run();
-  } else {
-    std::make_shared<Connection<Plain>>(Plain(std::move(socket)), hub, std::move(count))->run();
-  }
+  beast::tcp_stream tcp(std::move(socket));
+  NetStream stream = tls != nullptr ? NetStream(std::move(tcp), *tls) : NetStream(std::move(tcp));
+  std::make_shared<Connection>(std::move(stream), hub, std::move(count))->run();
 }
 
 }  // namespace pi0

@@ -1,9 +1,6 @@
 #include "serve/server.h"
 
 #include <gtest/gtest.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/ssl.hpp>
@@ -13,6 +10,7 @@
 #include <future>
 
 #include "device/registry/counting_testing.h"
+#include "net/certificate_testing.h"
 #include "serve/server_testing.h"
 
 namespace pi0 {
@@ -175,16 +173,16 @@ TEST(ServerTest, ABatchIsSharedOutAmongDevices) {
   RawClient client(running.port()), other(running.port());
   client.read();
   other.read();
-  const Frame alone = client.ask(batch_of(8, 3));
-  EXPECT_EQ(asked_in([&] { client.ask(batch_of(8, 3)); }), std::pair(true, true));
-  client.send(batch_of(8, 3));
+  const Frame alone = client.ask(batch_of(4, 3));
+  EXPECT_EQ(asked_in([&] { client.ask(batch_of(4, 3)); }), std::pair(true, true));
+  client.send(batch_of(4, 3));
   const std::vector<float> single = actions_of(other.ask(message_of(seen(), seeded(1))));
-  EXPECT_EQ(client.read().at({"batch"}).as<ValueList>()->size(), 8u);
+  EXPECT_EQ(client.read().at({"batch"}).as<ValueList>()->size(), 4u);
   EXPECT_EQ(actions_of(other.ask(message_of(seen(), seeded(1)))), single);
   // Its observations are each what they are in a call of their own.
   const auto* const batch = alone.at({"batch"}).as<ValueList>();
-  ASSERT_TRUE(batch && batch->size() == 8);
-  for (std::size_t i = 0; i < 8; ++i) {
+  ASSERT_TRUE(batch && batch->size() == 4);
+  for (std::size_t i = 0; i < 4; ++i) {
     const Value* const actions = find_value(to_map((*batch)[i], ""), "actions");
     const Observation one = seen(0.1f * static_cast<float>(i + 1));
     EXPECT_EQ(to_floats(*actions, ""), actions_of(other.ask(message_of(one, seeded(3 + i))))) << i;
@@ -394,29 +392,6 @@ TEST(ServerTest, OneThatIsNotDoneInTimeIsLeft) {
   const auto begin = std::chrono::steady_clock::now();
   running.stop();
   EXPECT_LT(Milliseconds(std::chrono::steady_clock::now() - begin).count(), 5000);
-}
-
-// A certificate of its own, as a lab makes one.
-void write_certificate(const std::filesystem::path& cert, const std::filesystem::path& key) {
-  EVP_PKEY* const pair = EVP_EC_gen("P-256");
-  X509* const x509 = X509_new();
-  ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
-  X509_gmtime_adj(X509_getm_notBefore(x509), 0);
-  X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
-  X509_set_pubkey(x509, pair);
-  X509_NAME* const name = X509_get_subject_name(x509);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-  X509_set_issuer_name(x509, name);
-  X509_sign(x509, pair, EVP_sha256());
-  std::FILE* file = std::fopen(cert.c_str(), "w");
-  PEM_write_X509(file, x509);
-  std::fclose(file);
-  file = std::fopen(key.c_str(), "w");
-  PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
-  std::fclose(file);
-  X509_free(x509);
-  EVP_PKEY_free(pair);
 }
 
 TEST(ServerTest, Encrypts) {
