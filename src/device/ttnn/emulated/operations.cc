@@ -194,7 +194,7 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
   // the rows of tiles divide evenly, take HiFi4 in a destination of 16 bits. Not with one tile of
   // columns, which is another program (rotary_embedding_program_factory.cpp).
   shim::ComputeKernelConfig first = config;
-  const std::int64_t tiles = volume(spec.padded) / spec.padded[3] / shim::kTile,
+  const std::int64_t tiles = shim::volume(spec.padded) / spec.padded[3] / shim::kTile,
                      cores = card().cores();
   const std::int64_t more =
       tiles <= cores || tiles % cores == 0 ? tiles : tiles % cores * (tiles / cores + 1);
