@@ -199,7 +199,7 @@ float apply(shim::Unary unary, float value) {
     case shim::Unary::kNone:
       return value;
     case shim::Unary::kGelu:
-      return 0.5f * value * std::erfc(-value * 0.70710678f);
+      return value >= 2.78125f ? value : 0.5f * value * std::erfc(-value * 0.70710678f);
     case shim::Unary::kSilu:
       return value / (1 + std::exp(-value));
   }

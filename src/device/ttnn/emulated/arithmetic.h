@@ -35,7 +35,8 @@ Matrix multiply(const Matrix& a, const Matrix& b, const shim::ComputeKernelConfi
 // Of two values, as the matrix unit multiplies tiles element by element: a from SrcA, b from SrcB.
 float product(float a, float b, const shim::ComputeKernelConfig& compute);
 
-// As the vector unit computes it: gelu exactly (by erf), silu.
+// As the vector unit computes it: gelu by erf, from 2.78125 on the value itself, as
+// calculate_gelu_piecewise has it; silu.
 float apply(shim::Unary unary, float value);
 
 // Of one padded row: over its first `width` values, in place. weight and bias are padded rows, bias
