@@ -48,11 +48,13 @@ std::vector<float> keep_mantissas(std::span<const float> values, int bits) {
 // phase: LoFi the high bits of both; HiFi2 adds the rest of SrcA; HiFi3 the high bits of SrcA with
 // the rest of SrcB; HiFi4 the rest of both (tt-metal, tech_reports/matrix_engine). A matrix
 // multiplication unpacks in1 to SrcA and in0 to SrcB. Both registers hold 10 bits of mantissa at
-// most (tf32), and those of bfloat16, 7, where the destination is 16 bits wide. How the unit rounds
-// inside a sum is not modelled.
+// most (tf32), of which the passes take no more than 9 of SrcA's, and those of bfloat16, 7, where
+// the destination is 16 bits wide. How the unit rounds inside a sum of products is not modelled: it
+// brings eight of them to the largest one's exponent, with 11 bits behind the leading one.
 constexpr int kHighBitsA = 4;
 constexpr int kHighBitsB = 6;
-int source_bits(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 10 : 7; }
+int source_bits_b(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 10 : 7; }
+int source_bits_a(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 9 : 7; }
 
 // Eight floats in a register, or two where registers are narrower; anywhere in memory.
 using Vector = float __attribute__((vector_size(32), aligned(4), may_alias));
@@ -100,7 +102,7 @@ struct Pass {
 
 std::vector<Pass> fidelity_passes(const Matrix& a, const Matrix& b,
                                   const ComputeKernelConfig& compute) {
-  const int all = source_bits(compute);
+  const int all_a = source_bits_a(compute), all_b = source_bits_b(compute);
   std::vector<Pass> passes;
   switch (compute.math_fidelity) {
     case MathFidelity::kLoFi:
@@ -108,17 +110,17 @@ std::vector<Pass> fidelity_passes(const Matrix& a, const Matrix& b,
           {keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, kHighBitsA)});
       break;
     case MathFidelity::kHiFi2:
-      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all_a)});
       break;
     case MathFidelity::kHiFi3: {
-      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
-      Pass rest{keep_mantissas(a.values, all), keep_mantissas(b.values, kHighBitsA)};
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all_a)});
+      Pass rest{keep_mantissas(a.values, all_b), keep_mantissas(b.values, kHighBitsA)};
       for (std::size_t i = 0; i < rest.a.size(); ++i) rest.a[i] -= passes[0].a[i];
       passes.push_back(std::move(rest));
       break;
     }
     case MathFidelity::kHiFi4:
-      passes.push_back({keep_mantissas(a.values, all), keep_mantissas(b.values, all)});
+      passes.push_back({keep_mantissas(a.values, all_b), keep_mantissas(b.values, all_a)});
       break;
   }
   return passes;
@@ -136,20 +138,34 @@ float exponential(float x, float scale) {
   return bits < 256 ? 0.0f : std::bit_cast<float>(bits << 15);
 }
 
+int biased_exponent(float value) {
+  return static_cast<int>(std::bit_cast<std::uint32_t>(value) >> 23 & 255);
+}
+
+// A pass's product, whose operands have the exponents `exponent` together, added to a destination
+// of 16 bits: both are first rounded to 10 bits behind the larger exponent.
+float accumulated(float sum, float term, int exponent) {
+  if (term == 0 || !std::isfinite(term) || !std::isfinite(sum)) return sum + term;
+  const int unit = std::max(exponent, biased_exponent(sum) - 127) - 10;
+  const float whole =
+      std::round(std::ldexp(sum, -unit)) + std::floor(std::ldexp(term, -unit) + 0.5f);
+  return round_away_to_bfloat16(std::ldexp(whole, unit));
+}
+
 }  // namespace
 
 float product(float a, float b, const ComputeKernelConfig& compute) {
-  const int all = source_bits(compute);
-  const float whole_a = keep_mantissa(a, all);
-  const float whole_b = keep_mantissa(b, all);
+  const float whole_a = keep_mantissa(a, source_bits_a(compute));
+  const float whole_b = keep_mantissa(b, source_bits_b(compute));
   const float high_a = keep_mantissa(a, kHighBitsA);
   const float high_b = keep_mantissa(b, kHighBitsB);
   if (!compute.fp32_dest_acc_en && compute.math_fidelity == MathFidelity::kHiFi4) {
-    // Each phase adds to a destination of 16 bits.
-    float sum = round_to_bfloat16(high_a * high_b);
-    sum = round_to_bfloat16(sum + (whole_a - high_a) * high_b);
-    sum = round_to_bfloat16(sum + high_a * (whole_b - high_b));
-    return round_to_bfloat16(sum + (whole_a - high_a) * (whole_b - high_b));
+    const float low_a = whole_a - high_a, low_b = whole_b - high_b;
+    const int exponent = biased_exponent(a) + biased_exponent(b) - 2 * 127;
+    float sum = accumulated(0, high_a * high_b, exponent);
+    sum = accumulated(sum, low_a * high_b, exponent - kHighBitsA - 1);
+    sum = accumulated(sum, high_a * low_b, exponent - kHighBitsB - 1);
+    return accumulated(sum, low_a * low_b, exponent - kHighBitsA - kHighBitsB - 2);
   }
   switch (compute.math_fidelity) {
     case MathFidelity::kLoFi:
@@ -162,6 +178,20 @@ float product(float a, float b, const ComputeKernelConfig& compute) {
       break;
   }
   return whole_a * whole_b;
+}
+
+float added(float a, float b, bool fp32_dest_acc_en) {
+  a = truncate_to_tf32(a), b = truncate_to_tf32(b);
+  if (std::abs(a) < std::abs(b)) std::swap(a, b);
+  const int exponent = biased_exponent(a), apart = exponent - biased_exponent(b);
+  if (apart > 0 && exponent < 255) {
+    const std::uint32_t mantissa = (std::bit_cast<std::uint32_t>(b) >> 13 & 0x3ff) | 0x400;
+    const std::uint32_t kept =
+        apart > 11 ? 0 : (mantissa + (std::uint32_t{1} << (apart - 1))) >> apart;
+    const auto unit = static_cast<std::uint32_t>(std::max(exponent - 10, 0)) << 23;
+    b = std::copysign(static_cast<float>(kept) * std::bit_cast<float>(unit), b);
+  }
+  return fp32_dest_acc_en ? a + b : round_away_to_bfloat16(a + b);
 }
 
 Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute) {
@@ -185,7 +215,7 @@ Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& com
         if (compute.fp32_dest_acc_en) continue;
         for (std::int64_t r = 0; r < rows; ++r) {
           for (std::int64_t j = 0; j < columns; ++j) {
-            block[r * c.columns + j] = round_to_bfloat16(block[r * c.columns + j]);
+            block[r * c.columns + j] = round_away_to_bfloat16(block[r * c.columns + j]);
           }
         }
       }

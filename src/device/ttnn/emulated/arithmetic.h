@@ -35,6 +35,10 @@ Matrix multiply(const Matrix& a, const Matrix& b, const shim::ComputeKernelConfi
 // Of two values, as the matrix unit multiplies tiles element by element: a from SrcA, b from SrcB.
 float product(float a, float b, const shim::ComputeKernelConfig& compute);
 
+// Their sum, likewise: both in tf32, the smaller brought to the larger one's exponent first, where
+// it keeps what 10 bits of mantissa hold.
+float added(float a, float b, bool fp32_dest_acc_en);
+
 // As the vector unit computes it: gelu by erf, from 2.78125 on the value itself, as
 // calculate_gelu_piecewise has it; silu.
 float apply(shim::Unary unary, float value);

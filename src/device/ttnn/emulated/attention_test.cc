@@ -66,6 +66,35 @@ TEST(EmulatedCard, Rotates) {
   }
 }
 
+// What TTNN 0.71.2's kernel gave of these on Tenstorrent's simulator.
+TEST(EmulatedCard, RotatesWithTheBitsThatTheKernelKeeps) {
+  const auto api = make_card();
+  const Shape4 shape{1, 1, 32, 64};
+  const auto numbers = [&](int step, int first) {
+    Floats values(count(shape));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>((static_cast<int>(i) * step + first) % 255 - 127) / 64;
+    }
+    return put(*api, shape, values);
+  };
+  const Floats rotated = api->to_host(api->rotary_embedding(
+      numbers(37, 0), numbers(53, 11), numbers(71, 5), Placement::kDram, exact()));
+  const Floats expected{
+      4.71875f,       2.3125f,      -0.4140625f,  2.203125f,    -1.1015625f,  -1.6796875f,
+      -1.2734375f,    -1.203125f,   0.109375f,    -1.4609375f,  2.25f,        -1.9765625f,
+      -0.0966796875f, 1.453125f,    -4.53125f,    3.265625f,    0.5390625f,   1.53125f,
+      -1.2890625f,    1.7421875f,   -1.984375f,   -0.48046875f, 1.3203125f,   -0.2578125f,
+      1.328125f,      1.2109375f,   -0.53515625f, 1.0078125f,   -3.578125f,   4.25f,
+      1.5f,           0.8671875f,   -2.953125f,   3.5f,         -2.65625f,    0.9375f,
+      -0.71484375f,   -1.125f,      0.71484375f,  -3.8125f,     1.140625f,    0.66796875f,
+      -1.9296875f,    -1.21875f,    -0.3203125f,  0.263671875f, -2.140625f,   3.609375f,
+      -3.234375f,     1.59375f,     1.046875f,    -1.3671875f,  0.263671875f, -3.34375f,
+      0.9140625f,     0.239257812f, -1.1171875f,  -0.609375f,   -0.9140625f,  -0.53125f,
+      -1.515625f,     3.546875f,    3.90625f,     2.046875f,
+  };
+  EXPECT_EQ(Floats(rotated.begin(), rotated.begin() + 64), expected);
+}
+
 struct AttentionCase {
   std::int64_t batch, heads, kv_heads, queries, keys, dim;
   int q_chunk, k_chunk;
