@@ -194,7 +194,8 @@ float added(float a, float b, bool fp32_dest_acc_en) {
   return fp32_dest_acc_en ? a + b : round_away_to_bfloat16(a + b);
 }
 
-Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute) {
+Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute,
+                std::int64_t reloaded) {
   assert(a.columns == b.rows);
   Matrix c(a.rows, b.columns);
   const std::vector<Pass> passes = fidelity_passes(a, b, compute);
@@ -207,6 +208,13 @@ Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& com
       const std::int64_t rows = std::min(kBlockRows, a.rows - m);
       float* block = c.values.data() + m * c.columns + n;
       for (std::int64_t k = 0; k < a.columns; k += kTile) {
+        if (k > 0 && k == a.columns - reloaded) {
+          for (std::int64_t r = 0; r < rows; ++r) {
+            for (std::int64_t j = 0; j < columns; ++j) {
+              block[r * c.columns + j] = truncate_to_tf32(block[r * c.columns + j]);
+            }
+          }
+        }
         for (const Pass& pass : passes) {
           multiply_tiles(pass.a.data() + m * a.columns + k, a.columns,
                          pass.b.data() + k * b.columns + n, b.columns, block, c.columns, rows,

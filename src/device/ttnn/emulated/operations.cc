@@ -36,14 +36,17 @@ Tensor EmulatedApi::linear(const Tensor& a, const Tensor& weight, const Tensor* 
   out.placement = options.placement;
   const shim::ComputeKernelConfig config = options.compute;
   const shim::Unary activation = options.activation;
-  const auto compute = [config, activation](const std::vector<Operand>& in) {
+  // Without a bias the last block of the inner dimension is added to what the others came to.
+  const std::int64_t reloaded =
+      bias == nullptr ? options.program_config.in0_block_w * shim::kTile : 0;
+  const auto compute = [config, activation, reloaded](const std::vector<Operand>& in) {
     Matrix input = read(in[0]);
     // The reader clears what lies beyond the logical width in the last tile (in0_last_ktile_w).
     for (std::int64_t r = 0; r < input.rows; ++r) {
       const auto row = input.row(r);
       std::fill(row.begin() + in[0].spec.shape[3], row.end(), 0.0f);
     }
-    Matrix result = pi0::emulated::multiply(input, read(in[1]), config);
+    Matrix result = pi0::emulated::multiply(input, read(in[1]), config, reloaded);
     const Matrix bias_rows = in.size() > 2 ? read(in[2]) : Matrix();
     for (std::int64_t r = 0; r < result.rows; ++r) {
       const auto row = result.row(r);

@@ -48,6 +48,7 @@ TEST(EmulatedCard, Linear) {
     const Tensor tw = put(*api, {1, 1, c.k, c.n}, w);
     const Tensor tb = put(*api, {1, 1, 1, c.n}, b);
     LinearOptions options = linear_options(c.batch * round_to_tile(c.m), c.n);
+    options.program_config.in0_block_w = static_cast<int>(round_to_tile(c.k) / kTile);
     std::vector<double> expected = matmul(a, w, c.batch * c.m, c.k, c.n);
     expect_close(api->to_host(api->linear(ta, tw, nullptr, options)), expected, 1e-6, "linear");
     for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += b[i % b.size()];
@@ -79,6 +80,32 @@ TEST(EmulatedCard, MultipliesWithTheBitsThatTheFidelityHas) {
   EXPECT_EQ(product(MathFidelity::kHiFi2), w);
   EXPECT_EQ(product(MathFidelity::kHiFi3), w + 1.0f / 128);
   EXPECT_EQ(product(MathFidelity::kHiFi4), a * w);
+}
+
+// Without a bias what the blocks before came to is taken up again for the last, in tf32; with one,
+// what all of them came to.
+TEST(EmulatedCard, TakesUpTheSumsOfBlocksInTf32) {
+  const auto api = make_card();
+  constexpr float kValue = 1 + 1.0f / 128;  // its square has 14 bits
+  constexpr std::int64_t kTiles = 4;
+  const Tensor bias = zeros(*api, {1, 1, 1, 1});
+  const auto square = [&](std::int64_t tile, int block, bool biased) {
+    Floats x(kTiles * kTile);
+    x[static_cast<std::size_t>(tile * kTile)] = kValue;
+    const Tensor a = put(*api, {1, 1, 1, kTiles * kTile}, x);
+    LinearOptions options = linear_options(1, 1);
+    options.program_config.in0_block_w = block;
+    return api->to_host(api->linear(a, put(*api, {1, 1, kTiles * kTile, 1}, x),
+                                    biased ? &bias : nullptr, options))[0];
+  };
+  const float all = kValue * kValue, cut = 1 + 1.0f / 64;
+  EXPECT_EQ(square(0, 1, false), cut);
+  EXPECT_EQ(square(2, 1, false), cut);
+  EXPECT_EQ(square(3, 1, false), all);
+  EXPECT_EQ(square(1, 2, false), cut);
+  EXPECT_EQ(square(2, 2, false), all);
+  EXPECT_EQ(square(0, 4, false), all);
+  EXPECT_EQ(square(3, 1, true), cut);
 }
 
 TEST(EmulatedCard, SumsInBfloat16WithoutFp32Destination) {
