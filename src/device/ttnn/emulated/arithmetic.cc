@@ -246,28 +246,35 @@ float apply(shim::Unary unary, float value) {
 
 // As kernels/compute/layernorm.cpp: sums over the logical width (the last tile's scaler is zero
 // beyond it), the mean by 1/width in fp32, results between the steps in fp32, or bfloat16 without
-// fp32_dest_acc_en. Whatever is in the padding is normalised too, and stays there.
+// fp32_dest_acc_en. A sum that is to be exact in fp32 (_llk_math_reduce_init_) gives SrcA the
+// format Float32, of which the matrix unit takes 7 bits of mantissa. Whatever is in the padding is
+// normalised too, and stays there.
 void normalise(std::span<float> row, std::int64_t width, bool centred,
                std::span<const float> weight, std::span<const float> bias, float epsilon,
                const ComputeKernelConfig& compute) {
-  const auto keep = [&](float v) { return compute.fp32_dest_acc_en ? v : round_to_bfloat16(v); };
+  const auto keep = [&](float v) {
+    return compute.fp32_dest_acc_en ? v : round_away_to_bfloat16(v);
+  };
+  constexpr int kSummedBits = 7;
   const auto logical = row.first(static_cast<std::size_t>(width));
   const float share = 1.0f / static_cast<float>(width);
   if (centred) {
     float sum = 0;
-    for (float v : logical) sum += truncate_to_tf32(v);
+    for (float v : logical) sum += keep_mantissa(v, kSummedBits);
     const float mean = keep(sum * share);
-    for (float& v : row) v = keep(truncate_to_tf32(v) - truncate_to_tf32(mean));
+    for (float& v : row) v = added(v, -mean, compute.fp32_dest_acc_en);
   }
   float squares = 0;
-  for (float v : logical) squares += truncate_to_tf32(keep(product(v, v, compute)));
+  for (float v : logical) {
+    squares += keep_mantissa(keep(product(v, v, compute)), kSummedBits);
+  }
   const float variance = keep(squares * share);
   const float factor =
-      keep(1.0f / std::sqrt(truncate_to_tf32(variance) + round_to_bfloat16(epsilon)));
+      keep(1.0f / std::sqrt(added(variance, round_to_bfloat16(epsilon), compute.fp32_dest_acc_en)));
   for (std::size_t i = 0; i < row.size(); ++i) {
     row[i] = keep(product(row[i], factor, compute));
     row[i] = keep(product(row[i], weight[i], compute));
-    if (!bias.empty()) row[i] = truncate_to_tf32(row[i]) + bias[i];
+    if (!bias.empty()) row[i] = added(row[i], bias[i], compute.fp32_dest_acc_en);
   }
 }
 
