@@ -1,6 +1,7 @@
 #include "device/ttnn/emulated/arithmetic.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -281,16 +282,23 @@ void normalise(std::span<float> row, std::int64_t width, bool centred,
 // As sdpa's compute_common.hpp (sdpa_inner_loop): scores, their exponentials, running sums and
 // outputs are kept in bfloat16; scaling happens in the exponent, exp((score + mask - max) * scale),
 // and where a later chunk of keys has a larger maximum, earlier sums are multiplied by
-// exp((old - new) * scale), with the scale cut to bfloat16. Without a mask, keys beyond the logical
-// ones get minus infinity; with one, its own padding decides inside the last tile.
+// exp((old - new) * scale), with the scale cut to bfloat16. The keys of each column of a tile have
+// a sum of their own, and the 32 meet at the end. Without a mask, keys beyond the logical ones get
+// minus infinity; with one, its own padding decides inside the last tile.
 Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v, const Attention& attention) {
   const std::int64_t padded_keys = k.rows;
   const float minus_infinity = -std::numeric_limits<float>::infinity();
   const float cut_scale = keep_mantissa(attention.scale, 7);
+  const ComputeKernelConfig& compute = attention.compute;
+  const auto packed_sum = [&](float a, float b) {
+    return round_away_to_bfloat16(added(a, b, compute.fp32_dest_acc_en));
+  };
+  const auto packed_product = [&](float a, float b) {
+    return round_away_to_bfloat16(product(a, b, compute));
+  };
   Matrix out(q.rows, v.columns);
-  const auto rows = static_cast<std::size_t>(q.rows);
-  std::vector<float> maximum(rows, minus_infinity);
-  std::vector<float> sum(rows, 0.0f);
+  Matrix sums(q.rows, kTile);
+  std::vector<float> maximum(static_cast<std::size_t>(q.rows), minus_infinity);
   for (std::int64_t first = 0; first < padded_keys; first += attention.k_chunk) {
     const std::int64_t count = std::min(attention.k_chunk, padded_keys - first);
     Matrix keys(k.columns, count);
@@ -300,39 +308,52 @@ Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v, const Attention
       for (std::int64_t d = 0; d < k.columns; ++d) keys.row(d)[key] = from[d];
       std::copy_n(v.row(first + key).begin(), v.columns, part.row(key).begin());
     }
-    Matrix scores = multiply(q, keys, attention.compute);
+    Matrix scores = multiply(q, keys, compute);
     for (std::int64_t r = 0; r < q.rows; ++r) {
       const auto score = scores.row(r);
       float largest = maximum[r];
       for (std::int64_t key = 0; key < count; ++key) {
-        float s = round_to_bfloat16(score[key]);
+        float s = round_away_to_bfloat16(score[key]);
         if (attention.mask != nullptr) {
-          s = round_to_bfloat16(s + attention.mask->row(r)[first + key]);
+          s = packed_sum(s, attention.mask->row(r)[first + key]);
         } else if (first + key >= attention.keys) {
           s = minus_infinity;
         }
         score[key] = s;
         largest = std::max(largest, s);
       }
-      float total = 0;
+      // The packer adds up a chunk's tiles in L1.
+      std::array<float, kTile> chunk{};
       for (std::int64_t key = 0; key < count; ++key) {
-        score[key] = round_to_bfloat16(exponential(score[key] - largest, attention.scale));
-        total += score[key];
+        const float apart = added(score[key], -largest, compute.fp32_dest_acc_en);
+        score[key] = round_away_to_bfloat16(exponential(apart, attention.scale));
+        float& sum = chunk[static_cast<std::size_t>(key % kTile)];
+        sum = round_to_bfloat16(sum + score[key]);
       }
-      const float correction =
-          first == 0 ? 0.0f : round_to_bfloat16(std::exp((maximum[r] - largest) * cut_scale));
-      sum[r] = round_to_bfloat16(round_to_bfloat16(sum[r] * correction) + round_to_bfloat16(total));
+      const auto sum = sums.row(r);
+      if (first == 0) {
+        std::copy(chunk.begin(), chunk.end(), sum.begin());
+      } else {
+        const float correction = round_away_to_bfloat16(
+            std::exp(added(maximum[r], -largest, compute.fp32_dest_acc_en) * cut_scale));
+        for (std::size_t c = 0; c < chunk.size(); ++c) {
+          sum[c] = packed_sum(chunk[c], packed_product(sum[c], correction));
+        }
+        for (float& o : out.row(r)) o = packed_product(o, correction);
+      }
       maximum[r] = largest;
-      for (float& o : out.row(r)) o = round_to_bfloat16(o * correction);
     }
-    const Matrix weighted = multiply(scores, part, attention.compute);
+    const Matrix weighted = multiply(scores, part, compute);
     for (std::size_t i = 0; i < out.values.size(); ++i) {
-      out.values[i] = round_to_bfloat16(out.values[i] + round_to_bfloat16(weighted.values[i]));
+      const float o = round_away_to_bfloat16(weighted.values[i]);
+      out.values[i] = first == 0 ? o : round_to_bfloat16(o + out.values[i]);
     }
   }
   for (std::int64_t r = 0; r < q.rows; ++r) {
-    const float inverse = round_to_bfloat16(1.0f / sum[r]);
-    for (float& o : out.row(r)) o = o * inverse;
+    float total = 0;
+    for (const float sum : sums.row(r)) total += sum;
+    const float inverse = round_away_to_bfloat16(1.0f / round_away_to_bfloat16(total));
+    for (float& o : out.row(r)) o = product(o, inverse, compute);
   }
   return out;
 }

@@ -172,6 +172,51 @@ TEST(EmulatedCard, AttendsWithAMask) {
   expect_close(api->to_host(got), attention(c, q, k, v, mask, options.scale), 3e-2, "mask");
 }
 
+// A query whose products with keys, and those with values, are exact: what TTNN 0.71.2's kernel
+// gave on Tenstorrent's simulator, without a mask and with one.
+TEST(EmulatedCard, AttendsWithTheBitsThatTheKernelKeeps) {
+  const auto api = make_card();
+  constexpr int kTokens = 32, kKeys = 72, kPadded = 96, kDim = 32;
+  const Floats expected[2]{
+      {0.0103759766f, 0.0241699219f,  0.0190429688f, 0.0451660156f, 0.0349121094f, 0.0849609375f,
+       0.0659179688f, 0.0126953125f,  0.014831543f,  0.0212402344f, 0.0284423828f, 0.0393066406f,
+       0.0534667969f, 0.00994873047f, 0.0134887695f, 0.0183105469f, 0.0255126953f, 0.0336914062f,
+       0.0478515625f, 0.0625f,        0.0120849609f, 0.0157470703f, 0.0225830078f, 0.0296630859f,
+       0.0422363281f, 0.0563964844f,  0.0106201172f, 0.0142211914f, 0.0197753906f, 0.0268554688f,
+       0.0363769531f, 0.0505371094f},
+      {0.0137939453f, 0.0186767578f,  0.00616455078f, 0.0349121094f, 0.0466308594f,  0.116699219f,
+       0.0869140625f, 0.0167236328f,  0.0198974609f,  0.03125f,      0.00482177734f, 0.00698852539f,
+       0.0766601562f, 0.00177001953f, 0.00231933594f, 0.0277099609f, 0.0329589844f,  0.0454101562f,
+       0.0698242188f, 0.0112915039f,  0.0153808594f,  0.0235595703f, 0.00396728516f, 0.00537109375f,
+       0.0617675781f, 0.072265625f,   0.00184631348f, 0.0206298828f, 0.0258789062f,  0.0336914062f,
+       0.0546875f,    0.00872802734f}};
+  for (const bool masked : {false, true}) {
+    const int keys = masked ? kPadded : kKeys;  // where there is a mask its own padding counts
+    Floats q(kTokens * kDim), k(static_cast<std::size_t>(keys * kDim)), v(k.size());
+    Floats mask(kTokens * kPadded);
+    for (int t = 0; t < kTokens; ++t) {
+      q[t * kDim] = 1;
+      for (int j = 0; j < kPadded; ++j) {
+        mask[t * kPadded + j] = j >= kKeys || j % 3 == 1 ? -1e4f : 0.0f;
+      }
+    }
+    for (int j = 0; j < kKeys; ++j) {
+      k[j * kDim] = static_cast<float>(j * 37 % 64 - 32) / 16;
+      v[j * kDim + j % kDim] = 1;
+    }
+    SdpaOptions options;
+    options.scale = 1;
+    options.grid = {4, 4};
+    options.compute.math_fidelity = MathFidelity::kHiFi3;
+    const Shape4 of_keys{1, 1, keys, kDim};
+    const Tensor tm = put(*api, {1, 1, kTokens, kPadded}, mask);
+    const Floats got = api->to_host(api->scaled_dot_product_attention(
+        put(*api, {1, 1, kTokens, kDim}, q), put(*api, of_keys, k), put(*api, of_keys, v),
+        masked ? &tm : nullptr, options));
+    EXPECT_EQ(Floats(got.begin(), got.begin() + kDim), expected[masked ? 1 : 0]) << masked;
+  }
+}
+
 // Without a mask, what lies beyond the keys is not seen; with one, what the mask's own padding
 // says, which to_device() leaves zero. A device that gives a mask must not have such keys.
 TEST(EmulatedCard, SeesKeysOfThePaddingWhereAMaskIsGiven) {
