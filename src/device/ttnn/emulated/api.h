@@ -14,7 +14,8 @@
 namespace pi0::emulated {
 
 Matrix read(const Operand& operand);
-void write(const Operand& operand, const Matrix& values);
+// What an operation gives, as the packer rounds it.
+void write(const Operand& operand, Matrix values);
 
 // What an operation's program depends on beside its operands, as one string.
 template <typename... Parts>

@@ -1,6 +1,7 @@
 #include "device/ttnn/emulated/arithmetic.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -48,11 +49,13 @@ std::vector<float> keep_mantissas(std::span<const float> values, int bits) {
 // phase: LoFi the high bits of both; HiFi2 adds the rest of SrcA; HiFi3 the high bits of SrcA with
 // the rest of SrcB; HiFi4 the rest of both (tt-metal, tech_reports/matrix_engine). A matrix
 // multiplication unpacks in1 to SrcA and in0 to SrcB. Both registers hold 10 bits of mantissa at
-// most (tf32), and those of bfloat16, 7, where the destination is 16 bits wide. How the unit rounds
-// inside a sum is not modelled.
+// most (tf32), of which the passes take no more than 9 of SrcA's, and those of bfloat16, 7, where
+// the destination is 16 bits wide. How the unit rounds inside a sum of products is not modelled: it
+// brings eight of them to the largest one's exponent, with 11 bits behind the leading one.
 constexpr int kHighBitsA = 4;
 constexpr int kHighBitsB = 6;
-int source_bits(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 10 : 7; }
+int source_bits_b(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 10 : 7; }
+int source_bits_a(const ComputeKernelConfig& compute) { return compute.fp32_dest_acc_en ? 9 : 7; }
 
 // Eight floats in a register, or two where registers are narrower; anywhere in memory.
 using Vector = float __attribute__((vector_size(32), aligned(4), may_alias));
@@ -100,7 +103,7 @@ struct Pass {
 
 std::vector<Pass> fidelity_passes(const Matrix& a, const Matrix& b,
                                   const ComputeKernelConfig& compute) {
-  const int all = source_bits(compute);
+  const int all_a = source_bits_a(compute), all_b = source_bits_b(compute);
   std::vector<Pass> passes;
   switch (compute.math_fidelity) {
     case MathFidelity::kLoFi:
@@ -108,17 +111,17 @@ std::vector<Pass> fidelity_passes(const Matrix& a, const Matrix& b,
           {keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, kHighBitsA)});
       break;
     case MathFidelity::kHiFi2:
-      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all_a)});
       break;
     case MathFidelity::kHiFi3: {
-      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all)});
-      Pass rest{keep_mantissas(a.values, all), keep_mantissas(b.values, kHighBitsA)};
+      passes.push_back({keep_mantissas(a.values, kHighBitsB), keep_mantissas(b.values, all_a)});
+      Pass rest{keep_mantissas(a.values, all_b), keep_mantissas(b.values, kHighBitsA)};
       for (std::size_t i = 0; i < rest.a.size(); ++i) rest.a[i] -= passes[0].a[i];
       passes.push_back(std::move(rest));
       break;
     }
     case MathFidelity::kHiFi4:
-      passes.push_back({keep_mantissas(a.values, all), keep_mantissas(b.values, all)});
+      passes.push_back({keep_mantissas(a.values, all_b), keep_mantissas(b.values, all_a)});
       break;
   }
   return passes;
@@ -136,20 +139,34 @@ float exponential(float x, float scale) {
   return bits < 256 ? 0.0f : std::bit_cast<float>(bits << 15);
 }
 
+int biased_exponent(float value) {
+  return static_cast<int>(std::bit_cast<std::uint32_t>(value) >> 23 & 255);
+}
+
+// A pass's product, whose operands have the exponents `exponent` together, added to a destination
+// of 16 bits: both are first rounded to 10 bits behind the larger exponent.
+float accumulated(float sum, float term, int exponent) {
+  if (term == 0 || !std::isfinite(term) || !std::isfinite(sum)) return sum + term;
+  const int unit = std::max(exponent, biased_exponent(sum) - 127) - 10;
+  const float whole =
+      std::round(std::ldexp(sum, -unit)) + std::floor(std::ldexp(term, -unit) + 0.5f);
+  return round_away_to_bfloat16(std::ldexp(whole, unit));
+}
+
 }  // namespace
 
 float product(float a, float b, const ComputeKernelConfig& compute) {
-  const int all = source_bits(compute);
-  const float whole_a = keep_mantissa(a, all);
-  const float whole_b = keep_mantissa(b, all);
+  const float whole_a = keep_mantissa(a, source_bits_a(compute));
+  const float whole_b = keep_mantissa(b, source_bits_b(compute));
   const float high_a = keep_mantissa(a, kHighBitsA);
   const float high_b = keep_mantissa(b, kHighBitsB);
   if (!compute.fp32_dest_acc_en && compute.math_fidelity == MathFidelity::kHiFi4) {
-    // Each phase adds to a destination of 16 bits.
-    float sum = round_to_bfloat16(high_a * high_b);
-    sum = round_to_bfloat16(sum + (whole_a - high_a) * high_b);
-    sum = round_to_bfloat16(sum + high_a * (whole_b - high_b));
-    return round_to_bfloat16(sum + (whole_a - high_a) * (whole_b - high_b));
+    const float low_a = whole_a - high_a, low_b = whole_b - high_b;
+    const int exponent = biased_exponent(a) + biased_exponent(b) - 2 * 127;
+    float sum = accumulated(0, high_a * high_b, exponent);
+    sum = accumulated(sum, low_a * high_b, exponent - kHighBitsA - 1);
+    sum = accumulated(sum, high_a * low_b, exponent - kHighBitsB - 1);
+    return accumulated(sum, low_a * low_b, exponent - kHighBitsA - kHighBitsB - 2);
   }
   switch (compute.math_fidelity) {
     case MathFidelity::kLoFi:
@@ -164,7 +181,22 @@ float product(float a, float b, const ComputeKernelConfig& compute) {
   return whole_a * whole_b;
 }
 
-Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute) {
+float added(float a, float b, bool fp32_dest_acc_en) {
+  a = truncate_to_tf32(a), b = truncate_to_tf32(b);
+  if (std::abs(a) < std::abs(b)) std::swap(a, b);
+  const int exponent = biased_exponent(a), apart = exponent - biased_exponent(b);
+  if (apart > 0 && exponent < 255) {
+    const std::uint32_t mantissa = (std::bit_cast<std::uint32_t>(b) >> 13 & 0x3ff) | 0x400;
+    const std::uint32_t kept =
+        apart > 11 ? 0 : (mantissa + (std::uint32_t{1} << (apart - 1))) >> apart;
+    const auto unit = static_cast<std::uint32_t>(std::max(exponent - 10, 0)) << 23;
+    b = std::copysign(static_cast<float>(kept) * std::bit_cast<float>(unit), b);
+  }
+  return fp32_dest_acc_en ? a + b : round_away_to_bfloat16(a + b);
+}
+
+Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& compute,
+                std::int64_t reloaded) {
   assert(a.columns == b.rows);
   Matrix c(a.rows, b.columns);
   const std::vector<Pass> passes = fidelity_passes(a, b, compute);
@@ -177,6 +209,13 @@ Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& com
       const std::int64_t rows = std::min(kBlockRows, a.rows - m);
       float* block = c.values.data() + m * c.columns + n;
       for (std::int64_t k = 0; k < a.columns; k += kTile) {
+        if (k > 0 && k == a.columns - reloaded) {
+          for (std::int64_t r = 0; r < rows; ++r) {
+            for (std::int64_t j = 0; j < columns; ++j) {
+              block[r * c.columns + j] = truncate_to_tf32(block[r * c.columns + j]);
+            }
+          }
+        }
         for (const Pass& pass : passes) {
           multiply_tiles(pass.a.data() + m * a.columns + k, a.columns,
                          pass.b.data() + k * b.columns + n, b.columns, block, c.columns, rows,
@@ -185,7 +224,7 @@ Matrix multiply(const Matrix& a, const Matrix& b, const ComputeKernelConfig& com
         if (compute.fp32_dest_acc_en) continue;
         for (std::int64_t r = 0; r < rows; ++r) {
           for (std::int64_t j = 0; j < columns; ++j) {
-            block[r * c.columns + j] = round_to_bfloat16(block[r * c.columns + j]);
+            block[r * c.columns + j] = round_away_to_bfloat16(block[r * c.columns + j]);
           }
         }
       }
@@ -199,7 +238,7 @@ float apply(shim::Unary unary, float value) {
     case shim::Unary::kNone:
       return value;
     case shim::Unary::kGelu:
-      return 0.5f * value * std::erfc(-value * 0.70710678f);
+      return value >= 2.78125f ? value : 0.5f * value * std::erfc(-value * 0.70710678f);
     case shim::Unary::kSilu:
       return value / (1 + std::exp(-value));
   }
@@ -208,44 +247,58 @@ float apply(shim::Unary unary, float value) {
 
 // As kernels/compute/layernorm.cpp: sums over the logical width (the last tile's scaler is zero
 // beyond it), the mean by 1/width in fp32, results between the steps in fp32, or bfloat16 without
-// fp32_dest_acc_en. Whatever is in the padding is normalised too, and stays there.
+// fp32_dest_acc_en. A sum that is to be exact in fp32 (_llk_math_reduce_init_) gives SrcA the
+// format Float32, of which the matrix unit takes 7 bits of mantissa. Whatever is in the padding is
+// normalised too, and stays there.
 void normalise(std::span<float> row, std::int64_t width, bool centred,
                std::span<const float> weight, std::span<const float> bias, float epsilon,
                const ComputeKernelConfig& compute) {
-  const auto keep = [&](float v) { return compute.fp32_dest_acc_en ? v : round_to_bfloat16(v); };
+  const auto keep = [&](float v) {
+    return compute.fp32_dest_acc_en ? v : round_away_to_bfloat16(v);
+  };
+  constexpr int kSummedBits = 7;
   const auto logical = row.first(static_cast<std::size_t>(width));
   const float share = 1.0f / static_cast<float>(width);
   if (centred) {
     float sum = 0;
-    for (float v : logical) sum += truncate_to_tf32(v);
+    for (float v : logical) sum += keep_mantissa(v, kSummedBits);
     const float mean = keep(sum * share);
-    for (float& v : row) v = keep(truncate_to_tf32(v) - truncate_to_tf32(mean));
+    for (float& v : row) v = added(v, -mean, compute.fp32_dest_acc_en);
   }
   float squares = 0;
-  for (float v : logical) squares += truncate_to_tf32(keep(product(v, v, compute)));
+  for (float v : logical) {
+    squares += keep_mantissa(keep(product(v, v, compute)), kSummedBits);
+  }
   const float variance = keep(squares * share);
   const float factor =
-      keep(1.0f / std::sqrt(truncate_to_tf32(variance) + round_to_bfloat16(epsilon)));
+      keep(1.0f / std::sqrt(added(variance, round_to_bfloat16(epsilon), compute.fp32_dest_acc_en)));
   for (std::size_t i = 0; i < row.size(); ++i) {
     row[i] = keep(product(row[i], factor, compute));
     row[i] = keep(product(row[i], weight[i], compute));
-    if (!bias.empty()) row[i] = truncate_to_tf32(row[i]) + bias[i];
+    if (!bias.empty()) row[i] = added(row[i], bias[i], compute.fp32_dest_acc_en);
   }
 }
 
 // As sdpa's compute_common.hpp (sdpa_inner_loop): scores, their exponentials, running sums and
 // outputs are kept in bfloat16; scaling happens in the exponent, exp((score + mask - max) * scale),
 // and where a later chunk of keys has a larger maximum, earlier sums are multiplied by
-// exp((old - new) * scale), with the scale cut to bfloat16. Without a mask, keys beyond the logical
-// ones get minus infinity; with one, its own padding decides inside the last tile.
+// exp((old - new) * scale), with the scale cut to bfloat16. The keys of each column of a tile have
+// a sum of their own, and the 32 meet at the end. Without a mask, keys beyond the logical ones get
+// minus infinity; with one, its own padding decides inside the last tile.
 Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v, const Attention& attention) {
   const std::int64_t padded_keys = k.rows;
   const float minus_infinity = -std::numeric_limits<float>::infinity();
   const float cut_scale = keep_mantissa(attention.scale, 7);
+  const ComputeKernelConfig& compute = attention.compute;
+  const auto packed_sum = [&](float a, float b) {
+    return round_away_to_bfloat16(added(a, b, compute.fp32_dest_acc_en));
+  };
+  const auto packed_product = [&](float a, float b) {
+    return round_away_to_bfloat16(product(a, b, compute));
+  };
   Matrix out(q.rows, v.columns);
-  const auto rows = static_cast<std::size_t>(q.rows);
-  std::vector<float> maximum(rows, minus_infinity);
-  std::vector<float> sum(rows, 0.0f);
+  Matrix sums(q.rows, kTile);
+  std::vector<float> maximum(static_cast<std::size_t>(q.rows), minus_infinity);
   for (std::int64_t first = 0; first < padded_keys; first += attention.k_chunk) {
     const std::int64_t count = std::min(attention.k_chunk, padded_keys - first);
     Matrix keys(k.columns, count);
@@ -255,39 +308,52 @@ Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v, const Attention
       for (std::int64_t d = 0; d < k.columns; ++d) keys.row(d)[key] = from[d];
       std::copy_n(v.row(first + key).begin(), v.columns, part.row(key).begin());
     }
-    Matrix scores = multiply(q, keys, attention.compute);
+    Matrix scores = multiply(q, keys, compute);
     for (std::int64_t r = 0; r < q.rows; ++r) {
       const auto score = scores.row(r);
       float largest = maximum[r];
       for (std::int64_t key = 0; key < count; ++key) {
-        float s = round_to_bfloat16(score[key]);
+        float s = round_away_to_bfloat16(score[key]);
         if (attention.mask != nullptr) {
-          s = round_to_bfloat16(s + attention.mask->row(r)[first + key]);
+          s = packed_sum(s, attention.mask->row(r)[first + key]);
         } else if (first + key >= attention.keys) {
           s = minus_infinity;
         }
         score[key] = s;
         largest = std::max(largest, s);
       }
-      float total = 0;
+      // The packer adds up a chunk's tiles in L1.
+      std::array<float, kTile> chunk{};
       for (std::int64_t key = 0; key < count; ++key) {
-        score[key] = round_to_bfloat16(exponential(score[key] - largest, attention.scale));
-        total += score[key];
+        const float apart = added(score[key], -largest, compute.fp32_dest_acc_en);
+        score[key] = round_away_to_bfloat16(exponential(apart, attention.scale));
+        float& sum = chunk[static_cast<std::size_t>(key % kTile)];
+        sum = round_to_bfloat16(sum + score[key]);
       }
-      const float correction =
-          first == 0 ? 0.0f : round_to_bfloat16(std::exp((maximum[r] - largest) * cut_scale));
-      sum[r] = round_to_bfloat16(round_to_bfloat16(sum[r] * correction) + round_to_bfloat16(total));
+      const auto sum = sums.row(r);
+      if (first == 0) {
+        std::copy(chunk.begin(), chunk.end(), sum.begin());
+      } else {
+        const float correction = round_away_to_bfloat16(
+            std::exp(added(maximum[r], -largest, compute.fp32_dest_acc_en) * cut_scale));
+        for (std::size_t c = 0; c < chunk.size(); ++c) {
+          sum[c] = packed_sum(chunk[c], packed_product(sum[c], correction));
+        }
+        for (float& o : out.row(r)) o = packed_product(o, correction);
+      }
       maximum[r] = largest;
-      for (float& o : out.row(r)) o = round_to_bfloat16(o * correction);
     }
-    const Matrix weighted = multiply(scores, part, attention.compute);
+    const Matrix weighted = multiply(scores, part, compute);
     for (std::size_t i = 0; i < out.values.size(); ++i) {
-      out.values[i] = round_to_bfloat16(out.values[i] + round_to_bfloat16(weighted.values[i]));
+      const float o = round_away_to_bfloat16(weighted.values[i]);
+      out.values[i] = first == 0 ? o : round_to_bfloat16(o + out.values[i]);
     }
   }
   for (std::int64_t r = 0; r < q.rows; ++r) {
-    const float inverse = round_to_bfloat16(1.0f / sum[r]);
-    for (float& o : out.row(r)) o = o * inverse;
+    float total = 0;
+    for (const float sum : sums.row(r)) total += sum;
+    const float inverse = round_away_to_bfloat16(1.0f / round_away_to_bfloat16(total));
+    for (float& o : out.row(r)) o = product(o, inverse, compute);
   }
   return out;
 }

@@ -29,13 +29,20 @@ struct Matrix {
 };
 
 // a [m, k] x b [k, n]; all sizes multiples of 32. `a` is TTNN's in0, `b` its in1: the multiplier
-// sees fewer bits of each where the fidelity is lower.
-Matrix multiply(const Matrix& a, const Matrix& b, const shim::ComputeKernelConfig& compute);
+// sees fewer bits of each where the fidelity is lower. Before the last `reloaded` columns of `a`
+// the sums so far come back from L1 through the unpacker, in tf32; 0: they do not.
+Matrix multiply(const Matrix& a, const Matrix& b, const shim::ComputeKernelConfig& compute,
+                std::int64_t reloaded = 0);
 
 // Of two values, as the matrix unit multiplies tiles element by element: a from SrcA, b from SrcB.
 float product(float a, float b, const shim::ComputeKernelConfig& compute);
 
-// As the vector unit computes it: gelu exactly (by erf), silu.
+// Their sum, likewise: both in tf32, the smaller brought to the larger one's exponent first, where
+// it keeps what 10 bits of mantissa hold.
+float added(float a, float b, bool fp32_dest_acc_en);
+
+// As the vector unit computes it: gelu by erf, from 2.78125 on the value itself, as
+// calculate_gelu_piecewise has it; silu.
 float apply(shim::Unary unary, float value);
 
 // Of one padded row: over its first `width` values, in place. weight and bias are padded rows, bias

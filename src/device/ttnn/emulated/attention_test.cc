@@ -66,6 +66,35 @@ TEST(EmulatedCard, Rotates) {
   }
 }
 
+// What TTNN 0.71.2's kernel gave of these on Tenstorrent's simulator.
+TEST(EmulatedCard, RotatesWithTheBitsThatTheKernelKeeps) {
+  const auto api = make_card();
+  const Shape4 shape{1, 1, 32, 64};
+  const auto numbers = [&](int step, int first) {
+    Floats values(count(shape));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>((static_cast<int>(i) * step + first) % 255 - 127) / 64;
+    }
+    return put(*api, shape, values);
+  };
+  const Floats rotated = api->to_host(api->rotary_embedding(
+      numbers(37, 0), numbers(53, 11), numbers(71, 5), Placement::kDram, exact()));
+  const Floats expected{
+      4.71875f,       2.3125f,      -0.4140625f,  2.203125f,    -1.1015625f,  -1.6796875f,
+      -1.2734375f,    -1.203125f,   0.109375f,    -1.4609375f,  2.25f,        -1.9765625f,
+      -0.0966796875f, 1.453125f,    -4.53125f,    3.265625f,    0.5390625f,   1.53125f,
+      -1.2890625f,    1.7421875f,   -1.984375f,   -0.48046875f, 1.3203125f,   -0.2578125f,
+      1.328125f,      1.2109375f,   -0.53515625f, 1.0078125f,   -3.578125f,   4.25f,
+      1.5f,           0.8671875f,   -2.953125f,   3.5f,         -2.65625f,    0.9375f,
+      -0.71484375f,   -1.125f,      0.71484375f,  -3.8125f,     1.140625f,    0.66796875f,
+      -1.9296875f,    -1.21875f,    -0.3203125f,  0.263671875f, -2.140625f,   3.609375f,
+      -3.234375f,     1.59375f,     1.046875f,    -1.3671875f,  0.263671875f, -3.34375f,
+      0.9140625f,     0.239257812f, -1.1171875f,  -0.609375f,   -0.9140625f,  -0.53125f,
+      -1.515625f,     3.546875f,    3.90625f,     2.046875f,
+  };
+  EXPECT_EQ(Floats(rotated.begin(), rotated.begin() + 64), expected);
+}
+
 struct AttentionCase {
   std::int64_t batch, heads, kv_heads, queries, keys, dim;
   int q_chunk, k_chunk;
@@ -141,6 +170,51 @@ TEST(EmulatedCard, AttendsWithAMask) {
   const Tensor got = api->scaled_dot_product_attention(put(*api, qs, q), put(*api, ks, k),
                                                        put(*api, ks, v), &tm, options);
   expect_close(api->to_host(got), attention(c, q, k, v, mask, options.scale), 3e-2, "mask");
+}
+
+// A query whose products with keys, and those with values, are exact: what TTNN 0.71.2's kernel
+// gave on Tenstorrent's simulator, without a mask and with one.
+TEST(EmulatedCard, AttendsWithTheBitsThatTheKernelKeeps) {
+  const auto api = make_card();
+  constexpr int kTokens = 32, kKeys = 72, kPadded = 96, kDim = 32;
+  const Floats expected[2]{
+      {0.0103759766f, 0.0241699219f,  0.0190429688f, 0.0451660156f, 0.0349121094f, 0.0849609375f,
+       0.0659179688f, 0.0126953125f,  0.014831543f,  0.0212402344f, 0.0284423828f, 0.0393066406f,
+       0.0534667969f, 0.00994873047f, 0.0134887695f, 0.0183105469f, 0.0255126953f, 0.0336914062f,
+       0.0478515625f, 0.0625f,        0.0120849609f, 0.0157470703f, 0.0225830078f, 0.0296630859f,
+       0.0422363281f, 0.0563964844f,  0.0106201172f, 0.0142211914f, 0.0197753906f, 0.0268554688f,
+       0.0363769531f, 0.0505371094f},
+      {0.0137939453f, 0.0186767578f,  0.00616455078f, 0.0349121094f, 0.0466308594f,  0.116699219f,
+       0.0869140625f, 0.0167236328f,  0.0198974609f,  0.03125f,      0.00482177734f, 0.00698852539f,
+       0.0766601562f, 0.00177001953f, 0.00231933594f, 0.0277099609f, 0.0329589844f,  0.0454101562f,
+       0.0698242188f, 0.0112915039f,  0.0153808594f,  0.0235595703f, 0.00396728516f, 0.00537109375f,
+       0.0617675781f, 0.072265625f,   0.00184631348f, 0.0206298828f, 0.0258789062f,  0.0336914062f,
+       0.0546875f,    0.00872802734f}};
+  for (const bool masked : {false, true}) {
+    const int keys = masked ? kPadded : kKeys;  // where there is a mask its own padding counts
+    Floats q(kTokens * kDim), k(static_cast<std::size_t>(keys * kDim)), v(k.size());
+    Floats mask(kTokens * kPadded);
+    for (int t = 0; t < kTokens; ++t) {
+      q[t * kDim] = 1;
+      for (int j = 0; j < kPadded; ++j) {
+        mask[t * kPadded + j] = j >= kKeys || j % 3 == 1 ? -1e4f : 0.0f;
+      }
+    }
+    for (int j = 0; j < kKeys; ++j) {
+      k[j * kDim] = static_cast<float>(j * 37 % 64 - 32) / 16;
+      v[j * kDim + j % kDim] = 1;
+    }
+    SdpaOptions options;
+    options.scale = 1;
+    options.grid = {4, 4};
+    options.compute.math_fidelity = MathFidelity::kHiFi3;
+    const Shape4 of_keys{1, 1, keys, kDim};
+    const Tensor tm = put(*api, {1, 1, kTokens, kPadded}, mask);
+    const Floats got = api->to_host(api->scaled_dot_product_attention(
+        put(*api, {1, 1, kTokens, kDim}, q), put(*api, of_keys, k), put(*api, of_keys, v),
+        masked ? &tm : nullptr, options));
+    EXPECT_EQ(Floats(got.begin(), got.begin() + kDim), expected[masked ? 1 : 0]) << masked;
+  }
 }
 
 // Without a mask, what lies beyond the keys is not seen; with one, what the mask's own padding

@@ -54,8 +54,12 @@ Matrix read(const Operand& operand) {
   return matrix;
 }
 
-void write(const Operand& operand, const Matrix& values) {
-  operand.contents->values().write(0, values.values);
+void write(const Operand& operand, Matrix values) {
+  Values& stored = operand.contents->values();
+  if (stored.dtype() == shim::DataType::kBfloat16) {
+    for (float& value : values.values) value = round_away_to_bfloat16(value);
+  }
+  stored.write(0, values.values);
 }
 
 std::string program_key(const shim::ComputeKernelConfig& compute) {

@@ -36,22 +36,24 @@ Tensor EmulatedApi::linear(const Tensor& a, const Tensor& weight, const Tensor* 
   out.placement = options.placement;
   const shim::ComputeKernelConfig config = options.compute;
   const shim::Unary activation = options.activation;
-  const auto compute = [config, activation](const std::vector<Operand>& in) {
+  // Without a bias the last block of the inner dimension is added to what the others came to.
+  const std::int64_t reloaded =
+      bias == nullptr ? options.program_config.in0_block_w * shim::kTile : 0;
+  const auto compute = [config, activation, reloaded](const std::vector<Operand>& in) {
     Matrix input = read(in[0]);
     // The reader clears what lies beyond the logical width in the last tile (in0_last_ktile_w).
     for (std::int64_t r = 0; r < input.rows; ++r) {
       const auto row = input.row(r);
       std::fill(row.begin() + in[0].spec.shape[3], row.end(), 0.0f);
     }
-    Matrix result = pi0::emulated::multiply(input, read(in[1]), config);
-    const auto keep = [&](float v) { return config.fp32_dest_acc_en ? v : round_to_bfloat16(v); };
+    Matrix result = pi0::emulated::multiply(input, read(in[1]), config, reloaded);
     const Matrix bias_rows = in.size() > 2 ? read(in[2]) : Matrix();
     for (std::int64_t r = 0; r < result.rows; ++r) {
       const auto row = result.row(r);
       for (std::size_t j = 0; j < row.size(); ++j) {
         // The sums come back from L1 through the unpacker to meet the bias.
         if (in.size() > 2) {
-          row[j] = keep(truncate_to_tf32(row[j]) + truncate_to_tf32(bias_rows.values[j]));
+          row[j] = added(row[j], bias_rows.values[j], config.fp32_dest_acc_en);
         }
         if (activation != shim::Unary::kNone) row[j] = apply(activation, row[j]);
       }
@@ -116,6 +118,8 @@ Tensor EmulatedApi::binary(Binary operation, const Tensor& a, const Tensor* b, f
 
   const bool fp32 = left.dtype == DataType::kFloat32;
   const bool exact = !adds || (fp32 && (right == nullptr || right->dtype == DataType::kFloat32));
+  const bool wide = fp32 || options.dtype == DataType::kFloat32 ||
+                    (right != nullptr && right->dtype == DataType::kFloat32);
   if (!fp32) number = round_to_bfloat16(number);
   const shim::Unary activation = options.lhs_activation;
   const auto compute = [=](const std::vector<Operand>& in) {
@@ -136,12 +140,9 @@ Tensor EmulatedApi::binary(Binary operation, const Tensor& a, const Tensor* b, f
       for (std::size_t j = 0; j < row.size(); ++j) {
         float x = apply(activation, row[j]);
         if (activation != shim::Unary::kNone && !fp32) x = round_to_bfloat16(x);
-        float y = values == nullptr ? number : values[j];
-        if (!exact) {
-          x = truncate_to_tf32(x);
-          y = truncate_to_tf32(y);
-        }
-        row[j] = adds ? x + y : x * y;
+        const float y = values == nullptr ? number : values[j];
+        row[j] = exact ? (adds ? x + y : x * y) : added(x, y, wide);
+        if (exact && !wide) row[j] = round_to_bfloat16(row[j]);  // as the vector unit stores it
       }
     }
     return result;
@@ -194,7 +195,7 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
   // the rows of tiles divide evenly, take HiFi4 in a destination of 16 bits. Not with one tile of
   // columns, which is another program (rotary_embedding_program_factory.cpp).
   shim::ComputeKernelConfig first = config;
-  const std::int64_t tiles = volume(spec.padded) / spec.padded[3] / shim::kTile,
+  const std::int64_t tiles = shim::volume(spec.padded) / spec.padded[3] / shim::kTile,
                      cores = card().cores();
   const std::int64_t more =
       tiles <= cores || tiles % cores == 0 ? tiles : tiles % cores * (tiles / cores + 1);
@@ -206,7 +207,7 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
     Matrix result = read(in[0]);
     const Matrix cosines = read(in[1]);
     const Matrix sines = read(in[2]);
-    const auto keep = [&](float v) { return rounded ? round_to_bfloat16(v) : v; };
+    const auto keep = [&](float v) { return rounded ? round_away_to_bfloat16(v) : v; };
     const auto half = static_cast<std::size_t>(result.columns / 2);
     std::vector<float> turned(2 * half);
     for (std::int64_t r = 0; r < result.rows; ++r) {
@@ -219,7 +220,8 @@ Tensor EmulatedApi::rotary_embedding(const Tensor& x, const Tensor& cos, const T
       }
       const shim::ComputeKernelConfig& used = r / shim::kTile < more ? first : config;
       for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] = keep(product(row[j], c[j], used)) + keep(product(turned[j], s[j], used));
+        row[j] = added(keep(product(row[j], c[j], used)), keep(product(turned[j], s[j], used)),
+                       used.fp32_dest_acc_en);
       }
     }
     return result;

@@ -51,6 +51,12 @@ float unit_of(std::uint8_t exponent, int width) {
 
 float round_to_bfloat16(float value) { return bf16_to_float(to_bf16(value)); }
 
+float round_away_to_bfloat16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return value;
+  return std::bit_cast<float>((bits + 0x8000) & 0xffff0000);
+}
+
 float truncate_to_tf32(float value) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xffffe000);
 }

@@ -12,6 +12,9 @@ namespace pi0::emulated {
 
 // To nearest, ties to even.
 float round_to_bfloat16(float value);
+// As the matrix unit rounds into a destination of 16 bits, and the packer out of one of 32: ties
+// away from zero.
+float round_away_to_bfloat16(float value);
 // What the unpacker hands to the matrix unit of a float32: 10 bits of mantissa, the rest cut off.
 float truncate_to_tf32(float value);
 

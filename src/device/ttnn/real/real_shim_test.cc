@@ -35,9 +35,8 @@ bool is_mock() { return is_set("TT_METAL_MOCK_CLUSTER_DESC_PATH"); }
 
 // How far values may be from the emulated card's: steps of bfloat16, in which operands are rounded,
 // at the tensor's largest magnitude. As little as is known to be needed.
-constexpr int kExactly = 0;     // what moves values, and sums of fp32
-constexpr int kClosely = 2;     // what computes
-constexpr int kAttention = 20;  // TTNN's is known to be 15 away here: 0.015, of 0.246
+constexpr int kExactly = 0;  // what moves values, and sums of fp32
+constexpr int kClosely = 2;  // what computes; on Tenstorrent's simulator attention alone is so far
 
 float step_of_largest(const std::vector<float>& values) {
   float largest = std::numeric_limits<float>::min();
@@ -169,12 +168,12 @@ class Calls {
     options.grid = {4, 4};
     options.k_chunk_size = 64;
     keep("attention", api_.scaled_dot_product_attention(q, heads.k, heads.v, nullptr, options),
-         kAttention);
+         kClosely);
     const auto mask = make({1, 1, 40, 40});
     keep("attention with a mask",
-         api_.scaled_dot_product_attention(q, heads.k, heads.v, &mask, options), kAttention);
+         api_.scaled_dot_product_attention(q, heads.k, heads.v, &mask, options), kClosely);
     keep("nlp_concat_heads", api_.nlp_concat_heads(results["attention"].tensor, Placement::kL1),
-         kAttention);
+         kClosely);
   }
 
  private:
@@ -275,8 +274,8 @@ TEST_F(RealShim, IsAsExactAsTheEmulatedOne) {
     const double size = real[i].magnitude;
     std::printf("%-32s %9.4f %10.2e %10.2e %10.2e %10.2e\n", real[i].operation.c_str(), size,
                 real[i].rms, emulated[i].rms, real[i].largest / size, emulated[i].largest / size);
-    EXPECT_LE(real[i].rms, 2 * emulated[i].rms + 0.002) << real[i].operation;
-    EXPECT_LE(emulated[i].rms, 2 * real[i].rms + 0.002) << real[i].operation;
+    EXPECT_LE(real[i].rms, 1.2 * emulated[i].rms + 1e-4) << real[i].operation;
+    EXPECT_LE(emulated[i].rms, 1.2 * real[i].rms + 1e-4) << real[i].operation;
   }
 }
 
