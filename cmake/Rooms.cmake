@@ -1,11 +1,12 @@
 # A room is a folder under src/: its sources, its tests beside them (x_test.cc, and x_testing.cc that
 # they share). USES: the rooms whose headers it may include, each of them, also where it is reached
 # by another; its tests may include those of TESTS_USE too. LIBRARIES are other people's. PARSES
-# where it reads what others write; COMPUTES where its loops are a call's time. tools/check_rooms.py reads these calls and holds the sources to
-# them; docs/design.md says what is in each room.
+# where it reads what others write; COMPUTES where its loops are what a call or a load takes.
+# tools/check_rooms.py reads these calls and holds the sources to them; docs/design.md says what is
+# in each room.
 set(PI0_ROOMS "")
 # Headers that many read and that take seconds, JSON's above all, compiled once for all tests and
-# once for all that parse; not where ccache compiles, which would keep none of what uses them.
+# once for most that parse; not where ccache compiles, which would keep none of what uses them.
 set(PI0_PRECOMPILE <nlohmann/json.hpp> <filesystem> <fstream> <functional> <map> <sstream>)
 if(CMAKE_CXX_COMPILER_LAUNCHER)
   set(PI0_PRECOMPILE "")
@@ -32,8 +33,13 @@ function(pi0_room name)
   if(PI0_FUZZERS AND ROOM_PARSES)  # coverage for the fuzzers where they look for ways in
     target_compile_options(pi0_${room} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
-  if(PI0_PRECOMPILE AND ROOM_PARSES AND "files" IN_LIST ROOM_USES)
-    target_precompile_headers(pi0_${room} REUSE_FROM pi0_files)
+  if(PI0_PRECOMPILE AND ROOM_PARSES AND NOT ROOM_COMPUTES AND "files" IN_LIST ROOM_USES)
+    if(PI0_PRECOMPILED_IN)
+      target_precompile_headers(pi0_${room} REUSE_FROM ${PI0_PRECOMPILED_IN})
+    else()
+      target_precompile_headers(pi0_${room} PRIVATE ${PI0_PRECOMPILE})
+      set(PI0_PRECOMPILED_IN pi0_${room} PARENT_SCOPE)
+    endif()
   endif()
   set(PI0_ROOMS ${PI0_ROOMS} pi0_${room} PARENT_SCOPE)
   if(PI0_TESTS AND tests)
@@ -41,12 +47,7 @@ function(pi0_room name)
     add_executable(${room}_test ${tests} ${tests_share})
     target_link_libraries(${room}_test PRIVATE pi0_${room} ${tests_use} GTest::gtest_main)
     target_compile_definitions(${room}_test PRIVATE PI0_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    target_compile_options(${room}_test PRIVATE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Debug>:-O0>)
-    # GCC 12 finds fault with string + string where there is none: its bug 105651.
-    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-      target_compile_options(${room}_test PRIVATE -Wno-array-bounds -Wno-restrict
-                             -Wno-stringop-overflow -Wno-stringop-overread)
-    endif()
+    target_compile_options(${room}_test PRIVATE -O0)  # compiling is the time
     if(PI0_PRECOMPILE)
       if(room STREQUAL base)
         target_precompile_headers(base_test PRIVATE <gtest/gtest.h> ${PI0_PRECOMPILE})
