@@ -30,9 +30,8 @@ constexpr std::array<PlacementRow, kTensorRoles> kPlacement{{
     {TensorRole::kNormed, "normed", "results of norms", PlacementRule::kL1IfSmall, 128 * kKiB,
      "read at once by the next projection"},
     {TensorRole::kProjection, "projected",
-     "queries, keys and values before the split; embedded images", PlacementRule::kDram, 0,
-     "large, and read once, page by page: to split heads, to join the prefix; "
-     "embedded images stay for the whole call"},
+     "queries, keys and values before the split; embedded images", PlacementRule::kL1IfSmall,
+     128 * kKiB, "written and read once: to split heads, to join the prefix"},
     {TensorRole::kHeads, "heads", "heads, what attention gives", PlacementRule::kL1IfSmall,
      128 * kKiB, "attention reads keys again for every block of queries"},
     {TensorRole::kCache, "cache", "keys and values", PlacementRule::kDram, 0,
