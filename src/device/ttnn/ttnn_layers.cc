@@ -84,7 +84,7 @@ Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activat
   const bool exact = precision == Precision::kFp32;
   const TensorRole role = activation == Activation::kGelu        ? TensorRole::kHidden
                           : exact                                ? TensorRole::kSmall
-                          : linear.role == MathRole::kProjection ? TensorRole::kProjection
+                          : linear.role == MathRole::kProjection ? TensorRole::kCache
                                                                  : TensorRole::kResidual;
   shim::Tensor y = multiply(operand(x), linear, bias ? &bias : nullptr, unary(activation), role,
                             exact ? DataType::kFloat32 : DataType::kBfloat16);

@@ -160,6 +160,34 @@ TEST_P(TtnnReplayTest, ALoggedRunWritesWhereAnotherDoes) {
   EXPECT_NE(device->download(same), before);
 }
 
+// Each session keeps embedded images, keys and values of the shapes that it used last; a core's L1
+// has no room for those of all.
+TEST_P(TtnnReplayTest, WhatSessionsKeepIsNotInL1) {
+  struct CoreBytes final : OperationLog {
+    void mark(const Component&, int) override {}
+    void record(OperationRecord operation) override {
+      most = std::max(most, operation.core_bytes);
+      last = operation.core_bytes;
+    }
+    std::int64_t most = 0, last = 0;
+  } log;
+  Policies policies = default_policies(card);
+  policies.large_linear = 1;  // as the projector's is
+  const auto device = make_ttnn_device(make_logging_shim(make_emulated_shim(card), log), policies,
+                                       "ttnn-emulated", &log);
+  Tensor x = device->upload({70, 33}, random.values(70 * 33));
+  const auto projector = device->prepare_linear(random.weight(32, 33), nullptr);
+  const Tensor embedded = device->linear(x, *projector);
+  const auto qkv = device->prepare_qkv(two_heads(random));
+  Qkv made = device->qkv(embedded, *qkv, {});
+  EXPECT_GT(log.most, 0);
+  KeysValues kept = device->concatenate_tokens(device->keys_values(embedded, *qkv, {}),
+                                               device->keys_values(embedded, *qkv, {}));
+  EXPECT_GT(log.last, 0);  // the queries
+  device->attention(std::move(made.queries), kept, nullptr);
+  EXPECT_EQ(log.last, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cards, TtnnReplayTest, testing::Values("n150", "p150"),
                          [](const auto& info) { return info.param; });
 

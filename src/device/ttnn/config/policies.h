@@ -19,9 +19,9 @@ enum class TensorRole {
   kWeights,     // and tables: rotary, masks, modulations
   kResidual,    // the stream that layers add to
   kNormed,      // after a norm
-  kProjection,  // queries, keys and values before they are split; the projector's rows
+  kProjection,  // queries, keys and values before they are split
   kHeads,       // queries after the split and after RoPE, what attention gives, heads joined
-  kCache,       // keys and values
+  kCache,       // keys and values; the projector's rows
   kHidden,      // inside an MLP
   kSmall,       // a few rows: modulations, velocity, x_t
 };
