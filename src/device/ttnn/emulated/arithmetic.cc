@@ -247,27 +247,24 @@ float apply(shim::Unary unary, float value) {
 
 // As kernels/compute/layernorm.cpp: sums over the logical width (the last tile's scaler is zero
 // beyond it), the mean by 1/width in fp32, results between the steps in fp32, or bfloat16 without
-// fp32_dest_acc_en. A sum that is to be exact in fp32 (_llk_math_reduce_init_) gives SrcA the
-// format Float32, of which the matrix unit takes 7 bits of mantissa. Whatever is in the padding is
-// normalised too, and stays there.
+// fp32_dest_acc_en. Whatever is in the padding is normalised too, and stays there.
 void normalise(std::span<float> row, std::int64_t width, bool centred,
                std::span<const float> weight, std::span<const float> bias, float epsilon,
-               const ComputeKernelConfig& compute) {
+               int summed_bits, const ComputeKernelConfig& compute) {
   const auto keep = [&](float v) {
     return compute.fp32_dest_acc_en ? v : round_away_to_bfloat16(v);
   };
-  constexpr int kSummedBits = 7;
   const auto logical = row.first(static_cast<std::size_t>(width));
   const float share = 1.0f / static_cast<float>(width);
   if (centred) {
     float sum = 0;
-    for (float v : logical) sum += keep_mantissa(v, kSummedBits);
+    for (float v : logical) sum += keep_mantissa(v, summed_bits);
     const float mean = keep(sum * share);
     for (float& v : row) v = added(v, -mean, compute.fp32_dest_acc_en);
   }
   float squares = 0;
   for (float v : logical) {
-    squares += keep_mantissa(keep(product(v, v, compute)), kSummedBits);
+    squares += keep_mantissa(keep(product(v, v, compute)), summed_bits);
   }
   const float variance = keep(squares * share);
   const float factor =

@@ -46,10 +46,11 @@ float added(float a, float b, bool fp32_dest_acc_en);
 float apply(shim::Unary unary, float value);
 
 // Of one padded row: over its first `width` values, in place. weight and bias are padded rows, bias
-// may be empty. `centred` takes the mean off (layer norm), else RMS norm.
+// may be empty. `centred` takes the mean off (layer norm), else RMS norm. What is summed is cut to
+// `summed_bits` of mantissa.
 void normalise(std::span<float> row, std::int64_t width, bool centred,
                std::span<const float> weight, std::span<const float> bias, float epsilon,
-               const shim::ComputeKernelConfig& compute);
+               int summed_bits, const shim::ComputeKernelConfig& compute);
 
 struct Attention {
   float scale = 1;

@@ -78,13 +78,18 @@ Tensor EmulatedApi::norm(const std::string& operation, const Tensor& x, const Te
   out.placement = options.placement;
   const shim::ComputeKernelConfig config = options.compute;
   const float epsilon = options.epsilon;
-  const auto compute = [config, epsilon, centred](const std::vector<Operand>& in) {
+  // A sum that is to be exact in fp32 tells Wormhole's matrix unit that SrcA is Float32
+  // (_llk_math_reduce_init_), of which it takes the bits of bfloat16; Blackhole's goes by what was
+  // unpacked.
+  const int summed_bits = card().arch == "wormhole_b0" ? 7 : 9;
+  const auto compute = [config, epsilon, centred, summed_bits](const std::vector<Operand>& in) {
     Matrix result = read(in[0]);
     const Matrix weights = read(in[1]);
     const Matrix biases = in.size() > 2 ? read(in[2]) : Matrix();
     for (std::int64_t r = 0; r < result.rows; ++r) {
       normalise(result.row(r), in[0].spec.shape[3], centred, weights.row(0),
-                in.size() > 2 ? biases.row(0) : std::span<const float>(), epsilon, config);
+                in.size() > 2 ? biases.row(0) : std::span<const float>(), epsilon, summed_bits,
+                config);
     }
     return result;
   };
