@@ -61,7 +61,7 @@ struct PrecisionRow {
   shim::DataType weights;
   shim::ComputeKernelConfig compute;
   const char* reason;
-  // Of another choice on the worst part of the golden pi0_tiny/full, 0.9926 as it is
+  // Of another choice on the worst part of the golden pi0_tiny/full, 0.9946 as it is
   // (docs/tenstorrent.md has more).
   const char* effect;
 
