@@ -8,7 +8,6 @@
 namespace pi0::emulated {
 namespace {
 
-using shim::DataType;
 using shim::divide_up;
 using shim::kTile;
 using shim::Layout;

@@ -31,13 +31,13 @@ class AccuracyTable {
       linear(fidelity, DataType::kBfloat16, Unary::kNone);
     }
     linear(MathFidelity::kHiFi2, DataType::kBfloat8B, Unary::kGelu);
-    linear(MathFidelity::kLoFi, DataType::kBfloat4B, Unary::kNone);
-    linear(MathFidelity::kHiFi2, DataType::kBfloat4B, Unary::kNone);
     norms();
     sums_and_products();
     rotary();
     attention(false);
     attention(true);
+    linear(MathFidelity::kLoFi, DataType::kBfloat4B, Unary::kNone);
+    linear(MathFidelity::kHiFi2, DataType::kBfloat4B, Unary::kNone);
     return std::move(errors_);
   }
 
