@@ -44,12 +44,6 @@ beast::tcp_stream& NetStream::next_layer() {
       [](auto& stream) -> auto& { return beast::get_lowest_layer(stream); }, impl_->stream);
 }
 
-const beast::tcp_stream& NetStream::next_layer() const {
-  return std::visit(
-      [](const auto& stream) -> auto& { return beast::get_lowest_layer(stream); },
-      std::as_const(impl_->stream));
-}
-
 void NetStream::verify_host(const std::string& host) {
   Impl::Encrypted& tls = impl_->encrypted();
   tls.set_verify_mode(net::ssl::verify_peer);

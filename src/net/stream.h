@@ -68,7 +68,6 @@ class NetStream {
   executor_type get_executor();
   // Where timeouts and the socket are; what get_lowest_layer() gives.
   boost::beast::tcp_stream& next_layer();
-  const boost::beast::tcp_stream& next_layer() const;
 
   // Of an encrypted one, before the first byte. A client holds the server's certificate against
   // `host`, a name or an address.

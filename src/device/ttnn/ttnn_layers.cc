@@ -25,11 +25,6 @@ Unary unary(Activation activation) {
   return Unary::kNone;
 }
 
-std::int64_t tile_bytes(DataType type) {
-  return size_in_bytes(
-      make_spec({1, 1, shim::kTile, shim::kTile}, type, Layout::kTile, Placement::kDram));
-}
-
 shim::BinaryOptions in_place(const shim::Tensor& output) {
   return {.dtype = output.spec().dtype,
           .placement = output.spec().placement,
@@ -82,6 +77,7 @@ Tensor TtnnDevice::linear(const Tensor& x, const LinearWeights& weights, Activat
     bias = bias ? api_->add(bias, operand(*row), {.placement = Placement::kDram}) : operand(*row);
   }
   const bool exact = precision == Precision::kFp32;
+  // A large one without an activation is the projector, whose rows each session keeps.
   const TensorRole role = activation == Activation::kGelu        ? TensorRole::kHidden
                           : exact                                ? TensorRole::kSmall
                           : linear.role == MathRole::kProjection ? TensorRole::kCache

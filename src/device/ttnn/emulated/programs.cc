@@ -12,27 +12,12 @@ using shim::kTile;
 using shim::round_up;
 using shim::TensorSpec;
 
-constexpr std::int64_t kBf16Tile = 2048;
-constexpr std::int64_t kFp32Tile = 4096;
-constexpr std::int64_t kBfp4Tile = 576;
+constexpr std::int64_t kBf16Tile = tile_bytes(DataType::kBfloat16);
+constexpr std::int64_t kFp32Tile = tile_bytes(DataType::kFloat32);
 
 std::int64_t tiles_across(const TensorSpec& spec) { return spec.padded[3] / kTile; }
 
 }  // namespace
-
-std::int64_t tile_bytes(DataType type) {
-  switch (type) {
-    case DataType::kFloat32:
-      return kFp32Tile;
-    case DataType::kBfloat16:
-      return kBf16Tile;
-    case DataType::kBfloat8B:
-      return 1088;
-    case DataType::kBfloat4B:
-      return kBfp4Tile;
-  }
-  return 0;
-}
 
 // matmul_multicore_reuse_mcast_2d_program_factory.cpp, and _1d_ with mcast_in0.
 std::int64_t linear_buffers(const TensorSpec& a, const TensorSpec& weight, const TensorSpec* bias,
@@ -79,7 +64,7 @@ std::int64_t sdpa_buffers(const TensorSpec& q, const TensorSpec& k, const Tensor
   } else if (padded && streaming) {
     total += (k.shape[2] % kTile != 0 ? 2 : 1) * kBf16Tile;
   } else if (padded) {
-    total += 2 * rows * keys * kBfp4Tile;  // the mask that it makes
+    total += 2 * rows * keys * tile_bytes(DataType::kBfloat4B);  // the mask that it makes
   }
   total += 2 * kBf16Tile;  // two identities
   if (streaming) total += kBf16Tile;

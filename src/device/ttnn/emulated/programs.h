@@ -8,8 +8,6 @@
 
 namespace pi0::emulated {
 
-std::int64_t tile_bytes(shim::DataType type);
-
 // The matrix multiplication with this shape in tiles; `bias` may be null.
 std::int64_t linear_buffers(const shim::TensorSpec& a, const shim::TensorSpec& weight,
                             const shim::TensorSpec* bias, const shim::LinearOptions& options);

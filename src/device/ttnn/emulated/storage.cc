@@ -107,6 +107,7 @@ void Values::read(std::int64_t first, std::span<float> out) const {
 
 void Values::write(std::int64_t first, std::span<const float> in) {
   const auto begin = static_cast<std::size_t>(first * width_);
+  const int width = mantissa_width(dtype_);
   switch (dtype_) {
     case DataType::kFloat32:
       std::copy(in.begin(), in.end(), fp32_.begin() + static_cast<std::ptrdiff_t>(begin));
@@ -123,8 +124,7 @@ void Values::write(std::int64_t first, std::span<const float> in) {
         }
         exponents_[(begin + i) / kShared] = static_cast<std::uint8_t>(shared);
         for (std::size_t j = i; j < i + kShared; ++j) {
-          mantissas_[begin + j] =
-              to_mantissa(std::bit_cast<std::uint32_t>(in[j]), shared, mantissa_width(dtype_));
+          mantissas_[begin + j] = to_mantissa(std::bit_cast<std::uint32_t>(in[j]), shared, width);
         }
       }
       break;

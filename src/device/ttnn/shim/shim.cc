@@ -57,17 +57,7 @@ TensorSpec make_spec(const Shape4& shape, DataType dtype, Layout layout, Placeme
 
 std::int64_t size_in_bytes(const TensorSpec& spec) {
   const std::int64_t values = spec.padded[0] * spec.padded[1] * spec.padded[2] * spec.padded[3];
-  switch (spec.dtype) {
-    case DataType::kFloat32:
-      return 4 * values;
-    case DataType::kBfloat16:
-      return 2 * values;
-    case DataType::kBfloat8B:
-      return values + values / 16;
-    case DataType::kBfloat4B:
-      return values / 2 + values / 16;
-  }
-  return 0;
+  return values * tile_bytes(spec.dtype) / (kTile * kTile);
 }
 
 }  // namespace pi0::shim

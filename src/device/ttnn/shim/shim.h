@@ -34,6 +34,21 @@ enum class DataType { kFloat32, kBfloat16, kBfloat8B, kBfloat4B };
 constexpr bool is_block_float(DataType type) {
   return type == DataType::kBfloat8B || type == DataType::kBfloat4B;
 }
+// As stored: 32 x 32 values, of block floats their exponents too.
+constexpr std::int64_t tile_bytes(DataType type) {
+  constexpr std::int64_t kValues = kTile * kTile;
+  switch (type) {
+    case DataType::kFloat32:
+      return 4 * kValues;
+    case DataType::kBfloat16:
+      return 2 * kValues;
+    case DataType::kBfloat8B:
+      return kValues + kValues / 16;
+    case DataType::kBfloat4B:
+      return kValues / 2 + kValues / 16;
+  }
+  return 0;
+}
 enum class Layout { kRowMajor, kTile };
 enum class Placement { kDram, kL1 };
 
@@ -56,7 +71,7 @@ struct TensorSpec {
 };
 // With the padding that a layout asks for.
 TensorSpec make_spec(const Shape4& shape, DataType dtype, Layout layout, Placement placement);
-// As stored: padded, block floats with an exponent for 16 values.
+// As stored, padding included.
 std::int64_t size_in_bytes(const TensorSpec& spec);
 
 // A handle; copies and views share the memory, which is freed with the last of them. A view is the
