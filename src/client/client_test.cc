@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <fstream>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/test_support.h"
 #include "files/json.h"
+#include "net/certificate_testing.h"
 #include "serve/server_testing.h"
 
 namespace pi0 {
@@ -189,30 +189,9 @@ TEST(ClientTest, HasAKey) {
   }
 }
 
-// For 127.0.0.1, of its own authority, until 2126.
-constexpr const char* kCertificate = R"(-----BEGIN CERTIFICATE-----
-MIIBjTCCATSgAwIBAgIUYdPW07ocp1kIirv0bSidzUF0Cv8wCgYIKoZIzj0EAwIw
-EzERMA8GA1UEAwwIcGkwLXRlc3QwIBcNMjYxMTI3MjEyOTA2WhgPMjEyNjExMDMy
-MTI5MDZaMBMxETAPBgNVBAMMCHBpMC10ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAE4g4WAqlDuLmwuO7ddovqEpAa3gl+AfK4TP/N1im9YIvzYBiyCDaZLJzN
-R25ktpQ8zgOffpl2Jppmwr4nBy8zU6NkMGIwHQYDVR0OBBYEFCdQnj2Zz+Y0qfIN
-3GsR/PmhTvp8MB8GA1UdIwQYMBaAFCdQnj2Zz+Y0qfIN3GsR/PmhTvp8MA8GA1Ud
-EwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAKBggqhkjOPQQDAgNHADBEAiBE
-0cV+tXb9owDGnsh+uaOnJJU9tHahDGiKVLmThcxveQIgath5zjjc1O3kfbmZDrgV
-VNTOrc3a5jzzlF8s0A36AJI=
------END CERTIFICATE-----
-)";
-constexpr const char* kCertificateKey = R"(-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgNFauztnQNQ/RQjKb
-jdliC/gn2Y4FyQvj02oAndyvQnKhRANCAATiDhYCqUO4ubC47t12i+oSkBreCX4B
-8rhM/83WKb1gi/NgGLIINpksnM1HbmS2lDzOA59+mXYmmmbCvicHLzNT
------END PRIVATE KEY-----
-)";
-
 TEST(ClientTest, TrustsWhomItIsTold) {
   const TemporaryDirectory directory;
-  std::ofstream(directory / "cert.pem") << kCertificate;
-  std::ofstream(directory / "key.pem") << kCertificateKey;
+  write_certificate(directory / "cert.pem", directory / "key.pem", "IP:127.0.0.1");
   ServerOptions options = served();
   options.tls_cert = directory / "cert.pem";
   options.tls_key = directory / "key.pem";
