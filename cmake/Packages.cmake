@@ -1,4 +1,4 @@
-# Debian packages of the shared library, by Debian's names: libpi0-0 (its SOVERSION), so that a later
+# Debian packages of the shared library, by Debian's names: libpi0-0.1 (its SOVERSION), so that a later
 # one can be installed beside it; libpi0-dev, to build with it; pi0, the command, which needs neither.
 #   cpack --config build/release/CPackConfig.cmake      (`make package`)
 set(CPACK_GENERATOR DEB)
@@ -10,13 +10,13 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libpi0-0)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libpi0-${PI0_SOVERSION})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "${PROJECT_DESCRIPTION}: the shared library")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libpi0-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libpi0-0 (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libpi0-${PI0_SOVERSION} (= ${PROJECT_VERSION})")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "${PROJECT_DESCRIPTION}: headers, for CMake and pkg-config")
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME pi0)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)

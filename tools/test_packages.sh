@@ -23,14 +23,14 @@ holds() {  # PACKAGE FILE…: all that it must hold, and where its licence is
   dpkg-deb -f "$deb" Package Version Depends
   dpkg-deb -x "$deb" "$root"
 }
-holds libpi0-0 'usr/lib/(.*/)?libpi0\.so\.0'
-if grep -E 'include|bin/|\.so$' "$temporary/files"; then fail "libpi0-0 holds what is another's"; fi
+holds libpi0-0.1 'usr/lib/(.*/)?libpi0\.so\.0\.1'
+if grep -E 'include|bin/|\.so$' "$temporary/files"; then fail "libpi0-0.1 holds what is another's"; fi
 holds libpi0-dev 'usr/lib/(.*/)?libpi0\.so' usr/include/pi0/policy.h 'usr/lib/(.*/)?pkgconfig/pi0\.pc' \
   'usr/lib/(.*/)?cmake/pi0/pi0Config\.cmake'
 holds pi0 usr/bin/pi0
 depends() { dpkg-deb -f "$temporary/$1"_*.deb Depends | grep -q "$2" || fail "$1 does not depend on $2"; }
-depends libpi0-0 libsentencepiece
-depends libpi0-dev 'libpi0-0 (= '
+depends libpi0-0.1 libsentencepiece
+depends libpi0-dev 'libpi0-0.1 (= '
 depends pi0 libsentencepiece
 
 version=$("$root/usr/bin/pi0" --version)
