@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How often a policy succeeds: many simulated episodes in parallel, by Ray.
 
-    pip install libpi0 "ray[serve]" metaworld tqdm
+    pip install --find-links out/wheels libpi0 "ray[serve]" metaworld tqdm
     python examples/evaluate_ray.py examples/policy --episodes 25 --replicas 2 --simulators 8
     python examples/evaluate_ray.py CHECKPOINT --address auto …     # on a cluster: docs/scale.md
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # What a policy is about to do
 #
-#     pip install libpi0 matplotlib        # or PYTHONPATH=build/release/python/package
+#     pip install --find-links out/wheels libpi0 matplotlib   # or PYTHONPATH=build/release/python/package
 #     python examples/plot_chunk.py        # or cell by cell, in VS Code, Spyder or Jupyter (jupytext)
 #
 # A small trained π0 (examples/policy, whose robot opens a drawer in a simulator) sees a frame; its

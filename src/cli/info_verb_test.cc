@@ -41,7 +41,7 @@ TEST_F(InfoVerbTest, AgreesWithRun) {
   expect("--device cpu", "");
   expect("--device cpu,cpu --threads 1", "");
   expect("--device cpu,reference", "reference beside cpu");
-  expect("--device gpu", "not in this build");
+  expect("--device gpu", "no such device");
   expect("--resize bicubic", "bicubic");
   std::filesystem::remove(checkpoint + "/tokenizer.json");
   std::filesystem::rename(checkpoint + "/tokenizer.model", path("tokenizer.model"));

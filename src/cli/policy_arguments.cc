@@ -22,6 +22,7 @@ CLI::Validator number_from(Number least, const std::string& range) {
         const char* const end = text.data() + text.size();
         const auto [stop, error] = std::from_chars(text.data(), end, value);
         if (error == std::errc() && stop == end && value >= least) return {};
+        if (error == std::errc::result_out_of_range) return text + " is out of range";
         return text + " is not a whole number from " + range;
       },
       "");

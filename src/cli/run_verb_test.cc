@@ -155,7 +155,8 @@ TEST_F(RunVerbTest, RefusesBeforeItLoads) {
   expect_error(pi0("bench " + kPolicy + " --dtype fp16"), {"fp16", "bf16, int8 or fp32"});
   for (const auto& [option, word] :
        {std::pair("--threads 0", "whole number"), std::pair("--seed -1", "whole number"),
-        std::pair("--seed 18446744073709551616", "seed")}) {
+        std::pair("--seed 18446744073709551616", "out of range"),
+        std::pair("--steps 100000000000", "out of range")}) {
     expect_error(pi0(run(option)), {word, "pi0 run --help"});
   }
   expect_error(pi0(run("--resize bicubic")), {"bicubic", "openpi", "lerobot"});

@@ -151,7 +151,7 @@ TEST(SeveralDevicesTest, WhatIsWrongIsNamed) {
     expect_error(code, words, [&] { Policy::load(kPolicy, options); });
   };
   refused(ErrorCode::kUnsupported, {"cpu beside ttnn-emulated"}, {.device = "ttnn-emulated,cpu"});
-  refused(ErrorCode::kUnsupported, {"gpu", "not in this build"}, {.device = "gpu:0,gpu:1"});
+  refused(ErrorCode::kUnsupported, {"gpu", "no such device"}, {.device = "gpu:0,gpu:1"});
   refused(ErrorCode::kInvalidInput, {"affinity", "3 cores for 2 devices"},
           {.device = "cpu,cpu", .affinity = {0, 1, 2}});
   refused(ErrorCode::kOutOfMemory, {"are allowed"},

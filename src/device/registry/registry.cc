@@ -48,8 +48,8 @@ Choice best(const DeviceRequest& request, const DeviceName& name, const Backends
     const DeviceInfo info = backend->info();
     if (info.only_when_named) continue;
     const std::vector<std::string> lacking = missing(wanted, info);
-    const std::string reason =
-        lacking.empty() ? info.absent : info.name + " takes no " + join(lacking);
+    std::string reason = info.absent;
+    if (reason.empty() && !lacking.empty()) reason = info.name + " takes no " + join(lacking);
     if (reason.empty()) {
       return {backend, name, passed_over.empty() ? "the best device here" : passed_over};
     }
@@ -101,7 +101,7 @@ Choice choose_backend(const DeviceRequest& request, const Backends& backends) {
     backend->check(request, name);
     return {backend, name, "named"};
   }
-  refuse_device(name.text, "not in this build, which has: " + join(known));
+  refuse_device(name.text, "no such device, expected one of auto, " + join(known));
 }
 
 OpenDevice open_device(const DeviceRequest& request, const Backends& backends) {

@@ -87,6 +87,12 @@ TEST(DevicesTest, TheProcessorTakesATypeAndThreads) {
   EXPECT_EQ(open_device(request, one.backends).device->name(), "cpu");
   EXPECT_EQ(one.opened, -1);
   EXPECT_EQ(open_device({.name = "cpu:fp32"}, one.backends).peak->dtype, "fp32");
+  // And where there is none, that is the reason, not what it would not take.
+  for (const std::string dtype : {"", "int8"}) {
+    request.dtype = dtype;
+    const std::string said = open_device(request, without_ttnn().backends).description;
+    EXPECT_NE(said.find("no TTNN"), std::string::npos) << said;
+  }
 }
 
 TEST(DevicesTest, RefusesWhatTheProcessorCannotDo) {
