@@ -58,11 +58,13 @@ std::string other_ttnn() {
 // The kernel driver's, by number; the library has not been started for it.
 std::vector<int> present_cards() { return tt::umd::PCIDevice::enumerate_devices(); }
 
-// Which cards this process has open; TTNN aborts, or worse, where one is opened twice.
+// Which cards this process has open; TTNN aborts, or worse, where one is opened twice. Never
+// destroyed: a program may hold its policy in a static, which closes the card after others are
+// gone.
 std::mutex open_mutex;
 std::set<int>& open_cards() {
-  static std::set<int> cards;
-  return cards;
+  static auto* const cards = new std::set<int>;
+  return *cards;
 }
 
 Error cannot_open(int index, const std::string& why) {
