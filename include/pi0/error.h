@@ -22,6 +22,7 @@ enum class ErrorCode {
   kOutOfMemory,        // what it would take is more than the machine has
   kLimit,              // a result is over a limit that the caller set (a jump between two chunks)
   kServer,             // of a Client: no answer in time, from a server that is away, busy or broken
+  kNotFinite,          // the network computed NaN or infinity: its weights overflow
 };
 
 // The only exception that the library throws on purpose. `what()` is one sentence that names the

@@ -262,7 +262,8 @@ class PI0_API Network {
 
   // [action_horizon, action_dim], normalised as in training. Throws Error (kInvalidInput) when a
   // tensor's size does not fit, a value is not finite, a token is not in the vocabulary, or
-  // nothing valid is left, or both a seed and noise are given.
+  // nothing valid is left, or both a seed and noise are given; kNotFinite where the network's own
+  // values overflow; kIo where a file that it was loaded from has been written to since.
   std::vector<float> sample_actions(const NetworkInput& input, const SampleOptions& options = {},
                                     Timing* timing = nullptr) const;
 

@@ -137,8 +137,8 @@ class PI0_API Policy {
   // To make calls beside the policy's own and other sessions'.
   Session session() const;
 
-  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit, and
-  // Error (kLimit) where the chunk is over a limit of RealTimeChunking.
+  // Throws Error (kInvalidInput) naming what in the observation or the options does not fit, kLimit
+  // where the chunk is over a limit of RealTimeChunking, and what Network::sample_actions does.
   ActionChunk infer(const Observation& observation, const SampleOptions& options = {}) const;
 
   // The same for several, in their order, computed side by side where there are several devices.

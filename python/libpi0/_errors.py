@@ -31,3 +31,7 @@ class LimitError(Error):
 
 class ServerError(Error, ConnectionError):
     """No answer in time, from a server that is away, busy or broken."""
+
+
+class NotFiniteError(Error, ArithmeticError):
+    """The network computed NaN or infinity: its weights overflow."""

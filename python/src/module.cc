@@ -24,8 +24,8 @@ void throw_in_python(const std::exception_ptr& thrown, void*) {
     std::rethrow_exception(thrown);
   } catch (const Error& error) {
     const char* const names[] = {
-        "InvalidCheckpointError", "InvalidInputError", "IoError",    "UnsupportedError",
-        "OutOfMemoryError",       "LimitError",        "ServerError"};
+        "InvalidCheckpointError", "InvalidInputError", "IoError",     "UnsupportedError",
+        "OutOfMemoryError",       "LimitError",        "ServerError", "NotFiniteError"};
     const nb::object type =
         nb::module_::import_("libpi0._errors").attr(names[static_cast<int>(error.code())]);
     PyErr_SetString(type.ptr(), error.what());

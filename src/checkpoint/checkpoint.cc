@@ -159,16 +159,16 @@ void merge_adapters(const AdapterConfig& config, CheckpointData& checkpoint) {
     checkpoint.warnings.push_back(std::move(warning));
   }
   checkpoint.adapters = summary(adapters, config);
+  checkpoint.weight_files.push_back(adapters.file->file());
+  checkpoint.weight_files.push_back(
+      std::make_shared<const OpenedFile>(checkpoint.directory / "adapter_config.json"));
   checkpoint.weights = merge(std::move(checkpoint.weights), std::move(adapters));
-  for (const char* file : {"adapter_model.safetensors", "adapter_config.json"}) {
-    checkpoint.weight_files.push_back(checkpoint.directory / file);
-  }
 }
 
 // Whose tensors have been checked.
 CheckpointData with_weights(Opened opened) {
   CheckpointData& checkpoint = opened.checkpoint;
-  checkpoint.weight_files = opened.files->paths();
+  checkpoint.weight_files = opened.files->opened();
   checkpoint.weights = make_weight_source(std::move(opened.files));
   if (opened.adapters) merge_adapters(*opened.adapters, checkpoint);
   checkpoint.dtype = weight_types(*checkpoint.weights, checkpoint.model);

@@ -27,8 +27,8 @@ namespace fs = std::filesystem;
                                           std::generic_category().message(error)));
 }
 
-// The size of an open file. Throws when it was not opened, or is no regular file.
-std::size_t regular_size(const Descriptor& file, const fs::path& path) {
+// Of an open file. Throws when it was not opened, or is no regular file.
+OpenedFile::State regular_state(const Descriptor& file, const fs::path& path) {
   struct stat status;
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) fail(path, "cannot be read", errno);
   if (S_ISDIR(status.st_mode)) {
@@ -37,7 +37,13 @@ std::size_t regular_size(const Descriptor& file, const fs::path& path) {
   if (!S_ISREG(status.st_mode)) {
     throw Error(ErrorCode::kIo, path.string() + " is not a regular file");
   }
-  return static_cast<std::size_t>(status.st_size);
+  const auto nanoseconds = [](const timespec& time) {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+  };
+  return {.size = static_cast<std::int64_t>(status.st_size),
+          .modified = nanoseconds(status.st_mtim),
+          .changed = nanoseconds(status.st_ctim),
+          .inode = static_cast<std::int64_t>(status.st_ino)};
 }
 
 // Opening a FIFO that nobody writes to would wait for ever; regular files ignore O_NONBLOCK.
@@ -93,7 +99,7 @@ bool written_in_place(const fs::path& path, const struct stat& status) {
 
 std::string read_file(const fs::path& path, std::size_t limit) {
   const Descriptor file(path, kReadFlags);
-  const std::size_t size = regular_size(file, path);
+  const auto size = static_cast<std::size_t>(regular_state(file, path).size);
   const auto require_within_limit = [&](std::size_t bytes) {
     if (bytes > limit) {
       throw Error(ErrorCode::kIo,
@@ -124,11 +130,24 @@ void refuse_lfs_pointer(std::string_view content, const std::string& where, Erro
                         "pull` in its directory fetches it");
 }
 
-MappedFile::MappedFile(const fs::path& path) {
-  const Descriptor file(path, kReadFlags);
-  const std::size_t size = regular_size(file, path);
+OpenedFile::OpenedFile(fs::path path)
+    : path_(std::move(path)), file_(path_, kReadFlags), state_(regular_state(file_, path_)) {}
+
+void OpenedFile::require_unchanged() const {
+  const State now = regular_state(file_, path_);
+  if (now.size == state_.size && now.modified == state_.modified) return;
+  throw Error(
+      ErrorCode::kIo,
+      fmt::format("{} has been written to since it was opened ({} bytes then, {} now): open "
+                  "the checkpoint again; a file that is to be replaced while it is in use "
+                  "has to be renamed into its place",
+                  path_.string(), state_.size, now.size));
+}
+
+MappedFile::MappedFile(const fs::path& path) : file_(std::make_shared<const OpenedFile>(path)) {
+  const auto size = static_cast<std::size_t>(file_->state().size);
   if (size == 0) return;  // mmap refuses a length of 0
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file_->descriptor().get(), 0);
   if (address == MAP_FAILED) fail(path, "cannot be mapped", errno);
   owner_ = std::shared_ptr<const void>(
       address, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });

@@ -217,6 +217,7 @@ SafeTensors SafeTensors::open(const std::filesystem::path& path) {
   const MappedFile mapped(path);
   SafeTensors file = parse(mapped.bytes(), path.string());
   file.owner_ = mapped.owner();
+  file.file_ = mapped.file();
   return file;
 }
 

@@ -41,6 +41,7 @@ class SafeTensors {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // Keeps the mapping alive; null for parse().
   const std::shared_ptr<const void>& owner() const { return owner_; }
+  const std::shared_ptr<const OpenedFile>& file() const { return file_; }  // null for parse()
 
   // nullptr when there is no such tensor.
   const SafeTensor* find(const std::string& name) const;
@@ -50,6 +51,7 @@ class SafeTensors {
   std::map<std::string, SafeTensor> tensors_;
   std::map<std::string, std::string> metadata_;
   std::shared_ptr<const void> owner_;
+  std::shared_ptr<const OpenedFile> file_;
 };
 
 // A tensor's values of type T, each made into an Out by `convert`; its bytes need not be aligned.

@@ -64,7 +64,10 @@ std::vector<DeviceOptions> each_device(const DeviceOptions& options,
     DeviceOptions device = options;
     device.device = name;
     device.affinity.assign(first, first + each);
-    device.memory_limit_bytes = options.memory_limit_bytes / names.size();
+    if (options.memory_limit_bytes != 0) {  // 0 is none, however many share it
+      device.memory_limit_bytes =
+          std::max<std::uint64_t>(options.memory_limit_bytes / names.size(), 1);
+    }
     devices.push_back(std::move(device));
   }
   return devices;

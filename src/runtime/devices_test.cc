@@ -48,6 +48,10 @@ TEST(EachDeviceTest, HasItsShare) {
     EXPECT_EQ(device.dtype, "int8");
     EXPECT_EQ(device.memory_limit_bytes, 500u);
   }
+  DeviceOptions least = both;
+  least.memory_limit_bytes = 1;  // half of which must not be 0, for no limit
+  EXPECT_EQ(each_device(least)[1].memory_limit_bytes, 1u);
+  EXPECT_EQ(each_device({.device = "cpu,cpu"})[1].memory_limit_bytes, 0u);
   DeviceOptions odd = both;
   odd.affinity.pop_back();
   expect_error(ErrorCode::kInvalidInput, {"affinity", "3 cores for 2 devices"},

@@ -43,7 +43,9 @@ LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, Opened opened,
 LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device,
                              const std::function<void(const Progress&)>& progress,
                              const std::shared_ptr<WeightCache>& cache)
-    : device_(std::move(device.description)), peak_(std::move(device.peak)) {
+    : device_(std::move(device.description)),
+      peak_(std::move(device.peak)),
+      weight_files_(checkpoint.weight_files) {
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
   const auto prepared = [&](int done) {
@@ -52,11 +54,16 @@ LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device
   model_ =
       std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
                                   std::move(device.device), prepared);
+  require_unchanged();
   if (cache) cache->finish();
   if (progress) progress({"preparing weights", total, total});
   info_ = network_info(checkpoint.model);
   info_.least_correlation = device.least_correlation;
   if (cache) info_.warnings = cache->warnings();
+}
+
+void LoadedNetwork::require_unchanged() const {
+  for (const auto& file : weight_files_) file->require_unchanged();
 }
 
 Network load_on_each(const CheckpointData& checkpoint, const std::vector<DeviceOptions>& devices) {

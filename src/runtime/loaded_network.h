@@ -40,6 +40,9 @@ class LoadedNetwork {
   const std::string& device() const { return device_; }
   const std::optional<HostPeak>& peak() const { return peak_; }  // as OpenDevice has it
   const Pi0& model() const { return *model_; }
+  // Throws Error (kIo) where a file of the weights has been written to since it was opened: what is
+  // mapped of it (the token embedding; on the reference device all) is no longer what was loaded.
+  void require_unchanged() const;
   std::mutex& mutex() { return mutex_; }            // of the device
   std::atomic<int>& callers() { return callers_; }  // that were given a session on this device
 
@@ -54,6 +57,7 @@ class LoadedNetwork {
   NetworkInfo info_;
   std::string device_;
   std::optional<HostPeak> peak_;
+  std::vector<std::shared_ptr<const OpenedFile>> weight_files_;
   std::unique_ptr<const Pi0> model_;
   std::mutex mutex_;
   std::atomic<int> callers_ = 0;

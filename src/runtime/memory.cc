@@ -71,10 +71,13 @@ std::uint64_t from_process_limit() {
   return limit.rlim_cur;
 }
 
-// Larger chunks than any robot's are not tried: somebody has mistyped the horizon.
+// Larger chunks and longer prompts than any robot's are not tried: somebody has mistyped a length.
 constexpr std::uint64_t kMostTried = std::uint64_t{1} << 22;
 std::uint64_t chunk_values(const ModelConfig& config) {
   return std::uint64_t(config.action_horizon) * config.action_dim;
+}
+std::uint64_t prompt_values(const ModelConfig& config) {
+  return std::uint64_t(config.max_tokens) * config.language.width;
 }
 
 // The largest set of fp32 activations that is alive at once, and the keys and values.
@@ -130,7 +133,7 @@ MemoryNeed memory_need(const CheckpointData& checkpoint, const Holding& holding)
     Pi0 model(config, make_weight_shapes(config), holding.scale(), {});
     const std::int64_t weights = model.device().memory().bytes;
     need.weight_bytes = static_cast<std::uint64_t>(weights);
-    if (chunk_values(config) <= kMostTried) {
+    if (std::max(chunk_values(config), prompt_values(config)) <= kMostTried) {
       // The second call keeps the results of the first until it has its own.
       const Pi0Input input = largest_input(config);
       Pi0Session session(model);

@@ -3,6 +3,7 @@
 #include "runtime/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <fstream>
 
@@ -86,6 +87,23 @@ TEST(MemoryNeedTest, OfAChunk) {
   EXPECT_EQ(after.weight_bytes, before.weight_bytes);
   const std::uint64_t noise = std::uint64_t{4} * 16'000'000 * checkpoint.model.action_dim;
   EXPECT_GT(after.activation_bytes, before.activation_bytes + 2 * noise);
+}
+
+// Nor a prompt as long as that tried, in memory that is then refused.
+TEST(MemoryNeedTest, OfAPrompt) {
+  CheckpointData checkpoint = golden("pi0_tiny");
+  checkpoint.model.max_tokens = 20'000'000;
+  const Holding cpu = open_device({.name = "cpu"}).holding;
+  const auto most_resident = [] {  // KiB
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const auto before = most_resident();
+  const MemoryNeed need = memory_need(checkpoint, cpu);
+  const auto rows = std::uint64_t{20'000'000};
+  EXPECT_GT(need.activation_bytes, 4 * rows * checkpoint.model.language.width);
+  EXPECT_LT(most_resident() - before, 100 << 10);
 }
 
 // The tensor that is being merged is held beside those that are being prepared.

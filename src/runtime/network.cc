@@ -1,6 +1,7 @@
 #include "pi0/network.h"
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include "pi0/error.h"
@@ -13,6 +14,23 @@
 #include "runtime/stopwatch.h"
 
 namespace pi0 {
+namespace {
+
+// What the caller gave was finite, so that this is the network's doing, and not passed on.
+void require_finite_actions(const std::vector<float>& actions, const std::string& device) {
+  const auto found =
+      std::find_if(actions.begin(), actions.end(), [](float x) { return !std::isfinite(x); });
+  if (found == actions.end()) return;
+  throw Error(ErrorCode::kNotFinite,
+              "the network has computed actions that are not finite (value " +
+                  std::to_string(found - actions.begin()) + " of " +
+                  std::to_string(actions.size()) + " is " + std::to_string(*found) + ") on " +
+                  device +
+                  ": its weights overflow there, or what it was given is far from all "
+                  "that it was trained on");
+}
+
+}  // namespace
 
 std::vector<float> draw_noise(std::uint64_t seed, const NetworkInfo& network) {
   std::vector<float> noise(static_cast<std::size_t>(network.action_horizon) *
@@ -121,6 +139,7 @@ std::vector<float> NetworkSession::sample_actions(const NetworkInput& input,
   Impl& own = impl();
   const Stopwatch watch;
   const Pi0Input packed = pack_input(input, options, own.network->info());
+  own.network->require_unchanged();
   Pi0Timing spent;
   std::vector<float> actions;
   {
@@ -128,7 +147,7 @@ std::vector<float> NetworkSession::sample_actions(const NetworkInput& input,
     actions = own.session->sample_actions(
         packed, timing != nullptr && options.time_stages ? &spent : nullptr);
   }
-  require_finite_values("actions", actions);  // an overflow inside the network is not passed on
+  require_finite_actions(actions, own.network->device());
   if (timing != nullptr) {
     *timing = {.vision_ms = spent.vision,
                .prefix_ms = spent.prefix,

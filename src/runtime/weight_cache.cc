@@ -58,33 +58,33 @@ class Hash {
 
 std::string message_of(int error) { return std::generic_category().message(error); }
 
-// What the system says of the weight files; where it is the same, so are they.
-Json signature(const std::vector<fs::path>& paths) {
-  Json files = Json::array();
-  for (const fs::path& path : paths) {
-    struct stat status {};
-    ::stat(path.c_str(), &status);
-    const auto nanoseconds = [](const timespec& time) {
-      return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-    };
-    files.push_back({{"name", path.filename().string()},
-                     {"size", static_cast<std::int64_t>(status.st_size)},
-                     {"modified", nanoseconds(status.st_mtim)},
-                     {"changed", nanoseconds(status.st_ctim)},
-                     {"inode", static_cast<std::int64_t>(status.st_ino)}});
+using WeightFiles = std::vector<std::shared_ptr<const OpenedFile>>;
+
+// What the system said of the weight files when they were opened; where it is the same, so are
+// they. Of the open files and not of their names, which others may have by now.
+Json signature(const WeightFiles& files) {
+  Json said = Json::array();
+  for (const auto& file : files) {
+    const OpenedFile::State& state = file->state();
+    said.push_back({{"name", file->path().filename().string()},
+                    {"size", state.size},
+                    {"modified", state.modified},
+                    {"changed", state.changed},
+                    {"inode", state.inode}});
   }
-  return files;
+  return said;
 }
 
 // Of what the files hold. Read, not mapped: it would count as this process's memory.
-std::string content_hash(const std::vector<fs::path>& paths) {
+std::string content_hash(const WeightFiles& files) {
   Hash hash;
   std::vector<char> buffer(std::size_t{4} << 20);
-  for (const fs::path& path : paths) {
-    const Descriptor file(path, O_RDONLY);
-    ssize_t count = -1;
-    while (file && (count = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
+  for (const auto& file : files) {
+    off_t place = 0;
+    ssize_t count = 0;
+    while ((count = ::pread(file->descriptor().get(), buffer.data(), buffer.size(), place)) > 0) {
       hash.add(buffer.data(), static_cast<std::size_t>(count));
+      place += count;
     }
     if (count < 0) return {};  // equal to no hash
   }
@@ -130,7 +130,7 @@ class FileCache final : public WeightCache {
 
   ~FileCache() override {
     unmap();
-    if (file_ && !finished_) ::unlink(partial_.c_str());
+    drop_partial();
   }
 
   Block take(std::size_t bytes) override {
@@ -173,12 +173,10 @@ class FileCache final : public WeightCache {
     const ssize_t written =
         ::pwrite(file_->get(), end.data(), end.size(), static_cast<off_t>(offset_));
     if (written != static_cast<ssize_t>(end.size())) return give_up(written < 0 ? errno : ENOSPC);
-    if (signature(checkpoint_.weight_files) != signature_) {
-      return warn(checkpoint_.directory.string() +
-                  " was written to while it was loaded: its prepared weights are not kept");
-    }
+    for (const auto& weights : checkpoint_.weight_files) weights->require_unchanged();
+    if (!is_partial(*file_)) return give_up(ENOENT);
     if (::rename(partial_.c_str(), path_.c_str()) != 0) return give_up(errno);
-    finished_ = true;
+    file_.reset();
   }
 
   const std::vector<std::string>& warnings() const override { return warnings_; }
@@ -276,7 +274,11 @@ class FileCache final : public WeightCache {
     // another process has put into its place, or taken away, before it was locked here, is not it.
     do {
       file_.emplace(partial_, O_RDWR | O_CREAT, 0666);
-      if (!*file_) return give_up(errno);
+      if (!*file_) {
+        const int error = errno;
+        file_.reset();
+        return give_up(error);
+      }
       if (::flock(file_->get(), LOCK_EX | LOCK_NB) != 0) {
         const int error = errno;
         file_.reset();
@@ -321,7 +323,12 @@ class FileCache final : public WeightCache {
   void give_up(int error) {
     warn(partial_.string() + " cannot be written (" + message_of(error) +
          "): the prepared weights are not kept");
-    if (file_) ::unlink(partial_.c_str());
+    drop_partial();
+  }
+
+  // Only what is locked here: the name may be another process's.
+  void drop_partial() {
+    if (file_ && is_partial(*file_)) ::unlink(partial_.c_str());
     file_.reset();
   }
 
@@ -330,9 +337,9 @@ class FileCache final : public WeightCache {
   std::string form_, architecture_;
   Json signature_;
   std::vector<std::string> warnings_;
-  bool ready_ = false, may_write_ = true, finished_ = false;
+  bool ready_ = false, may_write_ = true;
 
-  std::optional<Descriptor> file_;  // being written
+  std::optional<Descriptor> file_;  // being written, and locked
   std::vector<Segment> segments_;   // mapped
   std::byte* mapped_ = nullptr;     // of a file that is ready
   std::vector<std::size_t> blocks_;

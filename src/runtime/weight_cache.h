@@ -31,7 +31,8 @@ class WeightCache : public PreparedMemory {
   // What to prepare the weights from: the checkpoint's, or, where this is ready, shapes alone but
   // for the token embedding, which stays in its file.
   virtual std::shared_ptr<const WeightSource> source() const = 0;
-  // When all blocks hold what they should: puts a new file into its place.
+  // When all blocks hold what they should: puts a new file into its place. Throws Error (kIo) where
+  // the checkpoint has been written to since it was opened.
   virtual void finish() = 0;
   virtual const std::vector<std::string>& warnings() const = 0;
 };

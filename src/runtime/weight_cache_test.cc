@@ -3,7 +3,10 @@
 #include "runtime/weight_cache.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "base/test_support.h"
@@ -18,6 +21,16 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(PI0_SOURCE_DIR) / "testdata/golden";
 
+NetworkInput input_of(const Network& network) {
+  const NetworkInfo& info = network.info();
+  NetworkInput input;
+  const auto pixels = static_cast<std::size_t>(info.image_size) * info.image_size;
+  input.images.assign(3 * pixels, 0.25f);
+  input.tokens = {2, 5, 7};
+  input.state.assign(static_cast<std::size_t>(info.state_dim), 0.5f);
+  return input;
+}
+
 class WeightCacheTest : public testing::Test {
  protected:
   WeightCacheTest() { take("pi0_tiny"); }
@@ -31,20 +44,19 @@ class WeightCacheTest : public testing::Test {
     std::vector<std::string> warnings;
   };
   Loaded load(const std::string& dtype = "int8", bool cached = true) const {
+    return load(open_checkpoint(checkpoint), dtype, cached);
+  }
+  Loaded load(const CheckpointData& opened, const std::string& dtype = "int8", bool cached = true,
+              const std::function<void(const Progress&)>& progress = {}) const {
     DeviceOptions options;
     options.device = "cpu";
     options.dtype = dtype;
+    options.progress = progress;
     if (cached) options.cache = cache;
-    const CheckpointData opened = open_checkpoint(checkpoint);
     const Network network = load_network(opened, options);
-    NetworkInput input;
-    const auto pixels = static_cast<std::size_t>(opened.model.image_size) * opened.model.image_size;
-    input.images.assign(3 * pixels, 0.25f);
-    input.tokens = {2, 5, 7};
-    input.state.assign(static_cast<std::size_t>(network.info().state_dim), 0.5f);
     SampleOptions sample;
     sample.seed = 3;
-    return {network.sample_actions(input, sample), network.info().warnings};
+    return {network.sample_actions(input_of(network), sample), network.info().warnings};
   }
   void expect_warned(const std::vector<std::string>& words) const {
     const Loaded loaded = load();
@@ -191,18 +203,91 @@ TEST_F(WeightCacheTest, ADirectoryThatCannotBe) {
   expect_error(ErrorCode::kIo, {cache.string()}, [&] { load(); });
 }
 
+// What has the names by the time of the load is not what was opened.
+TEST_F(WeightCacheTest, FilesThatTakeTheNamesAreOthers) {
+  const std::vector<float> before = load("int8", false).actions;
+  const CheckpointData opened = open_checkpoint(checkpoint);
+  const fs::path weights = checkpoint / "model.safetensors", others = directory / "others";
+  fs::copy_file(weights, others);
+  overwrite(others, static_cast<std::int64_t>(fs::file_size(others)) / 2, std::string(4, '\0'));
+  fs::rename(others, weights);
+  EXPECT_EQ(load(opened).actions, before);
+  expect_warned({"other weights"});
+  EXPECT_NE(load().actions, before);
+}
+
+TEST_F(WeightCacheTest, WhatIsWrittenToDuringTheLoadIsNotKept) {
+  const fs::path weights = checkpoint / "model.safetensors";
+  const auto size = static_cast<std::int64_t>(fs::file_size(weights));
+  expect_error(ErrorCode::kIo, {weights.string(), "has been written to"}, [&] {
+    load(open_checkpoint(checkpoint), "int8", true, [&](const Progress& progress) {
+      if (progress.done == 1) overwrite(weights, size / 2, std::string(4, '\0'));
+    });
+  });
+  EXPECT_TRUE(files().empty());
+}
+
+// From `first` on, no file may be longer: as on a full disk, writing fails in the middle.
+class FilesUpTo {
+ public:
+  explicit FilesUpTo(rlim_t bytes) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FilesUpTo(const FilesUpTo&) = delete;
+  FilesUpTo& operator=(const FilesUpTo&) = delete;
+  ~FilesUpTo() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
 TEST_F(WeightCacheTest, AFullDiskCostsTheCacheAlone) {
-  const fs::path full = "/dev/full";
-  if (!fs::exists(full)) GTEST_SKIP() << "no /dev/full here";
-  // The place of the partial file is a device that takes nothing.
   load();
-  const fs::path kept = file();
-  fs::remove(kept);
-  fs::create_symlink(full, kept.string() + ".partial");
-  const Loaded loaded = load();
-  ASSERT_EQ(loaded.warnings.size(), 1u);
-  EXPECT_NE(loaded.warnings[0].find("not kept"), std::string::npos) << loaded.warnings[0];
-  EXPECT_EQ(loaded.actions, load("int8", false).actions);
+  const auto size = static_cast<rlim_t>(fs::file_size(file()));
+  fs::remove(file());
+  for (const rlim_t most : {rlim_t{0}, size / 2, size - 8}) {  // no block, some, all but the end
+    const Loaded loaded = [&] {
+      const FilesUpTo limit(most);
+      return load();
+    }();
+    ASSERT_EQ(loaded.warnings.size(), 1u);
+    EXPECT_NE(loaded.warnings[0].find("not kept"), std::string::npos) << loaded.warnings[0];
+    EXPECT_EQ(loaded.actions, load("int8", false).actions);
+    EXPECT_TRUE(files().empty());
+  }
+}
+
+// A block that is given out has its place on the disk: filling it cannot fail.
+TEST_F(WeightCacheTest, BlocksAreReserved) {
+  const auto writing = WeightCache::open(cache, open_checkpoint(checkpoint), "a form");
+  EXPECT_FALSE(writing->take(1 << 20).ready);
+  struct stat status {};
+  ASSERT_EQ(stat(file().c_str(), &status), 0);
+  EXPECT_GE(status.st_blocks * 512, 1 << 20);
+}
+
+TEST_F(WeightCacheTest, LeavesWhatAnotherProcessWrites) {
+  const CheckpointData opened = open_checkpoint(checkpoint);
+  fs::path partial;
+  {
+    const auto first = WeightCache::open(cache, opened, "a form");
+    first->take(100);
+    partial = file();
+    fs::remove(partial);
+    std::ofstream(partial) << "another's";
+    first->finish();
+    ASSERT_EQ(first->warnings().size(), 1u);
+    EXPECT_NE(first->warnings()[0].find("not kept"), std::string::npos);
+  }
+  EXPECT_EQ(read_file(file()), "another's");
+  // Nor where it cannot be opened.
+  fs::remove(partial);
+  fs::create_symlink(directory / "no" / "where", partial);
+  EXPECT_EQ(WeightCache::open(cache, opened, "a form")->warnings().size(), 1u);
+  EXPECT_TRUE(fs::is_symlink(partial));
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST(Adapters, SayWhatTheyAre) {
   ASSERT_EQ(opened.warnings.size(), 1u);
   EXPECT_NE(opened.warnings[0].find("the base's are taken"), std::string::npos);
   std::set<std::string> files;
-  for (const fs::path& path : opened.weight_files) files.insert(path.filename().string());
+  for (const auto& file : opened.weight_files) files.insert(file->path().filename().string());
   EXPECT_EQ(files, (std::set<std::string>{"model.safetensors", kTensors, kConfig}));
 
   const CheckpointData openpi = open_checkpoint(kAdapters / "openpi_bf16");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "files/file.h"
 #include "model/config.h"
 #include "model/weights.h"
 
@@ -81,7 +82,7 @@ struct CheckpointData {
   std::string dtype;  // of the network's tensors: "bf16", "f32", or "bf16, f32" where mixed
   std::vector<std::string> warnings;  // legal but worth saying: a zero std, an empty range
   std::shared_ptr<const WeightSource> weights;
-  std::vector<std::filesystem::path> weight_files;  // all that `weights` are made from
+  std::vector<std::shared_ptr<const OpenedFile>> weight_files;  // all that `weights` are made from
 };
 
 // What a directory does not say (openpi's form), or what a caller wants otherwise. Each stands

@@ -105,7 +105,6 @@ void WeightFiles::add(const SafeTensors& file, const std::string& name) {
 
 std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) {
   auto result = std::make_shared<WeightFiles>();
-  result->directory_ = directory;
   std::map<std::string, std::string> weight_map;
   std::error_code ignored;
   if (fs::exists(directory / kWhole, ignored)) {
@@ -149,10 +148,10 @@ std::shared_ptr<const WeightFiles> WeightFiles::open(const fs::path& directory) 
   return result;
 }
 
-std::vector<fs::path> WeightFiles::paths() const {
-  std::vector<fs::path> paths;
-  for (const std::string& name : names_) paths.push_back(directory_ / name);
-  return paths;
+std::vector<std::shared_ptr<const OpenedFile>> WeightFiles::opened() const {
+  std::vector<std::shared_ptr<const OpenedFile>> opened;
+  for (const auto& file : files_) opened.push_back(file->file());
+  return opened;
 }
 
 const WeightFiles::Located* WeightFiles::find(std::string_view name) const {

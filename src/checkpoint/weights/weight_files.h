@@ -56,14 +56,13 @@ class WeightFiles {
   // lerobot 0.3 has its statistics among the weights: under their own names, not among tensors().
   const std::map<std::string, SafeTensor>& statistics() const { return statistics_; }
   const std::vector<std::string>& names() const { return names_; }  // of the files
-  std::vector<std::filesystem::path> paths() const;
+  std::vector<std::shared_ptr<const OpenedFile>> opened() const;
   // What an error names: the file, or the index of several.
   const std::string& where() const { return where_; }
 
  private:
   void add(const SafeTensors& file, const std::string& name);
 
-  std::filesystem::path directory_;
   std::string where_;
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<const SafeTensors>> files_;
