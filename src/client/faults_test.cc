@@ -361,6 +361,37 @@ TEST(ClientFaultsTest, TheLatestTakesTheOthersPlaces) {
   EXPECT_EQ(third.get().actions[0], 3);
 }
 
+// A call that still waits is of the episode before: the next one's first call would go on from it.
+TEST(ClientFaultsTest, AResetIsOfTheCallsAfterIt) {
+  std::promise<void> reset;
+  std::vector<bool> resets;
+  {
+    const ScriptedServer server([&](Socket& socket, int) {
+      ScriptedSocket websocket(socket);
+      websocket.send(metadata_of_ours());
+      for (;;) {
+        const std::vector<std::byte> request = websocket.receive();
+        const Value root = decode(request);
+        const Value* const ours = find_value(to_map(root, "request"), "pi0");
+        ASSERT_TRUE(ours);
+        const Value* const begins = find_value(to_map(*ours, "pi0"), "reset");
+        if (resets.empty()) reset.get_future().wait();
+        resets.push_back(begins && to_bool(*begins, "reset"));
+        websocket.send(answer());
+      }
+    });
+    Client client({.url = server.url()});
+    std::future<ServedChunk> computed = client.infer_async(observation());
+    std::future<ServedChunk> waits = client.infer_async(observation());
+    client.reset();
+    std::future<ServedChunk> next = client.infer_async(observation());
+    reset.set_value();
+    for (std::future<ServedChunk>* const call : {&computed, &waits, &next}) call->get();
+    client.infer(observation());
+  }
+  EXPECT_EQ(resets, (std::vector<bool>{false, false, true, false}));
+}
+
 TEST(ClientFaultsTest, AClientThatEndsLeavesNoCallWaiting) {
   const ScriptedServer server(answering([](ScriptedSocket&, int) {}));
   std::future<ServedChunk> first, second;
