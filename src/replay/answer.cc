@@ -27,8 +27,7 @@ void read(const Value& root, Answer& answer) {
   };
   if (const Value* const error = find_value(map, "error")) {
     answer.outcome.error = text_of(*error, "message");
-    const std::string code = text_of(*error, "code");
-    if (is_circumstance(code)) answer.circumstance = code;
+    answer.outcome.error_code = text_of(*error, "code");
     return;
   }
   if (const Value* const own = find_value(map, "pi0")) answer.device = text_of(*own, "device");
@@ -42,7 +41,8 @@ void read(const Value& root, Answer& answer) {
 
 Answer read_answer(std::span<const std::byte> frame, bool binary) {
   Answer answer;
-  if (!binary) {
+  if (!binary) {  // of what it cannot read: the others are sent so that it tells a code
+    answer.outcome.error_code = "invalid";
     answer.outcome.error.assign(reinterpret_cast<const char*>(frame.data()), frame.size());
     return answer;
   }
