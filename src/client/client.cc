@@ -229,7 +229,12 @@ struct Client::Impl {
     }
     ServedChunk chunk;
     try {
-      chunk = read_answer(message, served->info);
+      std::vector<ServedChunk> chunks = read_chunks(message, served->info);
+      if (chunks.size() != 1) {
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("a batch of {} chunks, expected one chunk", chunks.size()));
+      }
+      chunk = std::move(chunks.front());
     } catch (const Refusal& refusal) {
       if (refusal.code == "stopping") return lost({refusal.sentence});  // another may be there
       return failed(refusal.error());

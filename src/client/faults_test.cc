@@ -262,15 +262,18 @@ TEST(ClientFaultsTest, AnswersThatAreNone) {
     std::vector<std::byte> message;
     const char* word;
   };
-  Encoder one_side, not_finite, texts;
+  Encoder one_side, not_finite, texts, batch;
   one_side.map(1).text("actions").array({3}, std::vector<float>(3));
   not_finite.map(1).text("actions").array({1, 1}, std::vector<float>{NAN});
   texts.map(1).text("actions").text("none");
+  batch.map(1).text("batch").list(2);
+  for (int i = 0; i < 2; ++i) batch.encoded(answer());
   const Case cases[] = {{{std::byte{0xc1}}, "no msgpack"},
                         {Encoder().map(0).take(), "no \"actions\""},
                         {one_side.take(), "actions: an array <f4 [3], expected"},
                         {not_finite.take(), "not all are finite"},
                         {texts.take(), "actions: \"none\""},
+                        {batch.take(), "a batch of 2 chunks"},
                         {Encoder().map(1).text("error").nil().take(), "no \"actions\""},
                         {Encoder().map(1).text("error").integer(3).take(), "error: is 3"}};
   for (const Case& one : cases) {
