@@ -117,7 +117,8 @@ class PI0_API Client {
   // out of the future.
   std::future<ServedChunk> infer_async(const Observation& observation, const ClientCall& call = {});
 
-  // An episode begins: the next call goes on from no chunk.
+  // An episode begins: the next call goes on from no chunk. Those made before, also where they
+  // still wait, are of the episode before.
   void reset();
 
  private:

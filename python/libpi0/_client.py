@@ -103,5 +103,6 @@ class Client:
         )
 
     def reset(self) -> None:
-        """An episode begins: the next call goes on from no chunk."""
+        """An episode begins: the next call goes on from no chunk. Those that other threads made
+        before are of the episode before."""
         self._core.reset()

@@ -69,6 +69,10 @@ OfThisProcess<T>::OfThisProcess(const char* what, std::unique_ptr<T> value)
 template <typename T>
 OfThisProcess<T>::~OfThisProcess() {
   if (owner_ != getpid()) static_cast<void>(value_.release());
+  if (!value_) return;
+  // Its end waits for threads, and a call that keeps it waiting asks for the GIL: to_progress().
+  const nb::gil_scoped_release released;
+  value_.reset();
 }
 
 template class OfThisProcess<Policy>;

@@ -14,7 +14,7 @@ namespace pi0 {
 void require_own_process(int owner, const char* what);
 
 // Owned by one process: a forked one leaves it alone, also at its end, where it would wait for
-// threads that are not there.
+// threads that are not there. Made and destroyed with the GIL, which others have while it ends.
 template <typename T>
 class OfThisProcess {
  public:

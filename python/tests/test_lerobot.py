@@ -123,6 +123,39 @@ def test_robots_of_a_batch_get_lerobots_actions_of_the_same_seed(both: list[Any]
     assert_same(torch.stack(ours), torch.stack(theirs))
 
 
+def test_a_task_that_changes_has_a_chunk_of_its_own() -> None:
+    """lerobot's drop_queued_actions(), of August 2026, clears what is kept under this name."""
+    ours = Ours(ROOT / "testdata" / CHECKPOINTS[0])
+    first, second = (draw_batch(ours.policy.config, [task]) for task in TASKS[:2])
+    noise = draw_noise(ours.policy, 1)
+    expected = chunk(ours, second, noise=noise)[0][:, 0]
+    ours.policy.reset()
+    ours.policy.select_action(ours.preprocess(dict(first)), noise=noise)
+    assert len(ours.policy._action_queue) == ours.policy.config.n_action_steps - 1
+    getattr(ours.policy, "drop_queued_actions", ours.policy._action_queue.clear)()  # 0.6.1: none
+    action = ours.policy.select_action(ours.preprocess(dict(second)), noise=noise)
+    torch.testing.assert_close(action, expected, atol=0, rtol=0)
+
+
+class OnACard(torch.Tensor):
+    """One that numpy cannot read where it lies."""
+
+    def cpu(self) -> torch.Tensor:  # type: ignore[override, unused-ignore]
+        return self.as_subclass(torch.Tensor)
+
+    def numpy(self, **_: Any) -> Any:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_noise_may_lie_on_a_card(count: int) -> None:
+    ours = Ours(ROOT / "testdata" / CHECKPOINTS[0])
+    batch, noise = draw_batch(ours.policy.config, TASKS[:count]), draw_noise(ours.policy, count)
+    expected = chunk(ours, batch, noise=noise)[0]
+    given = chunk(ours, batch, noise=noise.as_subclass(OnACard))[0]
+    torch.testing.assert_close(given, expected, atol=0, rtol=0)
+
+
 @pytest.mark.parametrize(("gone", "delay"), [(0, 0), (1, 1), (3, 0)])
 def test_a_chunk_goes_on_as_lerobots(both: list[Any], gone: int, delay: int) -> None:
     config = RTCConfig(execution_horizon=4, max_guidance_weight=5.0)

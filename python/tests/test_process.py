@@ -64,6 +64,28 @@ except KeyboardInterrupt:
     assert time.monotonic() - begin < 30  # of minutes
 
 
+def test_what_is_dropped_while_another_thread_computes_lets_it_finish() -> None:
+    out = run(
+        """
+import threading
+computing = threading.Event()
+busy, idle = policy.session(), policy.session()
+given = []
+def compute():
+    given.append(busy.infer(observation, steps=300, progress=lambda *_: computing.set()))
+for name in ("idle", "policy"):  # each waits for the card or the cores, which the call has
+    computing.clear()
+    calling = threading.Thread(target=compute)
+    calling.start()
+    computing.wait()
+    del globals()[name]
+    calling.join()
+print(*(chunk["actions"].shape for chunk in given))
+"""
+    )
+    assert out == "(16, 4) (16, 4)\n"
+
+
 def test_a_forked_process_is_told_and_ends() -> None:
     out = run(
         """

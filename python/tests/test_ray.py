@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib.util
 import json
 import os
@@ -313,6 +314,34 @@ def test_replicas_of_a_machine_take_different_cards(tmp_path: Path) -> None:
     held.close()
     assert libpi0_ray.take_card(tmp_path)[0] == 0
     other.close()
+
+
+def test_users_of_a_machine_share_its_cards(tmp_path: Path) -> None:
+    """As Linux lets another user open what lies in /tmp: for reading, and without O_CREAT."""
+    umask = os.umask(0o077)
+    try:
+        mine, held = libpi0_ray.take_card(tmp_path)
+    finally:
+        os.umask(umask)
+    assert os.stat(held.name).st_mode & 0o004, "that any user may read it"
+    foreign = {held.name}
+
+    def refuse(event: str, args: tuple[Any, ...]) -> None:
+        wrong = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+        if event == "open" and str(args[0]) in foreign and args[2] & wrong:
+            raise PermissionError(errno.EACCES, "Permission denied", args[0])
+
+    sys.addaudithook(refuse)  # which cannot be taken away again
+    try:
+        other, others = libpi0_ray.take_card(tmp_path)
+        assert (mine, other) == (0, 1)
+        held.close()
+        first, again = libpi0_ray.take_card(tmp_path)
+        assert first == 0
+    finally:
+        foreign.clear()
+    others.close()
+    again.close()
 
 
 def evaluate_ray() -> Any:

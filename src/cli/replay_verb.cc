@@ -173,9 +173,11 @@ void add_replay(CLI::App& command, Run& run) {
   add_scheduling_options(verb, arguments->policy.device);
   add_cache_option(verb, arguments->policy.device);
   add_checkpoint_options(verb, arguments->policy.checkpoint);
-  verb.add_option("--tolerance", arguments->tolerances.difference,
-                  "Largest difference allowed of fp32 from fp32, times the largest action where "
-                  "that is above 1; 0: bit for bit, on any device")
+  verb.add_option(
+          "--tolerance", arguments->tolerances.difference,
+          "Largest difference allowed of fp32 from fp32, and of any type's actions from what "
+          "its outputs make them, times the largest action where that is above 1; 0: bit for "
+          "bit, on any device")
       ->type_name("X")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

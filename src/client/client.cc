@@ -49,7 +49,7 @@ struct Client::Impl {
     Clock::time_point began = Clock::now();
     net::steady_timer late;
     int reconnects = 0;
-    std::uint64_t reset = 0;  // the reset() that it was sent with
+    std::uint64_t reset = 0;  // how often reset() had been called before it
   };
   using CallPtr = std::shared_ptr<Call>;
 
@@ -108,6 +108,7 @@ struct Client::Impl {
     call->request = std::make_shared<const std::vector<std::byte>>(
         encode_request(*call->served, observation, says));
     call->says = says;
+    call->reset = resets;
     std::future<ServedChunk> future = call->promise.get_future();
     net::post(io, [this, call] { submit(call); });
     return future;
@@ -159,9 +160,8 @@ struct Client::Impl {
         return fail(call, {ErrorCode::kServer, named("its deadline passed before it was sent")});
       }
     }
-    call->reset = resets;
     flying.push_back(call);
-    link->send(call->request, served->ours ? encode_options(says, call->reset != resets_done)
+    link->send(call->request, served->ours ? encode_options(says, call->reset > resets_done)
                                            : std::vector<std::byte>());
   }
 
@@ -229,7 +229,12 @@ struct Client::Impl {
     }
     ServedChunk chunk;
     try {
-      chunk = read_answer(message, served->info);
+      std::vector<ServedChunk> chunks = read_chunks(message, served->info);
+      if (chunks.size() != 1) {
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("a batch of {} chunks, expected one chunk", chunks.size()));
+      }
+      chunk = std::move(chunks.front());
     } catch (const Refusal& refusal) {
       if (refusal.code == "stopping") return lost({refusal.sentence});  // another may be there
       return failed(refusal.error());
@@ -239,7 +244,7 @@ struct Client::Impl {
     }
     flying.pop_front();
     failures = 0;
-    resets_done = call->reset;
+    resets_done = std::max(resets_done, call->reset);
     chunk.reconnects = call->reconnects;
     if (call->says.sample.rtc && !chunk.seam && call->reconnects > 0) {
       chunk.warnings.push_back("the connection was made anew: this chunk goes on from none");

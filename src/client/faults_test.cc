@@ -262,15 +262,18 @@ TEST(ClientFaultsTest, AnswersThatAreNone) {
     std::vector<std::byte> message;
     const char* word;
   };
-  Encoder one_side, not_finite, texts;
+  Encoder one_side, not_finite, texts, batch;
   one_side.map(1).text("actions").array({3}, std::vector<float>(3));
   not_finite.map(1).text("actions").array({1, 1}, std::vector<float>{NAN});
   texts.map(1).text("actions").text("none");
+  batch.map(1).text("batch").list(2);
+  for (int i = 0; i < 2; ++i) batch.encoded(answer());
   const Case cases[] = {{{std::byte{0xc1}}, "no msgpack"},
                         {Encoder().map(0).take(), "no \"actions\""},
                         {one_side.take(), "actions: an array <f4 [3], expected"},
                         {not_finite.take(), "not all are finite"},
                         {texts.take(), "actions: \"none\""},
+                        {batch.take(), "a batch of 2 chunks"},
                         {Encoder().map(1).text("error").nil().take(), "no \"actions\""},
                         {Encoder().map(1).text("error").integer(3).take(), "error: is 3"}};
   for (const Case& one : cases) {
@@ -359,6 +362,37 @@ TEST(ClientFaultsTest, TheLatestTakesTheOthersPlaces) {
   expect_error(ErrorCode::kServer, {"took its place"}, [&] { first.get(); });
   expect_error(ErrorCode::kServer, {"took its place"}, [&] { second.get(); });
   EXPECT_EQ(third.get().actions[0], 3);
+}
+
+// A call that still waits is of the episode before: the next one's first call would go on from it.
+TEST(ClientFaultsTest, AResetIsOfTheCallsAfterIt) {
+  std::promise<void> reset;
+  std::vector<bool> resets;
+  {
+    const ScriptedServer server([&](Socket& socket, int) {
+      ScriptedSocket websocket(socket);
+      websocket.send(metadata_of_ours());
+      for (;;) {
+        const std::vector<std::byte> request = websocket.receive();
+        const Value root = decode(request);
+        const Value* const ours = find_value(to_map(root, "request"), "pi0");
+        ASSERT_TRUE(ours);
+        const Value* const begins = find_value(to_map(*ours, "pi0"), "reset");
+        if (resets.empty()) reset.get_future().wait();
+        resets.push_back(begins && to_bool(*begins, "reset"));
+        websocket.send(answer());
+      }
+    });
+    Client client({.url = server.url()});
+    std::future<ServedChunk> computed = client.infer_async(observation());
+    std::future<ServedChunk> waits = client.infer_async(observation());
+    client.reset();
+    std::future<ServedChunk> next = client.infer_async(observation());
+    reset.set_value();
+    for (std::future<ServedChunk>* const call : {&computed, &waits, &next}) call->get();
+    client.infer(observation());
+  }
+  EXPECT_EQ(resets, (std::vector<bool>{false, false, true, false}));
 }
 
 TEST(ClientFaultsTest, AClientThatEndsLeavesNoCallWaiting) {

@@ -176,6 +176,20 @@ void read_timing(const ValueMap& map, Timing& timing) {
   timing.total_ms = timing.preprocess_ms + find_ms(map, "infer_ms");
 }
 
+ServedChunk read_chunk(const ValueMap& map, const ServerInfo& info) {
+  const Value* const actions = find(map, "actions");
+  if (!actions) refuse(ErrorCode::kInvalidInput, "no \"actions\" in it");
+  ServedChunk chunk;
+  read_actions(*actions, chunk);
+  const bool named = info.action_names.size() == static_cast<std::size_t>(chunk.dims);
+  if (named) chunk.names = info.action_names;
+  for (int i = 0; !named && i < chunk.dims; ++i) chunk.names.push_back(fmt::format("action_{}", i));
+  chunk.n_action_steps =
+      info.n_action_steps != 0 ? std::min(info.n_action_steps, chunk.horizon) : chunk.horizon;
+  read_timing(find_map(map, "policy_timing"), chunk.timing);
+  return chunk;
+}
+
 }  // namespace
 
 Robot openpi_robot(const std::string& name) {
@@ -265,31 +279,31 @@ std::string read_text(std::span<const std::byte> message) {
   return shorten_end(printable(text.substr(0, std::size_t{4} * kWidth)), kWidth);
 }
 
-ServedChunk read_answer(std::span<const std::byte> message, const ServerInfo& info) {
+std::vector<ServedChunk> read_chunks(std::span<const std::byte> message, const ServerInfo& info) {
   const Value root = decode(message);
   const ValueMap& map = to_map(root, "it");
   if (const Value* const error = find(map, "error")) {
     const ValueMap& says = to_map(*error, "error");
     throw Refusal{find_text(says, "code"), printable(find_text(says, "message"))};
   }
-  const Value* const actions = find(map, "actions");
-  if (!actions) refuse(ErrorCode::kInvalidInput, "no \"actions\" in it");
-  ServedChunk chunk;
-  read_actions(*actions, chunk);
-  const bool named = info.action_names.size() == static_cast<std::size_t>(chunk.dims);
-  if (named) chunk.names = info.action_names;
-  for (int i = 0; !named && i < chunk.dims; ++i) chunk.names.push_back(fmt::format("action_{}", i));
-  chunk.n_action_steps =
-      info.n_action_steps != 0 ? std::min(info.n_action_steps, chunk.horizon) : chunk.horizon;
-  read_timing(find_map(map, "policy_timing"), chunk.timing);
+  std::vector<ServedChunk> chunks;
+  const Value* const batch = find(map, "batch");
+  const auto* const each = batch ? batch->as<ValueList>() : nullptr;
+  if (!each) {
+    chunks.push_back(read_chunk(map, info));
+  } else {
+    for (const Value& one : *each) chunks.push_back(read_chunk(to_map(one, "batch"), info));
+  }
   const ValueMap& timing = find_map(map, "server_timing");
-  chunk.server_ms = find_ms(timing, "infer_ms");
-  chunk.queue_ms = find_ms(timing, "queue_ms");
   const ValueMap& ours = find_map(map, "pi0");
-  chunk.device = find_text(ours, "device");
-  chunk.warnings = find_texts(ours, "warnings");
-  read_seam(find_map(ours, "rtc"), chunk);
-  return chunk;
+  for (ServedChunk& chunk : chunks) {
+    chunk.server_ms = find_ms(timing, "infer_ms");
+    chunk.queue_ms = find_ms(timing, "queue_ms");
+    chunk.device = find_text(ours, "device");
+    chunk.warnings = find_texts(ours, "warnings");
+    read_seam(find_map(ours, "rtc"), chunk);
+  }
+  return chunks;
 }
 
 }  // namespace pi0

@@ -46,7 +46,8 @@ struct Refusal {
 // A text frame: the server's sentence, or the last line of a traceback, which tells the exception.
 std::string read_text(std::span<const std::byte> message);
 
-// Throws what it says if that is an error, as Refusal; Error (kInvalidInput) where it is no answer.
-ServedChunk read_answer(std::span<const std::byte> message, const ServerInfo& info);
+// The chunks of an answer: one, or as many as the request's batch has observations. Throws what it
+// says if that is an error, as Refusal; Error (kInvalidInput) where it is no answer.
+std::vector<ServedChunk> read_chunks(std::span<const std::byte> message, const ServerInfo& info);
 
 }  // namespace pi0

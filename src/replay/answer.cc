@@ -1,56 +1,27 @@
 #include "replay/answer.h"
 
-#include <algorithm>
-
-#include "pi0/error.h"
-#include "wire/decode.h"
+#include "client/messages.h"
 
 namespace pi0 {
-namespace {
-
-void append_actions(const Value& value, Answer& answer) {
-  const Value* const actions = find_value(to_map(value, "answer"), "actions");
-  const auto* const array = actions ? actions->as<NumpyArray>() : nullptr;
-  if (!array || array->shape.size() != 2) {
-    throw Error(ErrorCode::kInvalidInput, "an answer without actions [rows, dims]");
-  }
-  answer.dims = array->shape[1];
-  const std::vector<float> values = to_floats(*actions, "actions");
-  answer.outcome.actions.insert(answer.outcome.actions.end(), values.begin(), values.end());
-}
-
-void read(const Value& root, Answer& answer) {
-  const ValueMap& map = to_map(root, "answer");
-  const auto text_of = [](const Value& of, const char* key) {
-    const Value* const value = find_value(to_map(of, "answer"), key);
-    return value ? to_text(*value, key) : std::string();
-  };
-  if (const Value* const error = find_value(map, "error")) {
-    answer.outcome.error = text_of(*error, "message");
-    const std::string code = text_of(*error, "code");
-    if (is_circumstance(code)) answer.circumstance = code;
-    return;
-  }
-  if (const Value* const own = find_value(map, "pi0")) answer.device = text_of(*own, "device");
-  const Value* const batch = find_value(map, "batch");
-  const auto* const chunks = batch ? batch->as<ValueList>() : nullptr;
-  if (!chunks) return append_actions(root, answer);
-  for (const Value& chunk : *chunks) append_actions(chunk, answer);
-}
-
-}  // namespace
-
 Answer read_answer(std::span<const std::byte> frame, bool binary) {
   Answer answer;
-  if (!binary) {
-    answer.outcome.error.assign(reinterpret_cast<const char*>(frame.data()), frame.size());
+  Outcome& outcome = answer.outcome;
+  if (!binary) {  // of what it cannot read: the others are sent so that it tells a code
+    outcome.error_code = "invalid";
+    outcome.error = read_text(frame);
     return answer;
   }
   try {
-    read(decode(frame), answer);
+    for (const ServedChunk& chunk : read_chunks(frame, {})) {
+      answer.dims = chunk.dims;
+      answer.device = chunk.device;
+      outcome.actions.insert(outcome.actions.end(), chunk.actions.begin(), chunk.actions.end());
+    }
+  } catch (const Refusal& refusal) {
+    outcome.error_code = refusal.code;
+    outcome.error = refusal.sentence;
   } catch (const Error& error) {
-    answer.outcome = {};
-    answer.outcome.error = error.what();
+    outcome.error = error.what();
   }
   return answer;
 }

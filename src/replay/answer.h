@@ -11,9 +11,8 @@
 namespace pi0 {
 
 struct Answer {
-  Outcome outcome = {};           // without outputs, which are not told
-  std::int64_t dims = 0;          // of its actions: the robot's
-  std::string circumstance = {};  // "busy": why there are none, where the request is not the cause
+  Outcome outcome = {};   // without outputs, which are not told
+  std::int64_t dims = 0;  // of its actions: the robot's
   std::string device = {};
 };
 

@@ -25,6 +25,7 @@ PlayedCall play(const RecordedCall& recorded, const Robot& robot, const RecordHe
       now.outputs.insert(now.outputs.end(), outputs.begin(), outputs.end());
     }
   } catch (const Error& error) {
+    now.error_code = code_of(error.code());
     now.error = error.what();
   }
   PlayedCall played = judge(recorded, now, tolerances);

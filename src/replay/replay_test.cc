@@ -12,6 +12,7 @@
 #include "replay/answer.h"
 #include "replay/dump.h"
 #include "replay/replay_report.h"
+#include "replay/replay_testing.h"
 #include "replay/seeded_request.h"
 #include "serve/conversation.h"
 #include "serve/model.h"
@@ -248,6 +249,44 @@ TEST_F(ReplayTest, AnotherTypeIsCloseAndAnotherNoiseDiffers) {
   EXPECT_EQ(judged.verdict, Verdict::kDiffers);
   const std::string report = to_text(replay_report({judged}, "a", "b"));
   EXPECT_NE(report.find("Calls that differ"), std::string::npos) << report;
+}
+
+// What the network gives is close, or the same; what its outputs are un-normalised with is not.
+TEST_F(ReplayTest, AnotherUnnormalisationDiffers) {
+  const char* const types[] = {"fp32", "bf16", "int8"};
+  for (const float factor : {1.0f, 1.01f, 3.0f}) {
+    const TemporaryDirectory directory;
+    copy_with_wider_actions(kPolicy, directory / "policy", factor);
+    const Checkpoint wider = Checkpoint::open(directory / "policy");
+    for (const std::string type : types) {
+      SCOPED_TRACE(type + " x " + std::to_string(factor));
+      const Policy on = wider.load({.device = "cpu", .dtype = type, .threads = 1});
+      const std::vector<PlayedCall> played = play(open(), on, {.least_correlation = 0.99});
+      EXPECT_EQ(all_agree(played), factor == 1);
+      for (const PlayedCall& call : played) {
+        if (!call.correlation) continue;  // it gives none
+        EXPECT_EQ(call.verdict == Verdict::kDiffers, factor != 1) << call.number;
+        EXPECT_GT(call.correlation, 0.99) << call.number;
+      }
+      const char* const why = factor == 1      ? ""
+                              : type == "fp32" ? "the network gives the same"
+                              : type == "int8" ? "not what was made of such outputs"
+                                               : "its actions are not";  // as the machine has it
+      EXPECT_NE(played.at(0).why.find(why), std::string::npos) << played[0].why;
+    }
+  }
+}
+
+TEST_F(ReplayTest, AnErrorIsTheSameByItsCode) {
+  const Record record = open({.call = 9});
+  const RecordedCall refused = record.calls.at(0).call();
+  ASSERT_EQ(refused.error_code, "invalid");
+  const auto verdict = [&](const char* code) {
+    return judge(refused, {.error_code = code, .error = "a sentence"}, {}).verdict;
+  };
+  EXPECT_EQ(verdict("invalid"), Verdict::kEqual);
+  EXPECT_EQ(verdict("internal"), Verdict::kDiffers);
+  EXPECT_EQ(verdict(""), Verdict::kDiffers) << "no answer came";
 }
 
 TEST_F(ReplayTest, AnotherServerAnswersTheSame) {

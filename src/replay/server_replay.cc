@@ -110,8 +110,8 @@ class Player {
 
   void tell(const Sent& sent, const Answer& answer) {
     RecordedCall recorded = sent.recorded;
-    if (!answer.circumstance.empty()) {
-      shared_.played(not_compared(recorded, answer.circumstance));
+    if (is_circumstance(answer.outcome.error_code)) {
+      shared_.played(not_compared(recorded, answer.outcome.error_code));
       return;
     }
     PlayedCall played = judge(with_dims(recorded, answer.dims), answer.outcome, shared_.tolerances);

@@ -1,6 +1,8 @@
 // Calls of one server, played on another, through real sockets.
 #include "replay/server_replay.h"
 
+#include "client/client_testing.h"
+#include "replay/replay_testing.h"
 #include "serve/call.h"
 #include "serve/server_testing.h"
 
@@ -51,10 +53,11 @@ class ServerReplayTest : public testing::Test {
     return open_record(*directory / "calls", which);
   }
   static std::vector<PlayedCall> play(int port, ServerReplayOptions options = {},
-                                      const Record& record = open()) {
+                                      const Record& record = open(),
+                                      const Tolerances& tolerances = {.difference = 0}) {
     options.server.url = "ws://127.0.0.1:" + std::to_string(port);
     std::vector<PlayedCall> played;
-    replay_on_server(record, options, {.difference = 0},
+    replay_on_server(record, options, tolerances,
                      [&](PlayedCall call) { played.push_back(std::move(call)); });
     return played;
   }
@@ -119,6 +122,44 @@ TEST_F(ServerReplayTest, AnotherPolicysActionsDiffer) {
   // These go on from it.
   EXPECT_EQ(played[1].verdict, Verdict::kNotCompared);
   EXPECT_EQ(played[2].verdict, Verdict::kNotCompared);
+}
+
+// Where they are judged by correlation: another type's are close, those of other units are not.
+TEST_F(ServerReplayTest, AnotherUnnormalisationDiffers) {
+  const TemporaryDirectory copy;
+  copy_with_wider_actions(kServedPolicy, copy / "policy", 3);
+  for (const char* const type : {"bf16", "int8"}) {
+    SCOPED_TRACE(type);
+    const auto first = [&](ServerOptions options) {
+      options.devices = {{.device = "cpu", .dtype = type, .threads = 1}};
+      RunningServer server(options);
+      return play(server.port(), {}, open({.client = 1}), {.least_correlation = 0.99}).at(0);
+    };
+    EXPECT_NE(first(served()).verdict, Verdict::kDiffers);
+    ServerOptions raw = served();
+    raw.read.raw = true;
+    EXPECT_EQ(first(raw).verdict, Verdict::kDiffers);
+    const PlayedCall wider = first(served(copy / "policy"));
+    EXPECT_EQ(wider.verdict, Verdict::kDiffers);
+    EXPECT_GT(wider.correlation, 0.99);
+    EXPECT_NE(wider.why.find("further off"), std::string::npos) << wider.why;
+  }
+}
+
+// As the server that answers an error, which the call had then, would be.
+TEST_F(ServerReplayTest, AConnectionThatIsLostIsNoAnswer) {
+  const ScriptedServer server([](ScriptedServer::Socket& socket, int) {
+    ScriptedSocket websocket(socket);
+    websocket.send(bare_metadata());
+    websocket.receive();
+    websocket.close(1011, "gone");
+  });
+  const std::string url = server.url();
+  const int port = std::stoi(url.substr(url.rfind(':') + 1));
+  const std::vector<PlayedCall> played = play(port, {}, open({.client = 7}));
+  ASSERT_EQ(played.size(), 1u);
+  EXPECT_EQ(played[0].verdict, Verdict::kDiffers);
+  EXPECT_NE(played[0].why.find("gone"), std::string::npos) << played[0].why;
 }
 
 TEST_F(ServerReplayTest, AServerThatIsNotThereIsAnError) {

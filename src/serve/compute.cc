@@ -18,4 +18,9 @@ CallResult compute_call(Session& session, std::span<const RobotObservation> obse
   return result;
 }
 
+const char* code_of(ErrorCode code) {
+  if (code == ErrorCode::kLimit) return "limit";
+  return code == ErrorCode::kInvalidInput ? "invalid" : "internal";
+}
+
 }  // namespace pi0

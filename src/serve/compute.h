@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 
+#include "pi0/error.h"
 #include "serve/call.h"
 
 namespace pi0 {
@@ -12,5 +13,8 @@ namespace pi0 {
 // first observation's, those that follow have the next ones; noise is an equal part for each.
 CallResult compute_call(Session& session, std::span<const RobotObservation> observations,
                         const CallBasis& basis, const std::function<void()>& ask);
+
+// The code of a CallError where it throws that.
+const char* code_of(ErrorCode code);
 
 }  // namespace pi0

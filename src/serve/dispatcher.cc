@@ -26,11 +26,6 @@ CallError error_of(const char* code) {
   return {code, "the client has left"};
 }
 
-const char* code_of(ErrorCode code) {
-  if (code == ErrorCode::kLimit) return "limit";
-  return code == ErrorCode::kInvalidInput ? "invalid" : "internal";
-}
-
 bool is_stale(const Call& call) {
   return call.options.deadline_ms &&
          ms_between(call.arrived, Clock::now()) > *call.options.deadline_ms;

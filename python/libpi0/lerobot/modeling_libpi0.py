@@ -88,7 +88,8 @@ class LibPi0Policy(PreTrainedPolicy):  # type: ignore[misc, unused-ignore]
 
     def reset(self) -> None:
         """An episode begins: no action is left, and there is no chunk to go on from."""
-        self._actions: deque[Tensor] = deque()
+        # By this name lerobot's drop_queued_actions() finds it, for a task that changes meanwhile.
+        self._action_queue: deque[Tensor] = deque()
         self._last: np.ndarray[Any, Any] | None = None
         self.policy.reset()
 
@@ -97,10 +98,10 @@ class LibPi0Policy(PreTrainedPolicy):  # type: ignore[misc, unused-ignore]
 
     def select_action(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """The next action of each robot, [B, dims]; every ``n_action_steps`` calls a new chunk."""
-        if not self._actions:
+        if not self._action_queue:
             chunk = self.predict_action_chunk(batch, noise=noise)
-            self._actions.extend(chunk[:, : self.config.n_action_steps].transpose(0, 1))
-        return self._actions.popleft()
+            self._action_queue.extend(chunk[:, : self.config.n_action_steps].transpose(0, 1))
+        return self._action_queue.popleft()
 
     def predict_action_chunk(
         self,
@@ -133,7 +134,7 @@ class LibPi0Policy(PreTrainedPolicy):  # type: ignore[misc, unused-ignore]
             )
         elif isinstance(self.policy, libpi0.Policy):
             several = noise if noise is not None else self._draw(len(observations))
-            results = self.policy.infer_batch(observations, noise=several.numpy(), **call)
+            results = self.policy.infer_batch(observations, noise=several.cpu().numpy(), **call)
         else:
             results = [
                 self.policy.infer(observation, **call, **self._noise(noise, index))

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -296,13 +298,13 @@ def application(
 
 
 def take_card(folder: Path | None = None, most: int = 32) -> tuple[int, IO[bytes]]:
-    """The first card of this machine that no process has taken, and what holds it while it is open.
+    """The first card of this machine that no process of any user has taken, and what holds it while
+    it is open.
 
     Ray counts cards and does not say which one is whose.
     """
     for number in range(most):
-        path = (folder or Path(tempfile.gettempdir())) / f"libpi0-card-{number}.lock"
-        held = path.open("ab")
+        held = _open_lock((folder or Path(tempfile.gettempdir())) / f"libpi0-card-{number}.lock")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -310,3 +312,16 @@ def take_card(folder: Path | None = None, most: int = 32) -> tuple[int, IO[bytes
             continue
         return number, held
     raise libpi0.UnsupportedError(f"all of {most} cards of this machine are taken")
+
+
+def _open_lock(path: Path) -> IO[bytes]:
+    """For reading, which a lock is content with: in /tmp no other user may write to it, nor open it
+    with O_CREAT (Linux's fs.protected_regular)."""
+    while True:
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            with suppress(FileExistsError):  # another process has just made it
+                made = os.open(path, os.O_CREAT | os.O_EXCL, 0o444)
+                os.fchmod(made, 0o444)  # for all users, whatever the umask
+                os.close(made)
