@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,8 @@ struct PI0_API PolicyInfo {
   std::string kind = {};    // "pi0" or "pi05"
   std::string family = {};  // "lerobot" or "openpi"
   std::vector<CameraInfo> cameras = {};
+  // lerobot: a robot's keys that are renamed first, each to a feature: a camera's, or the state's.
+  std::map<std::string, std::string> rename_map = {};
   int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
   int action_dims = 0;     // the robot's own
   int action_horizon = 0;  // rows of a chunk

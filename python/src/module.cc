@@ -233,13 +233,19 @@ void PySession::set_last_chunk(nb::handle from) {
   session.set_last_chunk(std::move(last));
 }
 
-// lerobot's keys for a server's cameras, or those of the robot that it serves.
+// lerobot's keys for a server's cameras, with those of its own that are lerobot's too, as its
+// checkpoint renames them; or those of the robot that it serves.
 RobotKeys keys_for(const std::string& robot, const Client& client) {
-  if (robot != "none") return client.keys();
+  const RobotKeys served = client.keys();
+  if (robot != "none") return served;
   PolicyInfo policy;
   policy.family = "lerobot";
   for (const std::string& camera : client.info().cameras) {
     policy.cameras.push_back({"observation.images." + camera, camera});
+  }
+  for (const std::string& key : served.images()) {
+    if (!key.starts_with("observation.images.")) continue;
+    policy.rename_map[key] = "observation.images." + served.camera(key);
   }
   return RobotKeys::find(robot, policy);
 }

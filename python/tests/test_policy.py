@@ -37,7 +37,6 @@ def test_gives_what_lerobot_gave(folder: str, case: str) -> None:
         raw=folder == "pi05_plain",
     )
     keys = {key.removeprefix("observation.images."): key for key in policy.info["image_keys"]}
-    keys["cam_r"] = "observation.images.right"  # the checkpoint's rename_map
     seen: dict[str, Any] = {
         keys.get(name, name): recorded(f"image.{name}") for name in cases[case]["cameras"]
     }

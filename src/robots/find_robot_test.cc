@@ -91,6 +91,28 @@ TEST(FindRobotTest, NoneHasLerobotsKeys) {
             "observation.images.right_wrist_0_rgb=right_wrist_0_rgb");
 }
 
+// lerobot's rename_processor.py: {rename_map.get(key, key): value}.
+TEST(FindRobotTest, NoneHasTheKeysThatAreRenamed) {
+  const auto cameras_with = [](const std::map<std::string, std::string>& renames) {
+    PolicyInfo policy = policy_with({"top", "wrist"});
+    policy.rename_map = renames;
+    return cameras_of(find_robot("none", policy));
+  };
+  const std::string top = "observation.images.top", wrist = "observation.images.wrist";
+  EXPECT_EQ(cameras_with({{"observation.images.front", top}, {"hand", wrist}}),
+            "observation.images.top=top observation.images.front=top "
+            "observation.images.wrist=wrist hand=wrist");
+  EXPECT_EQ(cameras_with({{top, wrist}, {wrist, top}}),
+            "observation.images.wrist=top observation.images.top=wrist");
+  EXPECT_EQ(cameras_with({{top, wrist}}),
+            "observation.images.wrist=wrist observation.images.top=wrist");
+  EXPECT_EQ(cameras_with({{top, top}, {"observation.images.rear", "observation.images.back"}}),
+            "observation.images.top=top observation.images.wrist=wrist");
+  PolicyInfo policy = policy_with({"top"});
+  policy.rename_map = {{"observation.joints", "observation.state"}};
+  EXPECT_EQ(find_robot("none", policy).state, std::vector<std::string>{"observation.joints"});
+}
+
 TEST(FindRobotTest, WhatOpenpiTrainsOtherwiseIsWarnedAbout) {
   PolicyInfo policy = openpi_policy();
   const auto warnings = [&policy](const char* name) {
