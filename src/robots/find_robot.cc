@@ -144,6 +144,12 @@ std::vector<std::string> robot_warnings(const Robot& robot, const PolicyInfo& po
         "robot libero: actions are taken as the dataset's, where openpi's pi0_libero is trained "
         "with delta actions on top of them; say so if this checkpoint was (--delta-mask 6,-1)");
   }
+  if (robot.name == "droid") {
+    warnings.push_back(
+        "robot droid: actions are taken as the dataset's, velocities of its joints say, where "
+        "openpi trains those of joint positions (pi05_full_droid_finetune, *_jointpos_polaris) as "
+        "delta actions; say so if this checkpoint was (--delta-mask 7,-1)");
+  }
   return warnings;
 }
 

@@ -122,14 +122,17 @@ TEST(FindRobotTest, WhatOpenpiTrainsOtherwiseIsWarnedAbout) {
   EXPECT_NE(warnings("aloha")[0].find("--adapt-to-pi, --delta-mask 6,-1,6,-1"), std::string::npos);
   ASSERT_EQ(warnings("libero").size(), 1u);
   EXPECT_NE(warnings("libero")[0].find("--delta-mask 6,-1"), std::string::npos);
-  EXPECT_TRUE(warnings("droid").empty());
+  ASSERT_EQ(warnings("droid").size(), 1u);
+  EXPECT_NE(warnings("droid")[0].find("--delta-mask 7,-1"), std::string::npos);
   policy.kind = "pi05";  // whose LIBERO is not trained so
   EXPECT_TRUE(warnings("libero").empty());
+  EXPECT_EQ(warnings("droid").size(), 1u);
   policy.adapt_to_pi = true;
   EXPECT_TRUE(warnings("aloha").empty());
   policy.adapt_to_pi = false;
   policy.relative_actions = true;
   EXPECT_TRUE(warnings("aloha").empty());
+  EXPECT_TRUE(warnings("droid").empty());
   policy.relative_actions = false;
   policy.family = "lerobot";  // whose files say it
   EXPECT_TRUE(warnings("aloha").empty());
