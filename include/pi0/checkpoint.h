@@ -36,6 +36,7 @@ struct PI0_API CheckpointOptions {
   // say: 0.4 padded pi05's state in the prompt, and images with -3.
   std::string lerobot_version = {};
   int action_horizon = 0;  // openpi: rows of a chunk, where no config.json says them
+  int max_token_len = 0;   // openpi: the longest prompt, where training's was not the kind's own
   // Of adapters (adapter_config.json): the directory of the weights that they change; else the one
   // that their configuration names, as it is, beside them or in the Hugging Face Hub's cache.
   std::filesystem::path base = {};

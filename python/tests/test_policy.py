@@ -46,6 +46,17 @@ def test_gives_what_lerobot_gave(folder: str, case: str) -> None:
     np.testing.assert_allclose(actions, recorded("actions"), atol=1e-4, rtol=1e-4)
 
 
+def test_the_longest_prompt_is_what_openpis_configuration_says() -> None:
+    golden = SOURCE / "testdata" / "golden"
+    policy = libpi0.Policy(
+        golden / "openpi_pi0",
+        device="reference",
+        tokenizer=golden / "preprocess" / "tokenizer.json",
+        max_token_len=100,
+    )
+    assert policy.info["network"]["max_tokens"] == 100
+
+
 def test_rtc_takes_one_of_two(policy: libpi0.Policy) -> None:
     rtc = libpi0.RealTimeChunking(executed=2, prev_chunk_left_over=np.zeros((3, 4)))
     with pytest.raises(libpi0.InvalidInputError, match="executed"):

@@ -111,6 +111,23 @@ TEST(PipelineTest, PaddingThatMayHaveBeenAnotherIsWarnedAbout) {
   EXPECT_EQ(warnings_of(4), 0u);
 }
 
+// What openpi's configuration says of a prompt's length is what its tokens are cut to.
+TEST(PipelineTest, APromptIsCutToMaxTokenLen) {
+  EditableCheckpoint edited("openpi_pi0");
+  const auto tokens = [&edited] {
+    const Pipeline pipeline(edited.open(), with_tokenizer());
+    Observation observation = observation_of(pipeline.checkpoint(), 7);
+    for (int i = 0; i < 99; ++i) *observation.prompt += " go";
+    return pipeline.prepare(observation).input.tokens;
+  };
+  const std::vector<std::int32_t> own = tokens();
+  EXPECT_EQ(own.size(), 48u);
+  write_file(edited / "pi0.json", R"({"max_token_len": 100})");
+  const std::vector<std::int32_t> longer = tokens();
+  EXPECT_EQ(longer.size(), 100u);
+  EXPECT_TRUE(std::equal(own.begin(), own.end(), longer.begin()));
+}
+
 // A camera whose statistics normalise its pixels takes them in any form.
 TEST(PipelineTest, PixelsAreNormalisedWhateverTheyAre) {
   CheckpointData checkpoint = EditableCheckpoint("pi0_tiny").open();

@@ -28,6 +28,7 @@ void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides&
       {options.asset.has_value(), "an asset"},
       {options.action_dims.has_value(), "action dims"},
       {options.action_horizon.has_value(), "an action horizon"},
+      {options.max_token_len.has_value(), "a longest prompt (max_token_len)"},
       {options.adapt_to_pi.has_value(), "adapt_to_pi"}};
   for (const auto& [is_given, what] : given) {
     if (is_given) {
