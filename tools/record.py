@@ -84,6 +84,9 @@ def parse_arguments() -> argparse.Namespace:
     robot.add_argument(
         "--action-horizon", type=int, help="steps of a chunk, where no config.json says them"
     )
+    robot.add_argument(
+        "--max-token-len", type=int, help="tokens of the longest prompt; default: 48 or 200"
+    )
     arguments = parser.parse_args()
     given = arguments.image and arguments.state is not None and arguments.prompt is not None
     if arguments.random is None and not given:

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ struct PI0_API CheckpointOptions {
   // say: 0.4 padded pi05's state in the prompt, and images with -3.
   std::string lerobot_version = {};
   int action_horizon = 0;  // openpi: rows of a chunk, where no config.json says them
+  int max_token_len = 0;   // openpi: the longest prompt, where training's was not the kind's own
   // Of adapters (adapter_config.json): the directory of the weights that they change; else the one
   // that their configuration names, as it is, beside them or in the Hugging Face Hub's cache.
   std::filesystem::path base = {};
@@ -54,6 +56,8 @@ struct PI0_API PolicyInfo {
   std::string kind = {};    // "pi0" or "pi05"
   std::string family = {};  // "lerobot" or "openpi"
   std::vector<CameraInfo> cameras = {};
+  // lerobot: a robot's keys that are renamed first, each to a feature: a camera's, or the state's.
+  std::map<std::string, std::string> rename_map = {};
   int state_dims = 0;      // the robot's own; 0: the checkpoint does not say, any up to state_dim
   int action_dims = 0;     // the robot's own
   int action_horizon = 0;  // rows of a chunk

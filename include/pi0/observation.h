@@ -49,17 +49,20 @@ struct PI0_API ImageView {
   std::size_t plane_stride = 0;  // kChw: bytes from one plane to the next; 0: those of its rows
 };
 
-// One moment. Camera names are the checkpoint's (`Policy::info().cameras`): the full feature name
-// ("observation.images.top") or what follows "observation.images." in it ("top"). A camera is in
-// `images` or in `views`. Refused (Error, kInvalidInput) are a view without data or with sides that
-// are not positive, a stride smaller than a row or a plane, and floats that are not finite or
-// more than 0.001 outside their type's range.
+// One moment. A camera is named by its full feature name ("observation.images.top") or by what
+// follows "observation.images." in it ("top"). Names that are given directly are the robot's: the
+// checkpoint's rename_map, where it has one, applies to them, once, as in lerobot. What a robot's
+// keys give (pi0/robot.h) is `renamed`: the checkpoint's own names (`Policy::info().cameras`). A
+// camera is in `images` or in `views`. Refused (Error, kInvalidInput) are a view without data or
+// with sides that are not positive, a stride smaller than a row or a plane, and floats that are not
+// finite or more than 0.001 outside their type's range.
 struct PI0_API Observation {
   std::map<std::string, Image> images = {};
   std::map<std::string, ImageView> views = {};
   std::vector<float> state = {};  // the robot's own dimensions and units, not normalised
   // The instruction, UTF-8. None is refused: a policy that is told nothing is given an empty one.
   std::optional<std::string> prompt = {};
+  bool renamed = false;  // the cameras' names are the checkpoint's own: none is renamed
 };
 
 }  // namespace pi0

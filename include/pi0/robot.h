@@ -43,8 +43,8 @@ struct PI0_API ArrayView {
 using RobotValue = std::variant<std::string, ArrayView, std::span<const std::byte>>;
 using RobotValues = std::vector<std::pair<std::string, RobotValue>>;
 
-// An observation whose views are of the arrays that it was made from, or of `pixels`. To be moved,
-// not copied.
+// An observation whose views are of the arrays that it was made from, or of `pixels`, under the
+// checkpoint's own names of cameras (`Observation::renamed`). To be moved, not copied.
 struct PI0_API RobotObservation {
   Observation observation = {};
   std::list<std::vector<float>> pixels = {};  // of images that could not be used where they lie
@@ -53,8 +53,9 @@ struct PI0_API RobotObservation {
 class PI0_API RobotKeys {
  public:
   // "aloha", "libero", "droid", as openpi's policies for them, or "none": lerobot's keys for the
-  // checkpoint's own cameras. Throws Error (kInvalidInput) for another name, or where it is not
-  // plain which of the checkpoint's cameras the robot's are.
+  // checkpoint's own cameras, and those that its rename_map renames to them. Throws Error
+  // (kInvalidInput) for another name, or where it is not plain which of the checkpoint's cameras
+  // the robot's are.
   static RobotKeys find(const std::string& name, const PolicyInfo& policy);
   // Of a file (docs/serving.md). Throws Error (kIo, kInvalidInput) naming what in it is wrong.
   static RobotKeys read(const std::filesystem::path& file, const PolicyInfo& policy);
@@ -65,9 +66,10 @@ class PI0_API RobotKeys {
 
   // How many of a policy's `dims` the robot is sent.
   int action_dims(int dims) const;
-  std::vector<std::string> images() const;  // keys, of cameras that are used
-  std::vector<std::string> state() const;   // keys whose values follow one another
-  const std::string& prompt() const;        // its key
+  std::vector<std::string> images() const;  // keys, of cameras that are used; of one, any of its
+  std::string camera(const std::string& key) const;  // the checkpoint's, of one of them
+  std::vector<std::string> state() const;            // keys whose values follow one another
+  const std::string& prompt() const;                 // its key
 
   // In a key, "a/b" is also what is under "b" in a map "a". Images: uint8, [height, width, 3] or
   // [3, height, width], are used where they lie, as lerobot's float32 are; other numbers and files

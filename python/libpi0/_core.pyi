@@ -46,6 +46,7 @@ class Policy:
         adapt_to_pi: bool,
         lerobot_version: str,
         action_horizon: int,
+        max_token_len: int,
         base: str | PathLike[str],
         norm_stats: str | PathLike[str],
         raw: bool,

@@ -108,8 +108,8 @@ class Policy(Session):
         prompt: of observations without one.
         progress: called with (stage, done, total) while it loads; see :func:`progress_bar`.
         tokenizer, resize, prompt_format, delta_mask, asset, action_dims, adapt_to_pi,
-            lerobot_version, action_horizon, base, norm_stats, raw: what the checkpoint does not
-            say, or is to be read otherwise, as the options of ``pi0 run`` of those names.
+            lerobot_version, action_horizon, max_token_len, base, norm_stats, raw: what the
+            checkpoint does not say, or is to be read otherwise, as the options of ``pi0 run`` of those names.
         cache: a directory in which prepared weights are kept, for the next load.
         memory_limit_bytes: the most that loading and running may take; 0: what is free.
 
@@ -139,6 +139,7 @@ class Policy(Session):
         adapt_to_pi: bool = False,
         lerobot_version: str = "",
         action_horizon: int = 0,
+        max_token_len: int = 0,
         base: Path | None = None,
         norm_stats: Path | None = None,
         raw: bool = False,
@@ -162,6 +163,7 @@ class Policy(Session):
             "adapt_to_pi": adapt_to_pi,
             "lerobot_version": lerobot_version,
             "action_horizon": action_horizon,
+            "max_token_len": max_token_len,
             "base": base or "",
             "norm_stats": norm_stats or "",
             "raw": raw,

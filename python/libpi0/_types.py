@@ -117,6 +117,7 @@ class PolicyInfo(TypedDict):
     num_steps: int
     action_names: tuple[str, ...]
     image_keys: tuple[str, ...]
+    """of a camera that the checkpoint's ``rename_map`` renames, each; one of them is to be given"""
     state_keys: tuple[str, ...]
     prompt_key: str
     device: str
@@ -138,6 +139,7 @@ class ServerInfo(TypedDict):
     action_names: tuple[str, ...]
     devices: tuple[str, ...]
     image_keys: tuple[str, ...]
+    """of a camera that the checkpoint's ``rename_map`` renames, each; one of them is to be given"""
     state_keys: tuple[str, ...]
     prompt_key: str
 

@@ -233,13 +233,19 @@ void PySession::set_last_chunk(nb::handle from) {
   session.set_last_chunk(std::move(last));
 }
 
-// lerobot's keys for a server's cameras, or those of the robot that it serves.
+// lerobot's keys for a server's cameras, with those of its own that are lerobot's too, as its
+// checkpoint renames them; or those of the robot that it serves.
 RobotKeys keys_for(const std::string& robot, const Client& client) {
-  if (robot != "none") return client.keys();
+  const RobotKeys served = client.keys();
+  if (robot != "none") return served;
   PolicyInfo policy;
   policy.family = "lerobot";
   for (const std::string& camera : client.info().cameras) {
     policy.cameras.push_back({"observation.images." + camera, camera});
+  }
+  for (const std::string& key : served.images()) {
+    if (!key.starts_with("observation.images.")) continue;
+    policy.rename_map[key] = "observation.images." + served.camera(key);
   }
   return RobotKeys::find(robot, policy);
 }
@@ -363,8 +369,8 @@ NB_MODULE(_core, module) {
              std::uint64_t memory_limit_bytes, Path tokenizer, std::string resize,
              std::string prompt_format, std::optional<std::string> delta_mask, std::string asset,
              int action_dims, bool adapt_to_pi, std::string lerobot_version, int action_horizon,
-             Path base, Path norm_stats, bool raw, const std::string& robot, const Path& keys,
-             nb::object progress) {
+             int max_token_len, Path base, Path norm_stats, bool raw, const std::string& robot,
+             const Path& keys, nb::object progress) {
             new (self) PyPolicy(checkpoint,
                                 {.device = std::move(device),
                                  .dtype = std::move(dtype),
@@ -382,6 +388,7 @@ NB_MODULE(_core, module) {
                                  .adapt_to_pi = adapt_to_pi,
                                  .lerobot_version = std::move(lerobot_version),
                                  .action_horizon = action_horizon,
+                                 .max_token_len = max_token_len,
                                  .base = std::move(base),
                                  .norm_stats = std::move(norm_stats),
                                  .raw = raw},
@@ -390,8 +397,8 @@ NB_MODULE(_core, module) {
           "checkpoint"_a, "device"_a, "dtype"_a, "threads"_a, "affinity"_a, "priority"_a, "cache"_a,
           "memory_limit_bytes"_a, "tokenizer"_a, "resize"_a, "prompt_format"_a,
           "delta_mask"_a.none(), "asset"_a, "action_dims"_a, "adapt_to_pi"_a, "lerobot_version"_a,
-          "action_horizon"_a, "base"_a, "norm_stats"_a, "raw"_a, "robot"_a, "keys"_a,
-          "progress"_a.none())
+          "action_horizon"_a, "max_token_len"_a, "base"_a, "norm_stats"_a, "raw"_a, "robot"_a,
+          "keys"_a, "progress"_a.none())
       .def("info", &PyPolicy::info)
       .def("warnings", &PyPolicy::warnings)
       .def("session", &PyPolicy::session)

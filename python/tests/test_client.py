@@ -6,6 +6,7 @@ import json
 import pathlib
 import pickle
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -64,6 +65,29 @@ def test_keys_are_those_that_the_server_tells(
             np.testing.assert_array_equal(client.infer(seen, seed=4)["actions"], expected)
             with pytest.raises(libpi0.InvalidInputError, match="no image, expected at least one"):
                 client.infer(observation if client is robots else own)
+
+
+def test_keys_that_the_checkpoint_renames_are_taken(
+    tmp_path: pathlib.Path, policy: libpi0.Policy, observation: dict[str, Any]
+) -> None:
+    renaming = tmp_path / "renaming"
+    shutil.copytree(TINY, renaming)
+    pipeline = json.loads((renaming / "policy_preprocessor.json").read_text())
+    pipeline["steps"][0]["config"]["rename_map"] = {
+        "observation.images.base_0_rgb": "observation.images.unused",
+        "observation.images.front": "observation.images.base_0_rgb",
+        "observation.joints": "observation.state",
+    }
+    (renaming / "policy_preprocessor.json").write_text(json.dumps(pipeline))
+    expected = policy.infer(observation, seed=4)["actions"]
+    image, state = observation["observation.images.base_0_rgb"], observation["observation.state"]
+    with serving(renaming, "--threads=1") as url:
+        robots, lerobots = libpi0.Client(url), libpi0.Client(url, robot="none")
+        assert robots.info["cameras"] == ("base_0_rgb",)
+        assert robots.info["image_keys"] == ("observation.images.front",)
+        for client, key in ((robots, "observation.joints"), (lerobots, "observation.state")):
+            seen = {"observation.images.front": image, key: state, "task": observation["task"]}
+            np.testing.assert_array_equal(client.infer(seen, seed=4)["actions"], expected)
 
 
 def test_chunks_go_on_until_an_episode_begins(

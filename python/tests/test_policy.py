@@ -37,7 +37,6 @@ def test_gives_what_lerobot_gave(folder: str, case: str) -> None:
         raw=folder == "pi05_plain",
     )
     keys = {key.removeprefix("observation.images."): key for key in policy.info["image_keys"]}
-    keys["cam_r"] = "observation.images.right"  # the checkpoint's rename_map
     seen: dict[str, Any] = {
         keys.get(name, name): recorded(f"image.{name}") for name in cases[case]["cameras"]
     }
@@ -45,6 +44,17 @@ def test_gives_what_lerobot_gave(folder: str, case: str) -> None:
     seen[policy.info["prompt_key"]] = cases[case]["prompt"]
     actions = policy.infer(seen, noise=recorded("noise"))["actions"]
     np.testing.assert_allclose(actions, recorded("actions"), atol=1e-4, rtol=1e-4)
+
+
+def test_the_longest_prompt_is_what_openpis_configuration_says() -> None:
+    golden = SOURCE / "testdata" / "golden"
+    policy = libpi0.Policy(
+        golden / "openpi_pi0",
+        device="reference",
+        tokenizer=golden / "preprocess" / "tokenizer.json",
+        max_token_len=100,
+    )
+    assert policy.info["network"]["max_tokens"] == 100
 
 
 def test_rtc_takes_one_of_two(policy: libpi0.Policy) -> None:

@@ -30,7 +30,15 @@ Family family_of(const Places& places) {
   if (!fs::exists(config, ignored)) return Family::kOpenpi;
   const Json json = read_json(config);
   require_object(json, config.string());
-  return json.contains("type") ? Family::kLerobot : Family::kOpenpi;
+  const bool lerobot = json.contains("type");
+  if (!lerobot && json.value("model_type", Json()) == "pi0") {
+    fail(
+        config.string(),
+        "is of transformers' PI0ForConditionalGeneration (\"model_type\" is \"pi0\"), which is not "
+        "read here: take the checkpoint of lerobot or openpi that it was converted from",
+        ErrorCode::kUnsupported);
+  }
+  return lerobot ? Family::kLerobot : Family::kOpenpi;
 }
 
 // With what was meant, where that can be told: nothing here is fetched over a network.

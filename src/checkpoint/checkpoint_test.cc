@@ -282,6 +282,17 @@ TEST(Inspect, WhatSurroundsTheNetworkMayBeUnreadable) {
 }
 
 // lerobot 0.3's, with a configuration of a later release.
+// Whose keys say other things than openpi's: num_inference_steps, chunk_size, no action_horizon.
+TEST(Inspect, TransformersOwnFormIsRefusedByName) {
+  EditableCheckpoint checkpoint("openpi_pi0");
+  checkpoint.set("config.json", "/model_type", "pi0");
+  checkpoint.expect_refused(ErrorCode::kUnsupported,
+                            {"config.json", "PI0ForConditionalGeneration", "lerobot or openpi"});
+  EditableCheckpoint lerobot("pi0_tiny");  // its "type" says whose it is
+  lerobot.set("config.json", "/model_type", "pi0");
+  EXPECT_EQ(lerobot.open().family, Family::kLerobot);
+}
+
 TEST(Statistics, AmongTheWeightsAreSaid) {
   EditableCheckpoint checkpoint("pi0_tiny");
   std::filesystem::remove(checkpoint / "policy_preprocessor.json");

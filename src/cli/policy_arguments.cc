@@ -101,6 +101,12 @@ void add_checkpoint_options(CLI::App& verb, CheckpointOptions& options) {
                   "openpi: steps of a chunk, where no config.json says them (50 unless said)")
       ->type_name("N")
       ->check(whole_number(1));
+  verb.add_option(
+          "--max-token-len", options.max_token_len,
+          "openpi: tokens of the longest prompt, what is longer being cut, where training's "
+          "configuration says it (48 of pi0, 200 of pi05 unless said)")
+      ->type_name("N")
+      ->check(whole_number(1));
 }
 
 void add_device_options(CLI::App& verb, DeviceOptions& options) {

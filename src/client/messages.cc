@@ -223,7 +223,9 @@ Served read_metadata(std::span<const std::byte> message, const std::optional<Rob
   served.keys = keys.take();
   ServerInfo& info = served.info;
   for (const CameraKey& camera : served.robot.cameras) {
-    if (!camera.camera.empty()) info.cameras.push_back(camera.camera);
+    const bool told = std::find(info.cameras.begin(), info.cameras.end(), camera.camera) !=
+                      info.cameras.end();  // under another key
+    if (!camera.camera.empty() && !told) info.cameras.push_back(camera.camera);
   }
   if (!served.ours) return served;
   const ValueMap& map = *of_ours->as<ValueMap>();

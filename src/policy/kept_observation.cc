@@ -18,7 +18,7 @@ KeptObservation::KeptObservation(const Observation& observation) : observation_(
 
 bool KeptObservation::says(const Observation& other) const {
   return other.state == observation_.state && other.prompt == observation_.prompt &&
-         other.images == observation_.images &&
+         other.renamed == observation_.renamed && other.images == observation_.images &&
          std::equal(other.views.begin(), other.views.end(), observation_.views.begin(),
                     observation_.views.end(), [](const auto& theirs, const auto& own) {
                       if (theirs.first != own.first) return false;

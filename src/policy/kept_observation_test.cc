@@ -46,6 +46,7 @@ TEST_F(KeptObservationTest, TellsAllElseApart) {
   EXPECT_TRUE(differs([](Observation& o) { o.images["top"].rgb[2] = 4; }));
   EXPECT_TRUE(differs([](Observation& o) { o.state[0] = 1; }));
   EXPECT_TRUE(differs([](Observation& o) { o.prompt.reset(); }));
+  EXPECT_TRUE(differs([](Observation& o) { o.renamed = true; }));
   EXPECT_TRUE(differs([](Observation& o) { o.views.clear(); }));
   EXPECT_TRUE(differs([](Observation& o) { o.views["left"] = o.views["wrist"]; }));
   EXPECT_TRUE(differs([](Observation& o) {

@@ -19,6 +19,7 @@ CheckpointOverrides overrides_of(const CheckpointOptions& options) {
         parse_lerobot_release(options.lerobot_version, "options", ErrorCode::kInvalidInput);
   }
   if (options.action_horizon != 0) result.action_horizon = options.action_horizon;
+  if (options.max_token_len != 0) result.max_token_len = options.max_token_len;
   if (!options.base.empty()) result.base = options.base;
   if (!options.norm_stats.empty() && !options.asset.empty()) {
     throw Error(ErrorCode::kInvalidInput,

@@ -95,7 +95,7 @@ std::vector<std::optional<ImageView>> Pipeline::match_cameras(
   const std::vector<Camera>& cameras = checkpoint_.cameras;
   std::vector<std::optional<ImageView>> matched(cameras.size());
   const auto match = [&](const std::string& given, const ImageView& view) {
-    const std::string name = renamed(given, checkpoint_);
+    const std::string name = observation.renamed ? given : renamed(given, checkpoint_);
     const auto found = std::find_if(cameras.begin(), cameras.end(), [&](const Camera& camera) {
       return camera.feature == name || camera.name == name;
     });

@@ -17,6 +17,44 @@ Observation observation_of(const CheckpointData& checkpoint, std::size_t state) 
   return observation;
 }
 
+CheckpointOptions with_tokenizer() {
+  CheckpointOptions options;
+  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
+  return options;
+}
+
+// As lerobot's rename step does it, which runs once: to what a robot gives, and never to what is
+// the checkpoint's own name already.
+TEST(PipelineTest, CamerasAreRenamedOnce) {
+  CheckpointData checkpoint = EditableCheckpoint("pi0_tiny").open();
+  ASSERT_EQ(checkpoint.cameras.size(), 3u);
+  const std::string first = checkpoint.cameras[0].name, second = checkpoint.cameras[1].name;
+  const std::string prefix = "observation.images.";
+  const auto images_of = [&](const Observation& observation) {
+    return Pipeline(checkpoint, with_tokenizer()).prepare(observation).input.images;
+  };
+  Observation straight =
+      observation_of(checkpoint, static_cast<std::size_t>(checkpoint.state_dims));
+  straight.images[second] = {4, 4, std::vector<std::uint8_t>(48, 200)};
+  Observation crossed = straight;
+  std::swap(crossed.images.at(first), crossed.images.at(second));
+  const std::vector<float> as_given = images_of(straight), exchanged = images_of(crossed);
+  ASSERT_NE(as_given, exchanged);
+
+  checkpoint.rename_map = {{prefix + first, prefix + second}, {prefix + second, prefix + first}};
+  EXPECT_EQ(images_of(straight), exchanged);
+  straight.renamed = true;
+  EXPECT_EQ(images_of(straight), as_given);
+  // A chain: the first's name is another's, and what the first is called is not renamed further.
+  checkpoint.rename_map = {{prefix + "front", prefix + first}, {prefix + first, prefix + second}};
+  EXPECT_EQ(images_of(straight), as_given);
+  straight.renamed = false;
+  auto moved = straight.images.extract(second);
+  moved.key() = "front";
+  straight.images.insert(std::move(moved));
+  EXPECT_EQ(images_of(straight), exchanged);
+}
+
 // lerobot's pi05 has the state in its prompt as long as it is, however wide the network's is.
 TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
   EditableCheckpoint edited("pi05_tiny");
@@ -33,12 +71,6 @@ TEST(PipelineTest, AStateInThePromptMayBeLongerThanTheNetworks) {
   // Without statistics lerobot asks for no length.
   const Observation shorter = observation_of(pipeline.checkpoint(), 32);
   EXPECT_EQ(pipeline.prepare(shorter).normalised_state.size(), 32u);
-}
-
-CheckpointOptions with_tokenizer() {
-  CheckpointOptions options;
-  options.tokenizer = std::filesystem::path(PI0_SOURCE_DIR) / "examples/policy/tokenizer.model";
-  return options;
 }
 
 void expect_state_refused(const Pipeline& pipeline, std::size_t values,
@@ -77,6 +109,23 @@ TEST(PipelineTest, PaddingThatMayHaveBeenAnotherIsWarnedAbout) {
   data.release_uncertain = true;
   EXPECT_EQ(warnings_of(6), 1u);
   EXPECT_EQ(warnings_of(4), 0u);
+}
+
+// What openpi's configuration says of a prompt's length is what its tokens are cut to.
+TEST(PipelineTest, APromptIsCutToMaxTokenLen) {
+  EditableCheckpoint edited("openpi_pi0");
+  const auto tokens = [&edited] {
+    const Pipeline pipeline(edited.open(), with_tokenizer());
+    Observation observation = observation_of(pipeline.checkpoint(), 7);
+    for (int i = 0; i < 99; ++i) *observation.prompt += " go";
+    return pipeline.prepare(observation).input.tokens;
+  };
+  const std::vector<std::int32_t> own = tokens();
+  EXPECT_EQ(own.size(), 48u);
+  write_file(edited / "pi0.json", R"({"max_token_len": 100})");
+  const std::vector<std::int32_t> longer = tokens();
+  EXPECT_EQ(longer.size(), 100u);
+  EXPECT_TRUE(std::equal(own.begin(), own.end(), longer.begin()));
 }
 
 // A camera whose statistics normalise its pixels takes them in any form.

@@ -37,6 +37,7 @@ PolicyInfo describe(const CheckpointData& checkpoint) {
   for (const Camera& camera : checkpoint.cameras) {
     info.cameras.push_back({camera.feature, camera.name, camera.empty});
   }
+  info.rename_map = checkpoint.rename_map;
   info.state_dims = checkpoint.state_dims;
   info.action_dims = checkpoint.action_dims;
   info.action_horizon = checkpoint.model.action_horizon;

@@ -12,12 +12,17 @@
 namespace pi0 {
 namespace {
 
+// By the checkpoint's own name for it, or by a key that its rename_map renames to it.
 const CameraKey& key_of(const Robot& robot, const std::string& camera) {
+  const std::string prefix = "observation.images.";
   std::string names;
   for (const CameraKey& key : robot.cameras) {
     if (key.camera.empty()) continue;
-    if (camera == key.camera || camera == "observation.images." + key.camera) return key;
+    if (camera == key.camera || camera == prefix + key.camera) return key;
     names += (names.empty() ? "" : ", ") + key.camera;
+  }
+  for (const CameraKey& key : robot.cameras) {
+    if (!key.camera.empty() && (camera == key.key || prefix + camera == key.key)) return key;
   }
   refuse("image for camera " + camera, "the server's robot has no such camera, but " + names);
 }

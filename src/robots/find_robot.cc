@@ -94,10 +94,21 @@ std::string lerobot_key(const std::string& camera) {
   return camera.starts_with("observation.") ? camera : "observation.images." + camera;
 }
 
+// As lerobot's rename step has them: a key that is renamed is another feature's, and no longer its
+// own; all others stay.
 Robot lerobot_robot(const PolicyInfo& policy) {
   Robot robot = {.name = "none", .state = {"observation.state"}, .prompt = "task"};
   for (const CameraInfo& camera : policy.cameras) {
-    if (!camera.empty) robot.cameras.push_back({lerobot_key(camera.name), camera.name});
+    if (camera.empty) continue;
+    if (!policy.rename_map.contains(camera.feature)) {
+      robot.cameras.push_back({lerobot_key(camera.name), camera.name});
+    }
+    for (const auto& [key, feature] : policy.rename_map) {
+      if (feature == camera.feature) robot.cameras.push_back({key, camera.name});
+    }
+  }
+  for (const auto& [key, feature] : policy.rename_map) {
+    if (feature == "observation.state") robot.state = {key};
   }
   return robot;
 }
@@ -132,6 +143,12 @@ std::vector<std::string> robot_warnings(const Robot& robot, const PolicyInfo& po
     warnings.push_back(
         "robot libero: actions are taken as the dataset's, where openpi's pi0_libero is trained "
         "with delta actions on top of them; say so if this checkpoint was (--delta-mask 6,-1)");
+  }
+  if (robot.name == "droid") {
+    warnings.push_back(
+        "robot droid: actions are taken as the dataset's, velocities of its joints say, where "
+        "openpi trains those of joint positions (pi05_full_droid_finetune, *_jointpos_polaris) as "
+        "delta actions; say so if this checkpoint was (--delta-mask 7,-1)");
   }
   return warnings;
 }

@@ -91,6 +91,28 @@ TEST(FindRobotTest, NoneHasLerobotsKeys) {
             "observation.images.right_wrist_0_rgb=right_wrist_0_rgb");
 }
 
+// lerobot's rename_processor.py: {rename_map.get(key, key): value}.
+TEST(FindRobotTest, NoneHasTheKeysThatAreRenamed) {
+  const auto cameras_with = [](const std::map<std::string, std::string>& renames) {
+    PolicyInfo policy = policy_with({"top", "wrist"});
+    policy.rename_map = renames;
+    return cameras_of(find_robot("none", policy));
+  };
+  const std::string top = "observation.images.top", wrist = "observation.images.wrist";
+  EXPECT_EQ(cameras_with({{"observation.images.front", top}, {"hand", wrist}}),
+            "observation.images.top=top observation.images.front=top "
+            "observation.images.wrist=wrist hand=wrist");
+  EXPECT_EQ(cameras_with({{top, wrist}, {wrist, top}}),
+            "observation.images.wrist=top observation.images.top=wrist");
+  EXPECT_EQ(cameras_with({{top, wrist}}),
+            "observation.images.wrist=wrist observation.images.top=wrist");
+  EXPECT_EQ(cameras_with({{top, top}, {"observation.images.rear", "observation.images.back"}}),
+            "observation.images.top=top observation.images.wrist=wrist");
+  PolicyInfo policy = policy_with({"top"});
+  policy.rename_map = {{"observation.joints", "observation.state"}};
+  EXPECT_EQ(find_robot("none", policy).state, std::vector<std::string>{"observation.joints"});
+}
+
 TEST(FindRobotTest, WhatOpenpiTrainsOtherwiseIsWarnedAbout) {
   PolicyInfo policy = openpi_policy();
   const auto warnings = [&policy](const char* name) {
@@ -100,14 +122,17 @@ TEST(FindRobotTest, WhatOpenpiTrainsOtherwiseIsWarnedAbout) {
   EXPECT_NE(warnings("aloha")[0].find("--adapt-to-pi, --delta-mask 6,-1,6,-1"), std::string::npos);
   ASSERT_EQ(warnings("libero").size(), 1u);
   EXPECT_NE(warnings("libero")[0].find("--delta-mask 6,-1"), std::string::npos);
-  EXPECT_TRUE(warnings("droid").empty());
+  ASSERT_EQ(warnings("droid").size(), 1u);
+  EXPECT_NE(warnings("droid")[0].find("--delta-mask 7,-1"), std::string::npos);
   policy.kind = "pi05";  // whose LIBERO is not trained so
   EXPECT_TRUE(warnings("libero").empty());
+  EXPECT_EQ(warnings("droid").size(), 1u);
   policy.adapt_to_pi = true;
   EXPECT_TRUE(warnings("aloha").empty());
   policy.adapt_to_pi = false;
   policy.relative_actions = true;
   EXPECT_TRUE(warnings("aloha").empty());
+  EXPECT_TRUE(warnings("droid").empty());
   policy.relative_actions = false;
   policy.family = "lerobot";  // whose files say it
   EXPECT_TRUE(warnings("aloha").empty());

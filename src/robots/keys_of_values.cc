@@ -1,6 +1,8 @@
 #include <utility>
 
+#include "base/text.h"
 #include "pi0/robot.h"
+#include "robots/refuse.h"
 #include "robots/robot.h"
 #include "robots/robot_keys.h"
 #include "wire/decode.h"
@@ -51,6 +53,13 @@ std::vector<std::string> RobotKeys::images() const {
     if (!camera.camera.empty()) keys.push_back(camera.key);
   }
   return keys;
+}
+
+std::string RobotKeys::camera(const std::string& key) const {
+  for (const CameraKey& camera : impl_->robot.cameras) {
+    if (camera.key == key && !camera.camera.empty()) return camera.camera;
+  }
+  refuse("robot", printable(key) + " is none of its images' keys");
 }
 
 std::vector<std::string> RobotKeys::state() const { return impl_->robot.state; }

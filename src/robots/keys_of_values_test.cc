@@ -11,6 +11,9 @@ TEST(KeysOfValuesTest, UsesPixelsWhereTheyLie) {
   const RobotKeys keys = RobotKeys::find("libero", openpi_policy());
   EXPECT_EQ(keys.images(),
             (std::vector<std::string>{"observation/image", "observation/wrist_image"}));
+  EXPECT_EQ(keys.camera("observation/wrist_image"), "left_wrist_0_rgb");
+  expect_error(ErrorCode::kInvalidInput, {"robot: observation/state is none of its images' keys"},
+               [&] { keys.camera("observation/state"); });
   EXPECT_EQ(keys.state(), std::vector<std::string>{"observation/state"});
   EXPECT_EQ(keys.prompt(), "prompt");
   EXPECT_EQ(keys.action_dims(32), 7);

@@ -337,6 +337,28 @@ TEST(ToObservationTest, StatesThatAreNoVectorAreRefused) {
   refused({"state: is \"x\", expected numbers"}, [](Encoder& e) { e.text("x"); });
 }
 
+// A camera that has two keys is given one image, under either.
+TEST(ToObservationTest, ACameraHasOneImage) {
+  const Robot robot = {
+      .name = "two", .cameras = {{"front", "top"}, {"top", "top"}}, .state = {}, .prompt = "task"};
+  const auto message_of = [](const std::vector<std::string>& keys) {
+    return Message([&](Encoder& encoder) {
+      encoder.map(keys.size() + 1).text("task").text("go");
+      for (const std::string& key : keys) encoder.text(key).pixels(kHeight, kWidth, kImage.rgb);
+    });
+  };
+  for (const char* const key : {"front", "top"}) {
+    const Message message = message_of({key});
+    const RobotObservation found = to_observation(robot, message.map(), {});
+    EXPECT_EQ(image_in(found), kImage);
+    EXPECT_TRUE(found.observation.renamed);
+  }
+  expect_error(ErrorCode::kInvalidInput, {"top: is a second image for camera top, expected one"},
+               [&] {
+                 to_observation(robot, message_of({"front", "top"}).map(), {});
+               });
+}
+
 // What a client writes, a server of ours reads as the same.
 TEST(EncodeObservationTest, IsReadAsItWas) {
   const std::vector<float> floats = converted_to<float>(planes(), 255);
@@ -364,6 +386,21 @@ TEST(EncodeObservationTest, IsReadAsItWas) {
     // A server would cut what a policy of this process rounds.
     EXPECT_EQ(wrist.type,
               robot.images == ImageRule::kLerobot ? PixelType::kFloatUnit : PixelType::kUint8);
+  }
+}
+
+// A client has a camera by the checkpoint's name for it, or as rename_map has its robot's.
+TEST(EncodeObservationTest, ACameraMayBeNamedAsItIsRenamed) {
+  PolicyInfo policy = policy_with({"top", "wrist"});
+  policy.rename_map = {{"observation.images.front", "observation.images.top"},
+                       {"observation.images.wrist", "observation.images.hand"}};
+  const Robot robot = find_robot("none", policy);
+  for (const char* const name :
+       {"top", "observation.images.top", "front", "observation.images.front"}) {
+    SCOPED_TRACE(name);
+    const Observation given{.images = {{name, kImage}}, .prompt = ""};
+    const Message message([&](Encoder& encoder) { encode_observation(robot, given, encoder); });
+    EXPECT_EQ(image_in(to_observation(robot, message.map(), {})), kImage);
   }
 }
 

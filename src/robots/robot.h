@@ -36,9 +36,9 @@ struct Robot {
   ImageRule images = ImageRule::kLerobot;
 };
 
-// "aloha", "libero", "droid", or "none": lerobot's keys for the checkpoint's own cameras. Throws
-// Error (kInvalidInput) for another name, or where it is not plain which of the checkpoint's
-// cameras the robot's are.
+// "aloha", "libero", "droid", or "none": lerobot's keys for the checkpoint's own cameras, and those
+// that its rename_map renames to them. Throws Error (kInvalidInput) for another name, or where it
+// is not plain which of the checkpoint's cameras the robot's are.
 Robot find_robot(const std::string& name, const PolicyInfo& policy);
 
 // What is legal but worth saying of a robot with a policy: openpi's own configurations of it
@@ -51,10 +51,10 @@ int action_dims(const Robot& robot, int dims);
 // Images: uint8 of either layout are used where they lie, as lerobot's float32 are; other floats,
 // other integers from 0 to 255, and PNG or JPEG as bytes, are converted. A leading dimension of 1,
 // a batch of one, is dropped. A camera without an image is left out, unless it is required; all of
-// them may not be. Where a robot's cameras have a map of their own ("images"), nothing else may be
-// in it. `prompt`: for messages without one. Throws Error naming the key that is
-// absent or does not fit: kUnsupported where it is a file of another image format, else
-// kInvalidInput.
+// them may not be, and none may have two. Where a robot's cameras have a map of their own
+// ("images"), nothing else may be in it. `prompt`: for messages without one. Throws Error naming
+// the key that is absent or does not fit: kUnsupported where it is a file of another image format,
+// else kInvalidInput.
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt);
 

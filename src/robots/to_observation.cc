@@ -96,11 +96,15 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt) {
   RobotObservation result;
   Observation& observation = result.observation;
+  observation.renamed = true;  // CameraKey::camera
   refuse_unknown_cameras(robot, message);
   for (const CameraKey& camera : robot.cameras) {
     const Value* const value = find_path(message, camera.key);
     if (!value && camera.required) refuse(camera.key, "is absent, expected an image");
     if (value && !camera.camera.empty()) {
+      if (observation.images.contains(camera.camera) || observation.views.contains(camera.camera)) {
+        refuse(camera.key, "is a second image for camera " + camera.camera + ", expected one");
+      }
       read_image(*value, camera.key, robot.images, camera.camera, result);
     }
   }

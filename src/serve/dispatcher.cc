@@ -132,7 +132,7 @@ std::shared_ptr<const Policy> Dispatcher::load(Worker& worker, const ServedModel
 
 // Until a call takes about as long as the one before.
 void Dispatcher::warm_up(const Policy& policy, const ServedModel& model) {
-  Observation observation;
+  Observation observation{.renamed = true};
   const int size = policy.network().info().image_size;
   for (const CameraInfo& camera : policy.info().cameras) {
     if (camera.empty) continue;

@@ -84,6 +84,7 @@ def load_policy(arguments: argparse.Namespace) -> RecordedPolicy:
         arguments.asset,
         arguments.action_dims,
         arguments.action_horizon,
+        arguments.max_token_len,
         arguments.adapt_to_pi or None,
     )
     return from_openpi.load(arguments.checkpoint, robot, arguments.tokenizer, arguments.device)

@@ -47,6 +47,7 @@ class RobotSettings:
     asset: str | None = None  # below assets/; None: the only one
     action_dims: int | None = None  # None: as many as the statistics have
     action_horizon: int | None = None  # None: as config.json says, or 50
+    max_token_len: int | None = None  # None: 48 of pi0, 200 of pi05
     adapt_to_pi: bool | None = None  # True: ALOHA's joints and grippers become pi0's, and back
 
 
@@ -178,6 +179,7 @@ def load(
         action_expert_variant=values.get("action_expert_variant", "gemma_300m"),
         action_dim=shapes["action_in_proj.weight"][1],
         action_horizon=settings.action_horizon or values.get("action_horizon", 50),
+        max_token_len=settings.max_token_len,
         pi05="time_mlp_in.weight" in shapes,
         pytorch_compile_mode=None,
     )

@@ -93,6 +93,7 @@ struct CheckpointOverrides {
   std::optional<std::string> asset = {};
   std::optional<int> action_dims = {};
   std::optional<int> action_horizon = {};
+  std::optional<int> max_token_len = {};
   std::optional<bool> adapt_to_pi = {};  // openpi's ALOHA
   std::optional<LerobotRelease> lerobot_release = {};
   std::optional<std::filesystem::path> base = {};        // of adapters; not in pi0.json

@@ -24,6 +24,7 @@ CheckpointOverrides CheckpointOverrides::or_else(const CheckpointOverrides& othe
   if (!both.asset) both.asset = others.asset;
   if (!both.action_dims) both.action_dims = others.action_dims;
   if (!both.action_horizon) both.action_horizon = others.action_horizon;
+  if (!both.max_token_len) both.max_token_len = others.max_token_len;
   if (!both.adapt_to_pi) both.adapt_to_pi = others.adapt_to_pi;
   if (!both.lerobot_release) both.lerobot_release = others.lerobot_release;
   if (!both.base) both.base = others.base;
@@ -76,6 +77,8 @@ CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where) {
       options.action_dims = get_int(json, key, where, std::nullopt, 1, kMaxSize);
     } else if (key == "action_horizon") {
       options.action_horizon = get_int(json, key, where, std::nullopt, 1, kMaxSize);
+    } else if (key == "max_token_len") {
+      options.max_token_len = get_int(json, key, where, std::nullopt, 1, kMaxSize);
     } else if (key == "adapt_to_pi") {
       options.adapt_to_pi = get_bool(json, key, where, std::nullopt);
     } else if (key == "lerobot_version") {
@@ -83,8 +86,8 @@ CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where) {
                                                       where, ErrorCode::kInvalidCheckpoint);
     } else {
       fail(where, fmt::format("unknown key {}, expected \"prompt_format\", \"delta_mask\", "
-                              "\"asset\", \"action_dims\", \"action_horizon\", \"adapt_to_pi\" or "
-                              "\"lerobot_version\"",
+                              "\"asset\", \"action_dims\", \"action_horizon\", "
+                              "\"max_token_len\", \"adapt_to_pi\" or \"lerobot_version\"",
                               describe(key)));
     }
   }

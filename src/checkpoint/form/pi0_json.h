@@ -15,7 +15,8 @@ namespace pi0 {
 std::vector<bool> parse_delta_mask(const std::string& text, const std::string& where,
                                    ErrorCode code);
 // pi0.json: "prompt_format", "delta_mask" (a string, or an array of its numbers), "asset",
-// "action_dims", "action_horizon", "adapt_to_pi"; any other key is an error.
+// "action_dims", "action_horizon", "max_token_len", "adapt_to_pi", "lerobot_version"; any other key
+// is an error.
 CheckpointOverrides parse_pi0_json(const Json& json, const std::string& where);
 
 }  // namespace pi0

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,6 +28,7 @@ void refuse_openpi_options(const fs::path& directory, const CheckpointOverrides&
       {options.asset.has_value(), "an asset"},
       {options.action_dims.has_value(), "action dims"},
       {options.action_horizon.has_value(), "an action horizon"},
+      {options.max_token_len.has_value(), "a longest prompt (max_token_len)"},
       {options.adapt_to_pi.has_value(), "adapt_to_pi"}};
   for (const auto& [is_given, what] : given) {
     if (is_given) {
@@ -112,18 +114,22 @@ class Normalizer {
     }
     if (statistics_) where_ = statistics_->where;
   }
-  // The length of all of its statistics, where that is less than `dims`; else `dims`.
-  int dims_of(const std::string& feature, int dims, int padded) const {
+  // The length of all of a state's statistics, where the network takes one so long; else `dims`.
+  int state_dims(int dims, const ModelConfig& model) const {
     if (!statistics_) return dims;
     std::set<std::int64_t> lengths;
     for (const auto& [name, statistic] : statistics_->values) {
-      if (feature_of(name) != feature || name.ends_with(".count")) continue;
+      if (feature_of(name) != kStateFeature || name.ends_with(".count")) continue;
       lengths.insert(statistic.shape.size() == 1 ? statistic.shape[0] : 0);
     }
+    if (lengths.size() != 1) return dims;
+    const std::int64_t length = *lengths.begin();
     // One number stands for all of a state in lerobot, but not for those of a base's padded one.
-    const bool shorter =
-        lengths.size() == 1 && *lengths.begin() < dims && (*lengths.begin() > 1 || dims == padded);
-    return shorter ? static_cast<int>(*lengths.begin()) : dims;
+    const int least = dims == model.state_dim ? 1 : 2;
+    // pi05 has the state in its prompt, at any length.
+    const int most =
+        model.kind == ModelKind::kPi0 ? model.state_dim : std::numeric_limits<int>::max();
+    return length >= least && length <= most ? static_cast<int>(length) : dims;
   }
 
   // A feature without statistics passes unchanged in lerobot. `missing` then says so.
@@ -291,9 +297,8 @@ CheckpointData open_lerobot(const Places& places, const CheckpointOverrides& opt
   const Normalizer unnormalize(processors.directory, processors.post.unnormalizer,
                                processors.post_where, outputs, checkpoint.warnings);
   // A policy that began from another one keeps that one's state in its configuration, and has the
-  // statistics of the data that it was trained on.
-  checkpoint.state_dims =
-      normalize.dims_of(kStateFeature, checkpoint.state_dims, checkpoint.model.state_dim);
+  // statistics of the data that it was trained on. Its actions' length lerobot writes anew.
+  checkpoint.state_dims = normalize.state_dims(checkpoint.state_dims, checkpoint.model);
   std::string& missing = checkpoint.statistics_missing;
   checkpoint.state = normalize({kStateFeature, "STATE", checkpoint.state_dims}, missing);
   checkpoint.action = unnormalize({kActionFeature, "ACTION", checkpoint.action_dims}, missing);

@@ -111,11 +111,23 @@ TEST(LerobotStatistics, SayHowLongTheStateIs) {
   checkpoint.set(kPre, "/steps/6/config/features/observation.state/shape", {32});
   EXPECT_EQ(checkpoint.open().state_dims, 14);
   EXPECT_EQ(checkpoint.open().state.first.size(), 14u);
+  // The base may be of a robot with fewer: lerobot's normaliser asks for no length, and the network
+  // takes max_state_dim.
+  const auto put = [&checkpoint](int length) {
+    for (const char* statistic : {"mean", "std", "min", "max", "q01", "q99"}) {
+      checkpoint.put_tensor(kPreStatistics,
+                            float_tensor(std::string("observation.state.") + statistic, {length},
+                                         std::vector<float>(static_cast<std::size_t>(length), 1)));
+    }
+  };
+  checkpoint.set(kConfig, "/input_features/observation.state/shape", {6});
+  EXPECT_EQ(checkpoint.open().state_dims, 14);
+  EXPECT_EQ(checkpoint.open().state.first.size(), 14u);
+  put(33);
+  checkpoint.expect_refused(kInvalid, {"observation.state", "[33]", "6 dimensions"});
+  checkpoint.set(kConfig, "/input_features/observation.state/shape", {32});
   // A robot of one joint; but one number is for all of a state that has its own length.
-  for (const char* statistic : {"mean", "std", "min", "max", "q01", "q99"}) {
-    checkpoint.put_tensor(kPreStatistics,
-                          float_tensor(std::string("observation.state.") + statistic, {1}, {1}));
-  }
+  put(1);
   EXPECT_EQ(checkpoint.open().state_dims, 1);
   checkpoint.set(kConfig, "/input_features/observation.state/shape", {14});
   EXPECT_EQ(checkpoint.open().state_dims, 14);
@@ -123,6 +135,11 @@ TEST(LerobotStatistics, SayHowLongTheStateIs) {
   // Without them the configuration says it.
   checkpoint.edit_json(kPre, [](Json& json) { json["steps"][6].erase("state_file"); });
   EXPECT_EQ(checkpoint.open().state_dims, 32);
+
+  EditableCheckpoint prompted("pi05_tiny");  // whose prompt takes a state of any length
+  const int dims = prompted.open().state_dims;
+  prompted.set(kConfig, "/input_features/observation.state/shape", {dims - 1});
+  EXPECT_EQ(prompted.open().state_dims, dims);
 }
 
 TEST(LerobotStatistics, MayBeIntegers) {

@@ -260,6 +260,18 @@ void require_aloha(const Source& source, const CheckpointData& checkpoint) {
   }
 }
 
+// No file of a checkpoint says it; unless it is given, as openpi's models/pi0_config.py has it.
+int max_tokens(ModelKind kind, const std::optional<int>& asked, const Source& source) {
+  if (!asked) return kind == ModelKind::kPi05 ? 200 : 48;
+  if (*asked < 1 || *asked > kMaxSize) {
+    fail(source.where,
+         fmt::format("the longest prompt (max_token_len) is {}, expected 1 to {} tokens", *asked,
+                     kMaxSize),
+         source.code);
+  }
+  return *asked;
+}
+
 ModelConfig read_model(const Places& places, const WeightFiles& files,
                        const std::optional<int>& horizon, const Source& source,
                        std::vector<std::string>& warnings) {
@@ -271,7 +283,6 @@ ModelConfig read_model(const Places& places, const WeightFiles& files,
   read_config(places, horizon, source, model, warnings);
   read_image_size(files, model);
   model.state_dim = model.action_dim;
-  model.max_tokens = model.kind == ModelKind::kPi05 ? 200 : 48;  // openpi's models/pi0_config.py
   return model;
 }
 
@@ -297,6 +308,8 @@ CheckpointData open_openpi(const Places& places, const WeightFiles& files,
       read_model(places, files, asked.action_horizon,
                  Source(options.action_horizon.has_value(), places), checkpoint.warnings);
   const ModelConfig& model = checkpoint.model;
+  checkpoint.model.max_tokens = max_tokens(model.kind, asked.max_token_len,
+                                           Source(options.max_token_len.has_value(), places));
   for (const char* name : {"base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"}) {
     Camera camera;
     camera.feature = camera.name = name;

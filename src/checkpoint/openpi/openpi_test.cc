@@ -370,6 +370,23 @@ TEST(OpenpiOptions, ActionHorizon) {
   checkpoint.expect_refused(kInput, {"action horizon is 0", "1 to"}, with_action_horizon(0));
 }
 
+// openpi's Pi0Config: 48 of pi0, 200 of pi05, unless a configuration says another.
+TEST(OpenpiOptions, MaxTokenLen) {
+  EXPECT_EQ(EditableCheckpoint("openpi_pi05").open().model.max_tokens, 200);
+  const EditableCheckpoint checkpoint("openpi_pi0");
+  EXPECT_EQ(checkpoint.open().model.max_tokens, 48);
+  write_file(checkpoint / "pi0.json", R"({"max_token_len": 100})");
+  EXPECT_EQ(checkpoint.open().model.max_tokens, 100);
+  CheckpointOverrides options;
+  options.max_token_len = 180;
+  EXPECT_EQ(checkpoint.open(options).model.max_tokens, 180);
+  options.max_token_len = 0;
+  checkpoint.expect_refused(kInput, {"max_token_len", "is 0, expected 1 to"}, options);
+  EditableCheckpoint("pi0_tiny")
+      .expect_refused(kInput, {"max_token_len", "cannot be given for a lerobot checkpoint"},
+                      options);
+}
+
 // Whoever asks for the network alone does not choose among statistics.
 TEST(OpenpiOptions, TheNetworkAlone) {
   const EditableCheckpoint checkpoint("openpi_pi0");
@@ -392,6 +409,7 @@ TEST(OpenpiOptions, OneSourceBeforeAnother) {
   second.delta_mask = "1";
   second.action_dims = 2;
   second.action_horizon = 3;
+  second.max_token_len = 4;
   second.adapt_to_pi = true;
   const CheckpointOverrides both = first.or_else(second);
   EXPECT_EQ(both.asset, "first");
@@ -399,6 +417,7 @@ TEST(OpenpiOptions, OneSourceBeforeAnother) {
   EXPECT_EQ(both.delta_mask, "1");
   EXPECT_EQ(both.action_dims, 2);
   EXPECT_EQ(both.action_horizon, 3);
+  EXPECT_EQ(both.max_token_len, 4);
   EXPECT_EQ(both.adapt_to_pi, true);
 }
 
@@ -453,6 +472,7 @@ TEST(OpenpiOptions, BadPi0JsonIsRefusedByKey) {
       {R"({"prompt_format": "pi1"})", {"prompt format is \"pi1\"", "\"pi05\""}},
       {R"({"action_dims": 0})", {"\"action_dims\" is 0"}},
       {R"({"action_horizon": "8"})", {"\"action_horizon\" is \"8\""}},
+      {R"({"max_token_len": 0})", {"\"max_token_len\" is 0"}},
       {R"({"asset": 1})", {"\"asset\" is 1"}},
       {R"([])", {"an array", "an object"}},
       {R"({)", {"no JSON"}},
