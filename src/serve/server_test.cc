@@ -11,6 +11,7 @@
 
 #include "device/registry/counting_testing.h"
 #include "net/certificate_testing.h"
+#include "serve/hooked_device_testing.h"
 #include "serve/server_testing.h"
 
 namespace pi0 {
@@ -464,6 +465,27 @@ TEST(ServerTest, ServesAnotherCheckpointWithoutLosingClients) {
   EXPECT_TRUE(running.says("reloaded " + link.string()));
   EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))),
             local().infer(seen(), {.steps = 2, .seed = 1}).actions);
+}
+
+// The reload's thread is in the dispatcher until what it loads lets it go.
+TEST(ServerTest, AReloadUnderWayEndsBeforeTheServerDoes) {
+  HookedBackend& device = hooked();
+  ServerOptions options = served();
+  options.devices = {{.device = "hooked:a"}};
+  RunningServer running(options);
+  std::promise<void> opening, go_on;
+  device.set([&](const std::string&) {
+    opening.set_value();
+    go_on.get_future().wait();
+  });
+  running.server().reload();
+  opening.get_future().wait();
+  const std::future<void> stopping = std::async(std::launch::async, [&] { running.stop(); });
+  EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  go_on.set_value();
+  stopping.wait();
+  EXPECT_TRUE(running.done());
+  device.set({});
 }
 
 TEST(ServerTest, TellsHowItIs) {
