@@ -47,6 +47,7 @@ Dispatcher::Dispatcher(const ServerOptions& options, std::shared_ptr<const Serve
                        Events events)
     : options_(options), events_(std::move(events)), model_(std::move(model)) {
   for (const DeviceOptions& device : options_.devices) workers_.push_back({device, {}, {}});
+  first_loads_ = workers_.size();
   for (Worker& worker : workers_) {
     worker.thread = std::thread([this, &worker] { work(worker); });
   }
@@ -175,12 +176,15 @@ void Dispatcher::work(Worker& worker) {
     std::shared_ptr<const Policy> policy = load(worker, *model, first);
     const std::lock_guard lock(mutex_);
     worker.policy = std::move(policy);
+    --first_loads_;
   } catch (const Stopped&) {
     return;
   } catch (...) {
+    drain();
     if (events_.failed) events_.failed(std::current_exception());
     return;
   }
+  changed_.notify_all();
   if (ready() && events_.ready) events_.ready();
 
   std::shared_ptr<const Policy> policy;
@@ -312,6 +316,11 @@ std::shared_ptr<SharedBatch> Dispatcher::batch_to_help_with() const {
 
 void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
   const std::lock_guard one(reloading_);
+  {
+    std::unique_lock lock(mutex_);  // a first load that ends later would take the place of this one
+    changed_.wait(lock, [this] { return first_loads_ == 0 || draining_; });
+    if (draining_) throw Stopped{"stopping"};
+  }
   const std::shared_ptr<const ServedModel> before = this->model();
   std::vector<std::shared_ptr<const Policy>> loaded;
   const auto give_up = [this](Worker& worker) {  // and wait until its worker has let go of it

@@ -42,8 +42,9 @@ class Dispatcher {
   void submit(std::shared_ptr<Call> call);
 
   // Serves another checkpoint as soon as it is loaded; until then, and where it cannot be, the one
-  // before. On a device that cannot hold both, that one is given up first and calls wait. Returns
-  // when it is done. Throws Error where the new one could not be loaded.
+  // before. On a device that cannot hold both, that one is given up first and calls wait. Begins
+  // once every device has loaded its first, returns when it is done. Throws Error where the new one
+  // could not be loaded.
   void reload(std::shared_ptr<const ServedModel> model);
 
   // Refuses what is submitted or waits; what is computed is finished.
@@ -87,6 +88,7 @@ class Dispatcher {
   std::deque<std::shared_ptr<Call>> queue_;
   std::vector<OpenBatch> batches_;  // that a worker computes and others may help with
   int computing_ = 0;
+  std::size_t first_loads_ = 0;  // that have not ended
   bool draining_ = false;
   Latencies latencies_;
   std::vector<Worker> workers_;

@@ -11,6 +11,9 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -32,6 +35,25 @@ inline ServerOptions served(const std::filesystem::path& checkpoint = kServedPol
   options.devices = {{.device = "cpu", .dtype = "fp32", .threads = 1}};
   options.port = 0;
   return options;
+}
+
+// served()'s, but that it says 2 Euler steps, not 10.
+inline std::filesystem::path policy_of_two_steps(const std::filesystem::path& directory) {
+  std::filesystem::copy(kServedPolicy, directory);
+  std::string config;
+  {
+    std::ifstream in(directory / "config.json");
+    config.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const std::string ten = "\"num_inference_steps\": 10";
+  const std::size_t at = config.find(ten);
+  if (at == std::string::npos) {
+    ADD_FAILURE() << "no " << ten << " in " << config;
+    return directory;
+  }
+  config.replace(at, ten.size(), "\"num_inference_steps\": 2");
+  std::ofstream(directory / "config.json") << config;
+  return directory;
 }
 
 // Runs until it is stopped or ends with the test.
