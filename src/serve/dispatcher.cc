@@ -121,6 +121,11 @@ std::shared_ptr<const ServedModel> Dispatcher::model() const {
   return model_;
 }
 
+void Dispatcher::fail(std::exception_ptr error) {
+  drain();
+  if (events_.failed) events_.failed(std::move(error));
+}
+
 std::shared_ptr<const Policy> Dispatcher::load(Worker& worker, const ServedModel& model,
                                                bool report) {
   DeviceOptions device = worker.device;
@@ -180,9 +185,7 @@ void Dispatcher::work(Worker& worker) {
   } catch (const Stopped&) {
     return;
   } catch (...) {
-    drain();
-    if (events_.failed) events_.failed(std::current_exception());
-    return;
+    return fail(std::current_exception());
   }
   changed_.notify_all();
   if (ready() && events_.ready) events_.ready();
@@ -314,6 +317,25 @@ std::shared_ptr<SharedBatch> Dispatcher::batch_to_help_with() const {
   return nullptr;
 }
 
+std::vector<std::string> Dispatcher::restore(const ServedModel& model) {
+  std::vector<std::string> lost;
+  for (Worker& worker : workers_) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (worker.policy) continue;
+    }
+    try {
+      std::shared_ptr<const Policy> policy = load(worker, model, false);
+      const std::lock_guard lock(mutex_);
+      worker.policy = std::move(policy);
+    } catch (const std::exception& error) {
+      lost.push_back(fmt::format("{}: {}", worker.device.device, error.what()));
+    }
+    changed_.notify_all();
+  }
+  return lost;
+}
+
 void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
   const std::lock_guard one(reloading_);
   {
@@ -340,19 +362,15 @@ void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
         loaded.push_back(load(worker, *model, false));
       }
     }
-  } catch (...) {
+  } catch (const std::exception& error) {
     loaded.clear();
-    for (Worker& worker : workers_) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (worker.policy) continue;
-      }
-      std::shared_ptr<const Policy> policy = load(worker, *before, false);
-      const std::lock_guard lock(mutex_);
-      worker.policy = std::move(policy);
-    }
-    changed_.notify_all();
-    throw;
+    const std::vector<std::string> lost = restore(*before);
+    if (lost.empty()) throw;
+    std::string sentence = error.what();
+    for (const std::string& one : lost) sentence += "; what was served before is lost on " + one;
+    const Error all(ErrorCode::kUnsupported, sentence);
+    if (lost.size() == workers_.size()) fail(std::make_exception_ptr(all));
+    throw all;
   }
   {
     const std::lock_guard lock(mutex_);

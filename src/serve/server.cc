@@ -175,7 +175,7 @@ struct Server::Impl {
       }
       net::post(io, [this, outcome] {
         is_reloading = false;
-        say(outcome);
+        if (!failed) say(outcome);  // else it is the end, which says why
       });
     });
   }
