@@ -116,8 +116,8 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
     fail(*call, *error);
   } else if (channel_) {
     if (call->options.reset) reset_ = false;
-    std::vector<std::byte> answer = encode_answer(*call, std::get<CallResult>(outcome),
-                                                  *hub_.dispatcher.model(), prev_total_ms_);
+    std::vector<std::byte> answer =
+        encode_answer(*call, std::get<CallResult>(outcome), prev_total_ms_);
     hub_.metrics.bytes_out += answer.size();
     channel_->send(std::move(answer), true, [self = shared_from_this(), arrived = call->arrived] {
       self->prev_total_ms_ = ms_between(arrived, Clock::now());

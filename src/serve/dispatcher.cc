@@ -222,6 +222,7 @@ void Dispatcher::work(Worker& worker) {
       queue_.pop_front();
       ++computing_;
       generation = generation_;
+      call->model = model_;
     }
     std::variant<CallResult, CallError> outcome = compute(*session, *policy, *call, generation);
     {
@@ -245,7 +246,7 @@ SampleOptions Dispatcher::sample_options(const Call& call) {
     sample.rtc = call.options.rtc->rtc;
     if (!call.options.rtc->delay_given) {
       // A robot whose chunks come later than that holds its last action: one row goes out at least.
-      const double horizon = model()->checkpoint.info().action_horizon;
+      const double horizon = call.model->checkpoint.info().action_horizon;
       const std::lock_guard lock(mutex_);
       sample.rtc->inference_delay = static_cast<int>(
           std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, horizon - 1.0)));

@@ -17,9 +17,12 @@ Metrics::Now Hub::now() const {
 }
 
 void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& outcome) {
-  if (recorder) recorder->add(call, outcome, dispatcher.model(), dispatcher.devices());
+  if (recorder) {
+    recorder->add(call, outcome, call.model ? call.model : dispatcher.model(),
+                  dispatcher.devices());
+  }
   const auto* const result = std::get_if<CallResult>(&outcome);
-  const int dims = result ? action_dims(dispatcher.model()->robot, result->chunks.front().dims) : 0;
+  const int dims = result ? action_dims(call.model->robot, result->chunks.front().dims) : 0;
   board.ended(call.shared_from_this(), outcome, dims);
   if (!result) {
     const CallError& error = std::get<CallError>(outcome);

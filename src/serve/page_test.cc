@@ -35,6 +35,11 @@ struct Served {
     return parse_json(answer.body, "state.json");
   }
 
+  void computed(const std::shared_ptr<Call>& call) {
+    call->model = dispatcher.model();
+    hub.ended(*call, make_result());
+  }
+
   ServerOptions options;
   Dispatcher dispatcher{options, open_model(options), {}};
   Hub hub{options, dispatcher, {}};
@@ -67,8 +72,8 @@ TEST(Page, TellsTheServerAndItsCalls) {
   Served served;
   const std::shared_ptr<Caller> caller = make_caller(1);
   served.hub.board.joined(*caller);
-  served.hub.ended(*make_call(caller, "<script>alert(1)</script>"), make_result());
-  served.hub.ended(*make_call(caller), make_result());
+  served.computed(make_call(caller, "<script>alert(1)</script>"));
+  served.computed(make_call(caller));
   const Json state = served.state("/state.json?client=1&since=1");
   EXPECT_EQ(state["server"]["kind"], "pi0");
   EXPECT_EQ(state["server"]["robot"], "none");
@@ -87,7 +92,7 @@ TEST(Page, ShowsImages) {
   Served served;
   const std::shared_ptr<Caller> caller = make_caller(12);
   served.hub.board.joined(*caller);
-  served.hub.ended(*make_call(caller), make_result());
+  served.computed(make_call(caller));
   const HttpAnswer image = served.get("/image/12/0?n=1");
   EXPECT_EQ(image.type, "image/bmp");
   EXPECT_TRUE(image.body.starts_with("BM"));

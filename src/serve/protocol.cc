@@ -289,11 +289,10 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
 }
 
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
-                                     const ServedModel& model,
                                      std::optional<double> prev_total_ms) {
   Encoder encoder;
   const ActionChunk& first = result.chunks.front();
-  const int dims = action_dims(model.robot, first.dims);
+  const int dims = action_dims(call.model->robot, first.dims);
   if (call.dialect == Dialect::kVllmOmni) {
     encode_array(encoder, first, dims);
     return encoder.take();

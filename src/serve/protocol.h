@@ -23,9 +23,10 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
 // `call.options.given` is right even then, if the message could be read so far.
 void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call);
 
-// `prev_total_ms`: what the client's last answer took from its request to its last byte.
+// Of a call that was computed. `prev_total_ms`: what the client's last answer took from its request
+// to its last byte.
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
-                                     const ServedModel& model, std::optional<double> prev_total_ms);
+                                     std::optional<double> prev_total_ms);
 
 // For a client that knows this server, or of a dialect whose errors are messages.
 std::vector<std::byte> encode_error(const CallError& error, Dialect dialect);

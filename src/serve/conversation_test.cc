@@ -1,0 +1,104 @@
+#include "serve/conversation.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "record/record_files.h"
+#include "serve/conversation_testing.h"
+#include "serve/hooked_device_testing.h"
+#include "serve/server_testing.h"
+
+namespace pi0 {
+namespace {
+
+// served() on one device that a test may hold, without a network.
+class ConversationTest : public testing::Test {
+ protected:
+  ConversationTest() {
+    options_.devices = {{.device = "hooked:a"}};
+    options_.sample.steps = 2;
+    options_.record = directory_ / "calls";
+    dispatcher_.emplace(options_, open_model(options_), Dispatcher::Events{.ready = [this] {
+                          loop_.post([this] { ready_ = true; });
+                        }});
+    hub_.emplace(options_, *dispatcher_,
+                 [this](std::function<void()> task) { loop_.post(std::move(task)); });
+    recorder_.emplace(options_, [](const std::string& said) { ADD_FAILURE() << said; });
+    hub_->recorder = &*recorder_;
+    loop_.run_until([this] { return ready_; });
+  }
+
+  // Whose answers are read here.
+  struct Client {
+    Client(Hub& hub, Dialect dialect)
+        : conversation(std::make_shared<Conversation>(hub, answers, "127.0.0.1:4242", dialect)) {}
+    ~Client() { conversation->leave(); }
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    Answers answers;
+    std::shared_ptr<Conversation> conversation;
+  };
+
+  // The next call is held within its first operation, from when `begun` is until `go_on` is set.
+  struct Hold {
+    explicit Hold(HookedBackend& device) {
+      device.hold_next([this] {
+        begun.set_value();
+        go_on.get_future().wait();
+      });
+    }
+    std::promise<void> begun, go_on;
+  };
+
+  // The next answer.
+  Frame read(Client& client) {
+    loop_.run_until([&client] { return !client.answers.frames.empty(); });
+    Frame frame;
+    frame.bytes = std::move(client.answers.frames.front());
+    client.answers.frames.erase(client.answers.frames.begin());
+    frame.value = decode(frame.bytes);
+    return frame;
+  }
+
+  HookedBackend& device_ = hooked();
+  const TemporaryDirectory directory_;
+  ServerOptions options_ = served();
+  std::optional<CallRecorder> recorder_;
+  Loop loop_;
+  bool ready_ = false;
+  std::optional<Dispatcher> dispatcher_;
+  std::optional<Hub> hub_;
+};
+
+// It is answered, recorded and shown as the policy's that computed it.
+TEST_F(ConversationTest, ACallUnderWayAtAReloadIsTheOldPolicys) {
+  Client client(*hub_, Dialect::kOpenpi);
+  Hold hold(device_);
+  client.conversation->receive(message_of(seen()), true);
+  hold.begun.get_future().wait();
+  ServerOptions other = options_;
+  other.checkpoint = std::filesystem::path(PI0_SOURCE_DIR) / "testdata/golden/pi0_tiny";
+  const std::shared_ptr<const ServedModel> next = open_model(other);
+  const int rows = dispatcher_->model()->checkpoint.info().action_horizon;
+  ASSERT_NE(next->checkpoint.info().action_horizon, rows);
+  dispatcher_->reload(next);
+  hold.go_on.set_value();
+  const Frame answer = read(client);
+  EXPECT_EQ(answer.at({"actions"}).as<NumpyArray>()->shape, (std::vector<std::int64_t>{rows, 4}));
+  hub_->recorder = nullptr;
+  recorder_.reset();  // writes what waits
+  const auto files = record_files(directory_ / "calls");
+  ASSERT_EQ(files.size(), 1u);
+  const RecordFile file = read_record_file(
+      files.front().path, [](const std::string& damage) { ADD_FAILURE() << damage; });
+  const Value metadata = decode(file.head.metadata);
+  const Value* const own = find_value(to_map(metadata, ""), "pi0");
+  EXPECT_EQ(to_integer(*find_value(to_map(*own, ""), "action_horizon"), "", 0, 1000), rows);
+  ASSERT_EQ(file.calls.size(), 1u);
+  EXPECT_EQ(decode_call(file.calls.front()).outputs.shape, (std::vector<std::int64_t>{1, rows, 8}));
+}
+
+}  // namespace
+}  // namespace pi0
