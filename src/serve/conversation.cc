@@ -90,13 +90,6 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     session_ = call->options.session;
     reset_ = true;
   }
-  // Holds this conversation until it is called, and no longer: a server that stops without waiting
-  // may never get round to what is posted.
-  call->done = [&hub = hub_, self = shared_from_this(), raw = call.get()](auto outcome) mutable {
-    hub.post([self = std::move(self), raw, outcome = std::move(outcome)]() mutable {
-      self->finish(raw->shared_from_this(), std::move(outcome));
-    });
-  };
   calls_.push_back(std::move(call));
   if (calls_.size() == 1) submit();
   return true;
@@ -105,12 +98,21 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
 void Conversation::submit() {
   Call& call = *calls_.front();
   call.options.reset = call.options.reset || reset_;
+  computing_ = true;
+  // Holds this conversation until it is called, and no longer: a server that stops without waiting
+  // may never get round to what is posted.
+  call.done = [&hub = hub_, self = shared_from_this(), raw = &call](auto outcome) mutable {
+    hub.post([self = std::move(self), raw, outcome = std::move(outcome)]() mutable {
+      self->finish(raw->shared_from_this(), std::move(outcome));
+    });
+  };
   hub_.dispatcher.submit(calls_.front());
 }
 
 void Conversation::finish(const std::shared_ptr<Call>& call,
                           std::variant<CallResult, CallError> outcome) {
   calls_.pop_front();
+  computing_ = false;
   hub_.ended(*call, outcome);
   if (const auto* error = std::get_if<CallError>(&outcome)) {
     fail(*call, *error);
@@ -146,8 +148,7 @@ void Conversation::leave() {
   channel_ = nullptr;
   closed_ = true;
   for (const std::shared_ptr<Call>& call : calls_) call->cancelled = "left";
-  // Those that are not submitted are nobody's.
-  while (calls_.size() > 1) calls_.pop_back();
+  calls_.resize(computing_ ? 1 : 0);  // the others are nobody's
   hub_.board.left(*caller_);
   if (hub_.conversations.erase(this) != 0 && hub_.stopping && hub_.conversations.empty() &&
       hub_.idle) {

@@ -54,7 +54,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   const Dialect dialect_;
   Channel* channel_;  // nullptr once it is gone
   std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
-  std::deque<std::shared_ptr<Call>> calls_;  // the first is submitted
+  std::deque<std::shared_ptr<Call>> calls_;
+  bool computing_ = false;  // the first of them is submitted
   std::optional<double> prev_total_ms_;
   std::optional<std::string> session_;
   bool reset_ = false;    // an episode begins with the next call that is answered

@@ -79,7 +79,9 @@ TEST_F(ConversationTest, ACallUnderWayAtAReloadIsTheOldPolicys) {
   client.conversation->receive(message_of(seen()), true);
   hold.begun.get_future().wait();
   ServerOptions other = options_;
-  other.checkpoint = std::filesystem::path(PI0_SOURCE_DIR) / "testdata/golden/pi0_tiny";
+  const std::filesystem::path golden = std::filesystem::path(PI0_SOURCE_DIR) / "testdata/golden";
+  other.checkpoint = golden / "pi0_tiny";
+  other.read.tokenizer = golden / "preprocess/tokenizer.model";
   const std::shared_ptr<const ServedModel> next = open_model(other);
   const int rows = dispatcher_->model()->checkpoint.info().action_horizon;
   ASSERT_NE(next->checkpoint.info().action_horizon, rows);
@@ -98,6 +100,23 @@ TEST_F(ConversationTest, ACallUnderWayAtAReloadIsTheOldPolicys) {
   EXPECT_EQ(to_integer(*find_value(to_map(*own, ""), "action_horizon"), "", 0, 1000), rows);
   ASSERT_EQ(file.calls.size(), 1u);
   EXPECT_EQ(decode_call(file.calls.front()).outputs.shape, (std::vector<std::int64_t>{1, rows, 8}));
+}
+
+// A plain client is told what was wrong and left: what it sent after that holds nothing.
+TEST_F(ConversationTest, WhatIsNeverSubmittedIsFreed) {
+  std::weak_ptr<Conversation> gone;
+  {
+    Client client(*hub_, Dialect::kOpenpi);
+    gone = client.conversation;
+    Hold hold(device_);
+    client.conversation->receive(message_of(seen()), true);
+    client.conversation->receive(message_of(seen()), true);
+    hold.begun.get_future().wait();
+    client.conversation->receive({}, false);
+    hold.go_on.set_value();
+    loop_.run_until([this] { return hub_->metrics.calls.contains("ok"); });
+  }
+  loop_.run_until([&gone] { return gone.expired(); });
 }
 
 }  // namespace

@@ -30,11 +30,11 @@ namespace pi0 {
 class Dispatcher {
  public:
   struct Events {
-    std::function<void()> ready = {};                     // on every device; again after a reload
+    std::function<void()> ready = {};  // on every device; again after a reload
     // A device could not be loaded at first, or none of them again after a reload that failed.
     // What waits is refused, and there is nothing more that it could do.
     std::function<void(std::exception_ptr)> failed = {};
-    std::function<void(const Progress&)> progress = {};   // of the first device's loading
+    std::function<void(const Progress&)> progress = {};  // of the first device's loading
   };
 
   Dispatcher(const ServerOptions& options, std::shared_ptr<const ServedModel> model, Events events);
