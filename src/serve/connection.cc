@@ -228,12 +228,12 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
     Frame frame = std::move(outgoing_.front());
     outgoing_.pop_front();
     if (error) return outgoing_.clear();  // reading finds it too, and leaves
-    if (frame.sent) frame.sent();
     if (!outgoing_.empty()) {
       write();
     } else if (closing_) {
       send_close();
     }
+    if (frame.sent) frame.sent();  // which may send more
   }
 
   void send_close() {

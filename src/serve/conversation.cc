@@ -10,6 +10,9 @@
 namespace pi0 {
 namespace {
 
+// Of one client, that wait for their answers: far more than come of asking too often for a while.
+constexpr std::size_t kMostRequests = 4096;
+
 std::vector<std::byte> bytes_of(std::string_view text) {
   const auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
@@ -68,35 +71,61 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
                                    "takes of one client",
                                    limits.rate)};
   }
-  if (!refused && call->options.latest) {
-    for (const std::shared_ptr<Call>& earlier : calls_) earlier->cancelled = "superseded";
+  int calls = 0;
+  for (const Request& earlier : requests_) {
+    if (!earlier.call) continue;
+    ++calls;
+    if (!refused && call->options.latest) earlier.call->cancelled = "superseded";
   }
-  if (!refused && calls_.size() >= static_cast<std::size_t>(limits.per_client)) {
+  if (!refused && calls >= limits.per_client) {
     refused = {"busy", fmt::format("{} calls of this client wait, which is all that this server "
                                    "lets one have",
-                                   calls_.size())};
+                                   calls)};
   }
   if (refused) {
     hub_.ended(*call, *refused);
-    fail(*call, *refused);
+    add({.refused = std::move(refused), .given = call->options.given});
     return false;
   }
   if (call->observations.empty()) {
-    reset_ = true;
-    channel_->send(encode_reset_done(), true, {});
+    add({});
     return true;
   }
   if (call->options.session && call->options.session != session_) {
     session_ = call->options.session;
     reset_ = true;
   }
-  calls_.push_back(std::move(call));
-  if (calls_.size() == 1) submit();
+  add({.call = std::move(call)});
   return true;
 }
 
+void Conversation::add(Request request) {
+  if (requests_.size() >= kMostRequests) {
+    closed_ = true;
+    return channel_->close(kPolicyViolation, "it asks, and never waits");
+  }
+  requests_.push_back(std::move(request));
+  if (requests_.size() == 1) go_on();
+}
+
+// To the next of them, each when the one before is answered.
+void Conversation::go_on() {
+  if (computing_ || closed_) return;
+  if (requests_.empty()) {
+    if (hub_.stopping) stop();
+    return;
+  }
+  if (requests_.front().call) return submit();
+  const Request request = std::move(requests_.front());
+  requests_.pop_front();
+  const auto sent = [self = shared_from_this()] { self->go_on(); };
+  if (request.refused) return fail(*request.refused, request.given, sent);
+  reset_ = true;
+  channel_->send(encode_reset_done(), true, sent);
+}
+
 void Conversation::submit() {
-  Call& call = *calls_.front();
+  Call& call = *requests_.front().call;
   call.options.reset = call.options.reset || reset_;
   computing_ = true;
   // Holds this conversation until it is called, and no longer: a server that stops without waiting
@@ -106,16 +135,16 @@ void Conversation::submit() {
       self->finish(raw->shared_from_this(), std::move(outcome));
     });
   };
-  hub_.dispatcher.submit(calls_.front());
+  hub_.dispatcher.submit(requests_.front().call);
 }
 
 void Conversation::finish(const std::shared_ptr<Call>& call,
                           std::variant<CallResult, CallError> outcome) {
-  calls_.pop_front();
+  requests_.pop_front();
   computing_ = false;
   hub_.ended(*call, outcome);
   if (const auto* error = std::get_if<CallError>(&outcome)) {
-    fail(*call, *error);
+    fail(*error, call->options.given, {});
   } else if (channel_) {
     if (call->options.reset) reset_ = false;
     std::vector<std::byte> answer =
@@ -125,17 +154,13 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
       self->prev_total_ms_ = ms_between(arrived, Clock::now());
     });
   }
-  if (!calls_.empty() && !closed_) {
-    submit();
-  } else if (hub_.stopping) {
-    stop();
-  }
+  go_on();
 }
 
-void Conversation::fail(const Call& call, const CallError& error) {
+void Conversation::fail(const CallError& error, bool given, std::function<void()> sent) {
   if (!channel_ || closed_) return;
-  if (call.options.given || dialect_ == Dialect::kVllmOmni) {
-    channel_->send(encode_error(error, dialect_), true, {});
+  if (given || dialect_ == Dialect::kVllmOmni) {
+    channel_->send(encode_error(error, dialect_), true, std::move(sent));
     return;
   }
   // As openpi's server, without its traceback.
@@ -147,8 +172,8 @@ void Conversation::fail(const Call& call, const CallError& error) {
 void Conversation::leave() {
   channel_ = nullptr;
   closed_ = true;
-  for (const std::shared_ptr<Call>& call : calls_) call->cancelled = "left";
-  calls_.resize(computing_ ? 1 : 0);  // the others are nobody's
+  if (computing_) requests_.front().call->cancelled = "left";
+  requests_.resize(computing_ ? 1 : 0);  // the others are nobody's
   hub_.board.left(*caller_);
   if (hub_.conversations.erase(this) != 0 && hub_.stopping && hub_.conversations.empty() &&
       hub_.idle) {
@@ -157,7 +182,7 @@ void Conversation::leave() {
 }
 
 void Conversation::stop() {
-  if (!calls_.empty() || closed_ || !channel_) return;
+  if (!requests_.empty() || closed_ || !channel_) return;
   channel_->close(kGoingAway, "the server is stopping");
   closed_ = true;
 }

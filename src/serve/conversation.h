@@ -28,6 +28,7 @@ class Channel {
 
 // RFC 6455's.
 inline constexpr std::uint16_t kGoingAway = 1001;
+inline constexpr std::uint16_t kPolicyViolation = 1008;
 inline constexpr std::uint16_t kInternalError = 1011;
 
 // Requests of one client are answered in their order, one of them being computed at a time.
@@ -37,7 +38,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   ~Conversation();
 
   void begin();
-  // False where it is refused.
+  // False where it is refused, which it is told when what it asked before is answered.
   bool receive(std::vector<std::byte> message, bool binary);
   // The channel is gone, with or without a word: what is computed for it stops.
   void leave();
@@ -45,17 +46,26 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void stop();
 
  private:
+  // A request that is not answered yet: a call, what is answered in place of one, or neither, which
+  // is a reset alone.
+  struct Request {
+    std::shared_ptr<Call> call = {};
+    std::optional<CallError> refused = {};
+    bool given = false;  // CallOptions'
+  };
+  void add(Request request);
+  void go_on();
   void submit();
   void finish(const std::shared_ptr<Call>& call, std::variant<CallResult, CallError> outcome);
-  void fail(const Call& call, const CallError& error);
+  void fail(const CallError& error, bool given, std::function<void()> sent);
   bool over_rate();
 
   Hub& hub_;
   const Dialect dialect_;
   Channel* channel_;  // nullptr once it is gone
   std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
-  std::deque<std::shared_ptr<Call>> calls_;
-  bool computing_ = false;  // the first of them is submitted
+  std::deque<Request> requests_;
+  bool computing_ = false;  // the first of them
   std::optional<double> prev_total_ms_;
   std::optional<std::string> session_;
   bool reset_ = false;    // an episode begins with the next call that is answered

@@ -110,13 +110,39 @@ TEST_F(ConversationTest, WhatIsNeverSubmittedIsFreed) {
     gone = client.conversation;
     Hold hold(device_);
     client.conversation->receive(message_of(seen()), true);
-    client.conversation->receive(message_of(seen()), true);
     hold.begun.get_future().wait();
     client.conversation->receive({}, false);
+    client.conversation->receive(message_of(seen()), true);
     hold.go_on.set_value();
-    loop_.run_until([this] { return hub_->metrics.calls.contains("ok"); });
+    loop_.run_until([&client] { return client.answers.frames.size() == 2; });
   }
   loop_.run_until([&gone] { return gone.expired(); });
+}
+
+std::vector<std::byte> options_of(const std::function<void(Encoder&)>& write) {
+  Encoder encoder;
+  write(encoder);
+  return encoder.take();
+}
+
+// Who tells its answers apart by their order finds each at its place.
+TEST_F(ConversationTest, ARefusalDoesNotOvertakeAnAnswer) {
+  Client client(*hub_, Dialect::kOpenpi);
+  const auto wrong = options_of([](Encoder& own) { own.map(1).text("sed").integer(1); });
+  const auto right = options_of([](Encoder& own) { own.map(1).text("seed").integer(1); });
+  Hold hold(device_);
+  client.conversation->receive(message_of(seen(), right), true);
+  hold.begun.get_future().wait();
+  EXPECT_FALSE(client.conversation->receive(message_of(seen(), wrong), true));
+  EXPECT_FALSE(client.conversation->receive(message_of(seen(), wrong), true));
+  EXPECT_TRUE(client.conversation->receive(message_of(seen(), right), true));
+  EXPECT_EQ(hub_->metrics.calls["invalid"], 2u);  // it counts at once
+  EXPECT_TRUE(client.answers.frames.empty());
+  hold.go_on.set_value();
+  EXPECT_TRUE(read(client).has("actions"));
+  EXPECT_TRUE(read(client).has("error"));
+  EXPECT_TRUE(read(client).has("error"));
+  EXPECT_TRUE(read(client).has("actions"));
 }
 
 }  // namespace
