@@ -84,18 +84,21 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
   }
   if (refused) {
     hub_.ended(*call, *refused);
-    add({.refused = std::move(refused), .given = call->options.given});
+    add({.refused = std::move(refused),
+         .given = call->options.given,
+         .reset = call->options.reset});
     return false;
   }
   if (call->observations.empty()) {
-    add({});
+    add({.reset = true});
     return true;
   }
   if (call->options.session && call->options.session != session_) {
     session_ = call->options.session;
-    reset_ = true;
+    call->options.reset = true;
   }
-  add({.call = std::move(call)});
+  const bool reset = call->options.reset;
+  add({.call = std::move(call), .reset = reset});
   return true;
 }
 
@@ -115,18 +118,19 @@ void Conversation::go_on() {
     if (hub_.stopping) stop();
     return;
   }
+  // Whatever becomes of the request, an episode begins.
+  reset_ = reset_ || requests_.front().reset;
   if (requests_.front().call) return submit();
   const Request request = std::move(requests_.front());
   requests_.pop_front();
   const auto sent = [self = shared_from_this()] { self->go_on(); };
   if (request.refused) return fail(*request.refused, request.given, sent);
-  reset_ = true;
   channel_->send(encode_reset_done(), true, sent);
 }
 
 void Conversation::submit() {
   Call& call = *requests_.front().call;
-  call.options.reset = call.options.reset || reset_;
+  call.options.reset = reset_;
   computing_ = true;
   // Holds this conversation until it is called, and no longer: a server that stops without waiting
   // may never get round to what is posted.
@@ -146,7 +150,7 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
   if (const auto* error = std::get_if<CallError>(&outcome)) {
     fail(*error, call->options.given, {});
   } else if (channel_) {
-    if (call->options.reset) reset_ = false;
+    reset_ = false;
     std::vector<std::byte> answer =
         encode_answer(*call, std::get<CallResult>(outcome), prev_total_ms_);
     hub_.metrics.bytes_out += answer.size();

@@ -51,7 +51,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   struct Request {
     std::shared_ptr<Call> call = {};
     std::optional<CallError> refused = {};
-    bool given = false;  // CallOptions'
+    bool given = false, reset = false;  // CallOptions'
   };
   void add(Request request);
   void go_on();
@@ -68,7 +68,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   bool computing_ = false;  // the first of them
   std::optional<double> prev_total_ms_;
   std::optional<std::string> session_;
-  bool reset_ = false;    // an episode begins with the next call that is answered
+  bool reset_ = false;    // asked for, and no call has been answered since
   double allowance_ = 1;  // calls that it may make now
   Clock::time_point allowed_at_ = Clock::now();
   bool closed_ = false;

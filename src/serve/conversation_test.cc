@@ -145,5 +145,62 @@ TEST_F(ConversationTest, ARefusalDoesNotOvertakeAnAnswer) {
   EXPECT_TRUE(read(client).has("actions"));
 }
 
+// An episode begins with the next call that is answered, whatever became of those that said so.
+TEST_F(ConversationTest, AResetOutlivesACallThatFails) {
+  Client client(*hub_, Dialect::kOpenpi);
+  const auto ask = [&](const std::function<void(Encoder&)>& write) {
+    client.conversation->receive(message_of(seen(), options_of(write)), true);
+    return read(client);
+  };
+  const auto actions = [](const Frame& frame) {
+    return to_floats(frame.at({"actions"}), "actions");
+  };
+  const auto go_on = [](Encoder& own) {
+    own.map(2).text("seed").integer(1).text("rtc").map(2);
+    own.text("executed").integer(4).text("inference_delay").integer(2);
+  };
+  const std::vector<float> first = actions(ask(go_on));
+  const std::vector<float> second = actions(ask(go_on));
+  ASSERT_NE(second, first);
+  const auto fails = [](const char* how) {
+    return [how](Encoder& own) { own.map(2).text("reset").boolean(true).text(how).number(1e-6); };
+  };
+  for (const char* how : {"deadline_ms", "steps"}) {  // stale; refused
+    EXPECT_TRUE(ask(fails(how)).has("error"));
+    EXPECT_EQ(actions(ask(go_on)), first) << how;
+    EXPECT_NE(actions(ask(go_on)), first) << how;
+  }
+}
+
+// One that comes while a call computes is of the calls after it.
+TEST_F(ConversationTest, AResetWaitsForTheCallUnderWay) {
+  Client client(*hub_, Dialect::kVllmOmni);
+  const auto message = [](bool reset) {
+    Encoder encoder;
+    encoder.map(6);
+    encoder.text("endpoint").text(reset ? "reset" : "infer").text("seed").integer(1);
+    const Observation observation = seen();
+    const Image& image = observation.images.begin()->second;
+    encoder.text("observation.images.base_0_rgb").pixels(image.height, image.width, image.rgb);
+    encoder.text("observation.state").array({4}, observation.state);
+    encoder.text("task").text(*observation.prompt);
+    encoder.text("pi0").map(1).text("rtc").map(2);
+    encoder.text("executed").integer(4).text("inference_delay").integer(2);
+    return encoder.take();
+  };
+  const auto actions = [](const Frame& frame) { return to_floats(frame.value, "actions"); };
+  client.conversation->receive(message(true), true);
+  EXPECT_TRUE(read(client).has("status"));
+  Hold hold(device_);
+  client.conversation->receive(message(false), true);
+  hold.begun.get_future().wait();
+  client.conversation->receive(message(true), true);
+  client.conversation->receive(message(false), true);
+  hold.go_on.set_value();
+  const std::vector<float> first = actions(read(client));
+  EXPECT_TRUE(read(client).has("status"));
+  EXPECT_EQ(actions(read(client)), first);
+}
+
 }  // namespace
 }  // namespace pi0

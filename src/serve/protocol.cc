@@ -122,6 +122,9 @@ void read_options(const Value& value, Call& call) {
   CallOptions& options = call.options;
   const std::string where = "pi0";
   Fields(to_map(value, where), where)
+      // First: an episode begins even where the rest is refused.
+      .read("reset",
+            [&](const Value& is, const std::string& name) { options.reset = to_bool(is, name); })
       .read("seed", [&](const Value& is,
                         const std::string& name) { options.sample.seed = to_seed(is, name); })
       .read("noise", [&](const Value& is,
@@ -140,8 +143,6 @@ void read_options(const Value& value, Call& call) {
           })
       .read("latest",
             [&](const Value& is, const std::string& name) { options.latest = to_bool(is, name); })
-      .read("reset",
-            [&](const Value& is, const std::string& name) { options.reset = to_bool(is, name); })
       .read("rtc",
             [&](const Value& is, const std::string& name) { options.rtc = read_rtc(is, name); })
       .require_known();
