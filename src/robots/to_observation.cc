@@ -94,6 +94,12 @@ void append_state(const ValueMap& message, const std::string& key, std::vector<f
 
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt) {
+  FilePixels files;
+  return to_observation(robot, message, prompt, files);
+}
+
+RobotObservation to_observation(const Robot& robot, const ValueMap& message,
+                                const std::optional<std::string>& prompt, FilePixels& files) {
   RobotObservation result;
   Observation& observation = result.observation;
   refuse_unknown_cameras(robot, message);
@@ -101,7 +107,7 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
     const Value* const value = find_path(message, camera.key);
     if (!value && camera.required) refuse(camera.key, "is absent, expected an image");
     if (value && !camera.camera.empty()) {
-      read_image(*value, camera.key, robot.images, camera.camera, result);
+      read_image(*value, camera.key, robot.images, camera.camera, files, result);
     }
   }
   if (observation.images.empty() && observation.views.empty()) {

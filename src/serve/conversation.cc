@@ -57,11 +57,12 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
   call->message = std::move(message);
   call->dialect = dialect_;
   std::optional<CallError> refused;
+  bool is_call = true;
   try {
     if (!binary) {
       throw Error(ErrorCode::kInvalidInput, "a text frame, expected a binary one of msgpack");
     }
-    read_request(hub_.dispatcher.model()->robot, hub_.options.prompt, *call);
+    is_call = read_request(*call);
   } catch (const Error& error) {
     refused = {"invalid", error.what()};
   }
@@ -89,7 +90,7 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
          .reset = call->options.reset});
     return false;
   }
-  if (call->observations.empty()) {
+  if (!is_call) {
     add({.reset = true});
     return true;
   }

@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "files/file.h"
 #include "record/record_files.h"
 #include "serve/conversation_testing.h"
 #include "serve/hooked_device_testing.h"
@@ -18,6 +19,7 @@ class ConversationTest : public testing::Test {
   ConversationTest() {
     options_.devices = {{.device = "hooked:a"}};
     options_.sample.steps = 2;
+    options_.limits.file_pixels = 100;
     options_.record = directory_ / "calls";
     dispatcher_.emplace(options_, open_model(options_), Dispatcher::Events{.ready = [this] {
                           loop_.post([this] { ready_ = true; });
@@ -200,6 +202,26 @@ TEST_F(ConversationTest, AResetWaitsForTheCallUnderWay) {
   const std::vector<float> first = actions(read(client));
   EXPECT_TRUE(read(client).has("status"));
   EXPECT_EQ(actions(read(client)), first);
+}
+
+// By whoever computes the call, not by the thread that all clients are heard on.
+TEST_F(ConversationTest, ImagesAreDecodedWhereTheCallIsComputed) {
+  Client other(*hub_, Dialect::kOpenpi), client(*hub_, Dialect::kVllmOmni);
+  Hold hold(device_);
+  other.conversation->receive(message_of(seen()), true);
+  hold.begun.get_future().wait();
+  const std::string jpeg =
+      read_file(std::filesystem::path(PI0_SOURCE_DIR) / "testdata/cmyk/ycck.jpg");
+  Encoder encoder;
+  encoder.map(3).text("observation.images.base_0_rgb").bytes(std::as_bytes(std::span(jpeg)));
+  encoder.text("observation.state").array({4}, seen().state).text("task").text("go");
+  EXPECT_TRUE(client.conversation->receive(encoder.take(), true));
+  EXPECT_TRUE(client.answers.frames.empty());
+  hold.go_on.set_value();
+  const std::string sentence = to_text(read(client).at({"message"}), "");
+  EXPECT_NE(sentence.find("expected at most 100 in all files of a message"), std::string::npos)
+      << sentence;
+  EXPECT_EQ(hub_->metrics.calls["invalid"], 1u);
 }
 
 }  // namespace

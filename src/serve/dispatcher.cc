@@ -9,6 +9,7 @@
 
 #include "host/scheduling.h"
 #include "serve/compute.h"
+#include "serve/protocol.h"
 
 namespace pi0 {
 namespace {
@@ -258,16 +259,20 @@ SampleOptions Dispatcher::sample_options(const Call& call) {
 std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const Policy& policy,
                                                         Call& call, std::uint64_t generation) {
   const Clock::time_point begin = Clock::now();
+  const auto ask = [&call] {
+    if (const char* const code = call.cancelled) throw Stopped{code};
+    if (is_stale(call)) throw Stopped{"stale"};
+  };
   try {
-    if (const char* const code = call.cancelled) return error_of(code);
-    if (is_stale(call)) return error_of("stale");
+    try {
+      call.observations = read_observations(call.model->robot, options_.prompt,
+                                            {.most = options_.limits.file_pixels}, call, ask);
+    } catch (const Error& error) {
+      return CallError{"invalid", error.what()};
+    }
     Caller& caller = *call.caller;
     const bool goes_on = caller.generation == generation && !call.options.reset;
     call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
-    const auto ask = [&call] {
-      if (const char* const code = call.cancelled) throw Stopped{code};
-      if (is_stale(call)) throw Stopped{"stale"};
-    };
     CallResult result;
     if (call.observations.size() > 1 && workers_.size() > 1) {
       std::tie(result, caller.last) = compute_together(session, call, generation, ask);

@@ -25,7 +25,7 @@ std::variant<CallResult, CallError> ask(Dispatcher& dispatcher) {
   auto call = std::make_shared<Call>();
   call->caller = std::make_shared<Caller>();
   call->message = message_of(seen());
-  read_request(dispatcher.model()->robot, {}, *call);
+  EXPECT_TRUE(read_request(*call));
   call->options.sample.seed = 1;
   std::promise<std::variant<CallResult, CallError>> outcome;
   call->done = [&outcome](auto what) { outcome.set_value(std::move(what)); };

@@ -15,11 +15,12 @@ namespace pi0 {
 
 struct ServerLimits {
   std::size_t message_bytes = std::size_t{16} << 20;
-  int connections = 256;  // of clients
-  int queue = 64;         // calls that wait, of all clients
-  int per_client = 4;     // calls of one client that wait or are computed
-  double rate = 0;        // calls a second of one client; 0: as many as it likes
-  double message_s = 30;  // from a message's first byte to its last
+  std::int64_t file_pixels = 128'000'000;  // of a message's PNGs and JPEGs, once they are decoded
+  int connections = 256;                   // of clients
+  int queue = 64;                          // calls that wait, of all clients
+  int per_client = 4;                      // calls of one client that wait or are computed
+  double rate = 0;                         // calls a second of one client; 0: as many as it likes
+  double message_s = 30;                   // from a message's first byte to its last
   double handshake_s = 10;
   double idle_s =
       30;  // without a byte from a client until it is pinged, and again until it is left

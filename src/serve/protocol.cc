@@ -263,7 +263,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   return encoder.take();
 }
 
-void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call) {
+bool read_request(Call& call) {
   const Value root = decode(call.message);
   const ValueMap& map = to_map(root, "message");
   if (const Value* own = find_value(map, "pi0")) {
@@ -271,7 +271,7 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
     read_options(*own, call);
   }
   if (call.dialect == Dialect::kSglang) read_sglang_options(map, call.options.sample);
-  if (call.dialect == Dialect::kVllmOmni && read_vllm_omni_options(map, call.options)) return;
+  if (call.dialect == Dialect::kVllmOmni && read_vllm_omni_options(map, call.options)) return false;
   if (const Value* batch = find_value(map, "batch")) {
     const auto* const observations = batch->as<ValueList>();
     if (!observations || observations->empty() || observations->size() > kMostOfABatch) {
@@ -281,12 +281,27 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
     if (call.options.rtc) refuse("pi0/rtc: a batch continues no chunk");
     if (call.dialect == Dialect::kVllmOmni) refuse("batch: an answer at this path is one array");
     call.batch = true;
-    for (const Value& observation : *observations) {
-      call.observations.push_back(to_observation(robot, to_map(observation, "batch"), prompt));
-    }
-    return;
   }
-  call.observations.push_back(to_observation(robot, map, prompt));
+  return true;
+}
+
+std::vector<RobotObservation> read_observations(const Robot& robot,
+                                                const std::optional<std::string>& prompt,
+                                                FilePixels files, const Call& call,
+                                                const std::function<void()>& ask) {
+  const Value root = decode(call.message);
+  const ValueMap& map = to_map(root, "message");
+  std::vector<RobotObservation> observations;
+  const auto read = [&](const ValueMap& one) {
+    ask();
+    observations.push_back(to_observation(robot, one, prompt, files));
+  };
+  if (!call.batch) {
+    read(map);
+    return observations;
+  }
+  for (const Value& one : *find_value(map, "batch")->as<ValueList>()) read(to_map(one, "batch"));
+  return observations;
 }
 
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
