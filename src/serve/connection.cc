@@ -113,18 +113,14 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
                                header(http::field::host),
                                header(http::field::authorization)};
     if (websocket::is_upgrade(request)) {
-      bool refused = false;
-      const HttpAnswer answer =
-          refuse_websocket(hub_, asked, header(http::field::origin), &refused);
-      if (!refused && hub_.is_full()) {
+      std::optional<HttpAnswer> refused =
+          refuse_websocket(hub_, asked, header(http::field::origin));
+      if (refused) {
         ++hub_.metrics.refused_connections;
-        return write_answer({.status = 503, .body = "as many clients as it takes are connected\n"},
-                            false);
+        return write_answer(*std::move(refused), false);
       }
       dialect_ = dialect_of(asked.target);
-      if (!refused) return accept();
-      ++hub_.metrics.refused_connections;
-      return write_answer(answer, false);
+      return accept();
     }
     write_answer(answer_http(hub_, asked), request.keep_alive());
   }
@@ -174,6 +170,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
     buffer_ = beast::flat_buffer();
     conversation_ = std::make_shared<Conversation>(hub_, *this, peer_, dialect_);
     conversation_->begin();
+    if (hub_.stopping) conversation_->stop();  // while it shook hands
     read();
   }
 

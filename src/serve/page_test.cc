@@ -137,20 +137,17 @@ TEST(Page, IsNotForForeignNamesOfThisMachine) {
   for (const char* const host : {"localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000"}) {
     EXPECT_EQ(served.get("/state.json", host).status, 200u) << host;
   }
-  bool refused = false;
   for (const std::string host : {"robot.example:8000", "127.0.0.1.example", "localhost.example:80",
                                  "127.example:8000", "", "[", "192.168.0.2:8000"}) {
     EXPECT_EQ(served.get("/state.json", host).status, 403u) << host;
     EXPECT_EQ(served.get("/", host).status, 403u) << host;
     EXPECT_EQ(served.get("/image/1/0", host).status, 403u) << host;
-    refuse_websocket(served.hub, {"GET", "/", host, ""}, "http://" + host, &refused);
-    EXPECT_TRUE(refused) << host;
-    refuse_websocket(served.hub, {"GET", "/", host, ""}, "", &refused);
-    EXPECT_FALSE(refused) << "no browser's: " << host;
+    const HttpRequest upgrade = {"GET", "/", host, ""};
+    EXPECT_TRUE(refuse_websocket(served.hub, upgrade, "http://" + host)) << host;
+    EXPECT_FALSE(refuse_websocket(served.hub, upgrade, "")) << "no browser's: " << host;
   }
-  refuse_websocket(served.hub, {"GET", "/", "localhost:8000", ""}, "http://localhost:8000",
-                   &refused);
-  EXPECT_FALSE(refused);
+  const HttpRequest own = {"GET", "/", "localhost:8000", ""};
+  EXPECT_FALSE(refuse_websocket(served.hub, own, "http://localhost:8000"));
   // A key is what a foreign page has not.
   Served with_key("127.0.0.1", {kKey});
   EXPECT_EQ(with_key.get("/", "robot.example", "Bearer " + kKey).status, 200u);

@@ -382,6 +382,31 @@ TEST(ServerTest, StopsWhenWhatItComputesIsDone) {
   EXPECT_THROW(RawClient(running.port()), boost::system::system_error);
 }
 
+// A connection from before the end is no client after it, for whom the server would wait.
+TEST(ServerTest, WhoComesWhileItStopsIsRefused) {
+  RunningServer running(served());
+  RawClient computing(running.port()), idle(running.port());
+  computing.read();
+  idle.read();
+  computing.send(slow(2000));
+  while (get(running.port(), "/metrics").body.find("pi0_computing_calls 1\n") ==
+         std::string::npos) {
+  }
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::socket early(io);
+  early.connect(
+      {boost::asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(running.port())});
+  EXPECT_EQ(get(early, running.port(), "/healthz").status, 200u);
+  running.server().stop();
+  EXPECT_EQ(idle.close_code(), 1001);  // it stops
+  const Headers upgrade = {{"Connection", "Upgrade"},
+                           {"Upgrade", "websocket"},
+                           {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+                           {"Sec-WebSocket-Version", "13"}};
+  EXPECT_EQ(get(early, running.port(), "/", upgrade).status, 503u);
+  EXPECT_EQ(error_code(computing.read()), "stale");
+}
+
 TEST(ServerTest, OneThatIsNotDoneInTimeIsLeft) {
   ServerOptions options = served();
   options.limits.grace_s = 0.2;

@@ -198,12 +198,9 @@ struct HttpReply {
   std::string type = {}, body = {}, authenticate = {};
 };
 
-inline HttpReply get(int port, const std::string& target, const Headers& headers = {}) {
+inline HttpReply get(boost::asio::ip::tcp::socket& socket, int port, const std::string& target,
+                     const Headers& headers = {}) {
   namespace http = boost::beast::http;
-  boost::asio::io_context io;
-  boost::asio::ip::tcp::socket socket(io);
-  boost::asio::connect(
-      socket, boost::asio::ip::tcp::resolver(io).resolve("127.0.0.1", std::to_string(port)));
   http::request<http::empty_body> request(http::verb::get, target, 11);
   request.set(http::field::host, "localhost:" + std::to_string(port));
   for (const auto& [name, value] : headers) request.set(name, value);
@@ -216,6 +213,14 @@ inline HttpReply get(int port, const std::string& target, const Headers& headers
   };
   return {response.result_int(), header(http::field::content_type), response.body(),
           header(http::field::www_authenticate)};
+}
+
+inline HttpReply get(int port, const std::string& target, const Headers& headers = {}) {
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::socket socket(io);
+  boost::asio::connect(
+      socket, boost::asio::ip::tcp::resolver(io).resolve("127.0.0.1", std::to_string(port)));
+  return get(socket, port, target, headers);
 }
 
 // served()'s policy without a server.
