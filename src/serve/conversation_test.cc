@@ -33,8 +33,8 @@ class ConversationTest : public testing::Test {
 
   // Whose answers are read here.
   struct Client {
-    Client(Hub& hub, Dialect dialect)
-        : conversation(std::make_shared<Conversation>(hub, answers, "127.0.0.1:4242", dialect)) {}
+    Client(Hub& hub, Dialect dialect, const char* peer = "127.0.0.1:4242")
+        : conversation(std::make_shared<Conversation>(hub, answers, peer, dialect)) {}
     ~Client() { conversation->leave(); }
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -222,6 +222,18 @@ TEST_F(ConversationTest, ImagesAreDecodedWhereTheCallIsComputed) {
   EXPECT_NE(sentence.find("expected at most 100 in all files of a message"), std::string::npos)
       << sentence;
   EXPECT_EQ(hub_->metrics.calls["invalid"], 1u);
+}
+
+// Whoever it is who sends it, and from whichever port.
+TEST_F(ConversationTest, WhatIsWrongIsLoggedOnce) {
+  std::vector<std::string> said;
+  hub_->said = [&said](const std::string& sentence) { said.push_back(sentence); };
+  for (const char* peer : {"127.0.0.1:1", "127.0.0.1:2"}) {
+    Client client(*hub_, Dialect::kOpenpi, peer);
+    client.conversation->receive({}, false);
+  }
+  EXPECT_EQ(said, std::vector<std::string>{
+                      "127.0.0.1:1: a text frame, expected a binary one of msgpack"});
 }
 
 }  // namespace
