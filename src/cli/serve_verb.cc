@@ -12,7 +12,7 @@
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
 #include "device/backend.h"
-#include "files/file.h"
+#include "files/json.h"
 #include "report/progress.h"
 #include "runtime/devices.h"
 #include "serve/api_keys.h"
@@ -41,6 +41,15 @@ std::vector<DeviceOptions> devices_of(const ServeArguments& arguments) {
   return each_device(arguments.policy.device, names);
 }
 
+Json read_metadata(const std::filesystem::path& file) {
+  Json metadata = read_input_json(file);
+  if (!metadata.is_object()) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: is {}, expected an object", file.string(), describe(metadata)));
+  }
+  return metadata;
+}
+
 ServerOptions options_of(const ServeArguments& arguments) {
   ServerOptions options = arguments.server;
   options.read = arguments.policy.checkpoint;
@@ -49,7 +58,7 @@ ServerOptions options_of(const ServeArguments& arguments) {
   options.limits.message_bytes = static_cast<std::size_t>(arguments.message_mb * (1 << 20));
   options.record_bytes = static_cast<std::uint64_t>(arguments.record_gb * 1e9);
   if (!arguments.api_keys.empty()) options.api_keys = read_api_keys(arguments.api_keys);
-  if (!arguments.metadata.empty()) options.metadata = read_file(arguments.metadata, 1 << 20);
+  if (!arguments.metadata.empty()) options.metadata = read_metadata(arguments.metadata);
   if (options.tls_cert.empty() != options.tls_key.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "--tls-cert and --tls-key: one is given, expected both or none");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "files/json.h"
 #include "pi0/policy.h"
 
 namespace pi0 {
@@ -36,7 +37,7 @@ struct ServerOptions {
   std::string robot = "none";
   std::filesystem::path keys = {};         // a robot's keys in a file, in place of a known robot's
   std::optional<std::string> prompt = {};  // for requests without one
-  std::string metadata = {};               // a JSON object: its entries go before ours
+  Json metadata = Json::object();          // its entries go before ours
   std::vector<std::string> api_keys = {};  // none: everyone may call
   std::filesystem::path tls_cert = {}, tls_key = {};
   SampleOptions sample = {};          // of calls that do not say: steps, seed

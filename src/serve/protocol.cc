@@ -232,7 +232,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   const NetworkInfo& network = model.checkpoint.network();
   Json others = Json::object();
   if (model.robot.name == "aloha") others["reset_pose"] = {0, -1.5, 1.5, 0, 0, 0};  // as openpi's
-  if (!options.metadata.empty()) others.update(parse_json(options.metadata, "--metadata"));
+  others.update(options.metadata);
   others.erase("pi0");
   const int dims = action_dims(model.robot, policy.action_dims);
   if (dialect == Dialect::kSglang) others.update(sglang_metadata(model, dims));
