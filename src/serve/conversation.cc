@@ -21,7 +21,7 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 }  // namespace
 
 Conversation::Conversation(Hub& hub, Channel& channel, std::string peer, Dialect dialect)
-    : hub_(hub), dialect_(dialect), channel_(&channel) {
+    : hub_(hub), dialect_(dialect), channel_(&channel), allowance_(hub.options.limits.rate) {
   caller_->id = hub.next_id();
   caller_->peer = std::move(peer);
   hub_.conversations.insert(this);
@@ -34,19 +34,6 @@ void Conversation::begin() {
   channel_->send(
       encode_metadata(*hub_.dispatcher.model(), hub_.options, hub_.dispatcher.devices(), dialect_),
       true, {});
-}
-
-bool Conversation::over_rate() {
-  const double rate = hub_.options.limits.rate;
-  if (rate <= 0) return false;
-  const Clock::time_point now = Clock::now();
-  // A second's worth of them may come at once.
-  allowance_ =
-      std::min(std::max(rate, 1.0), allowance_ + ms_between(allowed_at_, now) / 1000 * rate);
-  allowed_at_ = now;
-  if (allowance_ < 1) return true;
-  allowance_ -= 1;
-  return false;
 }
 
 bool Conversation::receive(std::vector<std::byte> message, bool binary) {
@@ -67,7 +54,7 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     refused = {"invalid", error.what()};
   }
   const ServerLimits& limits = hub_.options.limits;
-  if (!refused && over_rate()) {
+  if (!refused && limits.rate > 0 && !allowance_.take()) {
     refused = {"busy", fmt::format("more than {} calls a second, which is all that this server "
                                    "takes of one client",
                                    limits.rate)};

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serve/allowance.h"
 #include "serve/call.h"
 #include "serve/hub.h"
 
@@ -58,7 +59,6 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void submit();
   void finish(const std::shared_ptr<Call>& call, std::variant<CallResult, CallError> outcome);
   void fail(const CallError& error, bool given, std::function<void()> sent);
-  bool over_rate();
 
   Hub& hub_;
   const Dialect dialect_;
@@ -68,9 +68,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   bool computing_ = false;  // the first of them
   std::optional<double> prev_total_ms_;
   std::optional<std::string> session_;
-  bool reset_ = false;    // asked for, and no call has been answered since
-  double allowance_ = 1;  // calls that it may make now
-  Clock::time_point allowed_at_ = Clock::now();
+  bool reset_ = false;  // asked for, and no call has been answered since
+  Allowance allowance_;
   bool closed_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket/ssl.hpp>
@@ -297,6 +298,44 @@ TEST(ServerTest, AnswersPingsWhileItComputes) {
   boost::beast::flat_buffer buffer;
   client.socket().read_some(buffer, 1);  // of the answer
   EXPECT_TRUE(ponged);
+}
+
+// A client that says nothing is pinged; one that does not answer that is left, another stays.
+TEST(ServerTest, WhoAnswersNoPingIsLeft) {
+  ServerOptions options = served();
+  options.limits.idle_s = 0.1;
+  RunningServer running(options);
+  RawClient gone(running.port()), there(running.port());
+  gone.read();
+  there.read();
+  const auto begin = std::chrono::steady_clock::now();
+  there.send(slow(1000));
+  EXPECT_EQ(error_code(there.read()), "stale");  // five times as long as the other has
+  std::vector<std::byte> heard(100);
+  boost::system::error_code error;
+  const std::size_t bytes =
+      boost::asio::read(gone.socket().next_layer(), boost::asio::buffer(heard), error);
+  EXPECT_TRUE(error);  // its end
+  ASSERT_GE(bytes, 1u);
+  EXPECT_EQ(heard.front(), std::byte{0x89});                                      // RFC 6455's ping
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // 60 unless said
+}
+
+// Rows of so many a second in the longest of the last calls.
+TEST(ServerTest, TheDelayIsTheTimeOfACallInRows) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const auto delay_at = [&client](double hz) {
+    const Frame answer = client.ask(message_of(seen(), options_of([hz](Encoder& encoder) {
+                                                 encoder.map(1).text("rtc").map(2);
+                                                 encoder.text("executed").integer(0);
+                                                 encoder.text("hz").number(hz);
+                                               })));
+    return to_integer(answer.at({"pi0", "rtc", "inference_delay"}), "", 0, 100);
+  };
+  EXPECT_EQ(delay_at(1e-3), 1);    // one at least
+  EXPECT_EQ(delay_at(999e3), 15);  // and what is left of a chunk at most
 }
 
 TEST(ServerTest, AStaleObservationIsNotComputed) {
