@@ -12,7 +12,7 @@
 #include "cli/policy_arguments.h"
 #include "cli/verbs.h"
 #include "device/backend.h"
-#include "files/file.h"
+#include "files/json.h"
 #include "report/progress.h"
 #include "runtime/devices.h"
 #include "serve/api_keys.h"
@@ -41,6 +41,15 @@ std::vector<DeviceOptions> devices_of(const ServeArguments& arguments) {
   return each_device(arguments.policy.device, names);
 }
 
+Json read_metadata(const std::filesystem::path& file) {
+  Json metadata = read_input_json(file);
+  if (!metadata.is_object()) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: is {}, expected an object", file.string(), describe(metadata)));
+  }
+  return metadata;
+}
+
 ServerOptions options_of(const ServeArguments& arguments) {
   ServerOptions options = arguments.server;
   options.read = arguments.policy.checkpoint;
@@ -49,7 +58,7 @@ ServerOptions options_of(const ServeArguments& arguments) {
   options.limits.message_bytes = static_cast<std::size_t>(arguments.message_mb * (1 << 20));
   options.record_bytes = static_cast<std::uint64_t>(arguments.record_gb * 1e9);
   if (!arguments.api_keys.empty()) options.api_keys = read_api_keys(arguments.api_keys);
-  if (!arguments.metadata.empty()) options.metadata = read_file(arguments.metadata, 1 << 20);
+  if (!arguments.metadata.empty()) options.metadata = read_metadata(arguments.metadata);
   if (options.tls_cert.empty() != options.tls_key.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "--tls-cert and --tls-key: one is given, expected both or none");
@@ -57,39 +66,44 @@ ServerOptions options_of(const ServeArguments& arguments) {
   return options;
 }
 
-// SIGTERM and SIGINT stop the server, SIGHUP makes it read its checkpoint anew. Made before any
-// other thread, so that all of them leave the signals to it.
-class Signals {
+// The signals that are the server's. Blocked before any other thread is made, so that all of them
+// leave the signals to the watch.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+// SIGTERM and SIGINT stop the server, which has to outlive it; SIGHUP makes it read its checkpoint
+// anew.
+class SignalWatch {
  public:
-  Signals() {
-    sigemptyset(&set_);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, signal);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  ~Signals() {
+  SignalWatch(const sigset_t& set, Server& server)
+      : thread_([this, set, &server] {
+          const timespec while_idle = {0, 200'000'000};
+          while (!done_) {
+            const int signal = sigtimedwait(&set, nullptr, &while_idle);
+            if (signal == SIGHUP) server.reload();
+            if (signal == SIGTERM || signal == SIGINT) server.stop();
+          }
+        }) {}
+  ~SignalWatch() {
     done_ = true;
-    if (thread_.joinable()) thread_.join();
+    thread_.join();
   }
-  void watch(Server& server) {
-    thread_ = std::thread([this, &server] {
-      const timespec while_idle = {0, 200'000'000};
-      while (!done_) {
-        const int signal = sigtimedwait(&set_, nullptr, &while_idle);
-        if (signal == SIGHUP) server.reload();
-        if (signal == SIGTERM || signal == SIGINT) server.stop();
-      }
-    });
-  }
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
 
  private:
-  sigset_t set_ = {};
   std::atomic<bool> done_ = false;
   std::thread thread_;
 };
 
 int serve(const ServeArguments& arguments) {
   const ServerOptions options = options_of(arguments);
-  Signals signals;
+  const sigset_t signals = block_signals();
   std::mutex terminal;  // what happens is told on several threads
   ProgressLine line;
   const auto say = [&](const std::string& sentence) {
@@ -112,7 +126,7 @@ int serve(const ServeArguments& arguments) {
   events.ready = [&] { say("ready"); };
   events.said = say;
   Server server(options, std::move(events));
-  signals.watch(server);
+  const SignalWatch watch(signals, server);
   server.run();
   say("stopped");
   return kExitOk;

@@ -64,8 +64,13 @@ Image allocate_image(std::int64_t width, std::int64_t height, std::string_view n
 }
 
 Image decode_image(std::span<const std::byte> bytes, std::string_view name) {
-  if (starts_with(bytes, kPngSignature)) return decode_png(bytes, name);
-  if (starts_with(bytes, kJpegSignature)) return decode_jpeg(bytes, name);
+  return decode_image(bytes, name, [](std::int64_t, std::int64_t) {});
+}
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name,
+                   const SidesCheck& check) {
+  if (starts_with(bytes, kPngSignature)) return decode_png(bytes, name, check);
+  if (starts_with(bytes, kJpegSignature)) return decode_jpeg(bytes, name, check);
   refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, std::string(name),
                      ErrorCode::kInvalidInput);
   if (const char* const other = name_of_other(bytes)) {

@@ -70,7 +70,7 @@ class JpegReader {
   JpegReader(const JpegReader&) = delete;
   JpegReader& operator=(const JpegReader&) = delete;
 
-  Image read() {
+  Image read(const SidesCheck& check) {
     guard([&] { jpeg_read_header(&jpeg_, TRUE); });
     bool inks = false;
     switch (jpeg_.jpeg_color_space) {
@@ -87,6 +87,7 @@ class JpegReader {
                     name_ + ": a JPEG of " + std::to_string(jpeg_.num_components) +
                         " colour components, expected RGB, YCbCr, grey, CMYK or YCCK");
     }
+    check(jpeg_.image_width, jpeg_.image_height);
     Image image = allocate_image(jpeg_.image_width, jpeg_.image_height, name_);
     unsigned char* rgb = image.rgb.data();
     std::vector<unsigned char> inked(inks ? std::size_t{4} * jpeg_.image_width : 0);
@@ -125,8 +126,9 @@ class JpegReader {
 
 }  // namespace
 
-Image decode_jpeg(std::span<const std::byte> bytes, std::string_view name) {
-  return JpegReader(bytes, name).read();
+Image decode_jpeg(std::span<const std::byte> bytes, std::string_view name,
+                  const SidesCheck& check) {
+  return JpegReader(bytes, name).read(check);
 }
 
 }  // namespace pi0

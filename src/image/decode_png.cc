@@ -31,10 +31,12 @@ class PngReader {
   PngReader(const PngReader&) = delete;
   PngReader& operator=(const PngReader&) = delete;
 
-  Image read() {
+  Image read(const SidesCheck& check) {
     guard([&] { png_read_info(png_, info_); });
-    Image image =
-        allocate_image(png_get_image_width(png_, info_), png_get_image_height(png_, info_), name_);
+    const std::int64_t width = png_get_image_width(png_, info_);
+    const std::int64_t height = png_get_image_height(png_, info_);
+    check(width, height);
+    Image image = allocate_image(width, height, name_);
     const int colour_type = png_get_color_type(png_, info_);
     if (colour_type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) == 16) {
       read_grey16(image);
@@ -114,8 +116,8 @@ class PngReader {
 
 }  // namespace
 
-Image decode_png(std::span<const std::byte> bytes, std::string_view name) {
-  return PngReader(bytes, name).read();
+Image decode_png(std::span<const std::byte> bytes, std::string_view name, const SidesCheck& check) {
+  return PngReader(bytes, name).read(check);
 }
 
 }  // namespace pi0

@@ -1,10 +1,7 @@
 // A server's calls, recorded and played again.
 #include "replay/replay.h"
 
-#include <condition_variable>
 #include <fstream>
-#include <mutex>
-#include <thread>
 
 #include "base/test_support.h"
 #include "files/file.h"
@@ -14,7 +11,7 @@
 #include "replay/replay_report.h"
 #include "replay/replay_testing.h"
 #include "replay/seeded_request.h"
-#include "serve/conversation.h"
+#include "serve/conversation_testing.h"
 #include "serve/model.h"
 #include "wire/decode.h"
 #include "wire/encode.h"
@@ -24,32 +21,6 @@ namespace {
 
 const std::filesystem::path kSource = PI0_SOURCE_DIR;
 const std::filesystem::path kPolicy = kSource / "examples/policy";
-
-// The thread that a server handles its connections on, in a test's hands.
-class Loop {
- public:
-  void post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    changed_.notify_all();
-  }
-  void run_until(const std::function<bool()>& done) {
-    while (!done()) {
-      std::unique_lock lock(mutex_);
-      ASSERT_TRUE(
-          changed_.wait_for(lock, std::chrono::seconds(60), [&] { return !tasks_.empty(); }));
-      const std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      task();
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-};
 
 // A server of examples/policy without a network.
 class RecordingServer {
@@ -77,14 +48,7 @@ class RecordingServer {
 
   // A client that asks each in its turn, and leaves; what it is answered.
   std::vector<std::vector<std::byte>> ask(const std::vector<std::vector<std::byte>>& requests) {
-    struct Answers : Channel {
-      void send(std::vector<std::byte> frame, bool, std::function<void()> sent) override {
-        frames.push_back(std::move(frame));
-        if (sent) sent();
-      }
-      void close(std::uint16_t, std::string_view) override {}
-      std::vector<std::vector<std::byte>> frames;
-    } answers;
+    Answers answers;
     const auto client =
         std::make_shared<Conversation>(*hub_, answers, "127.0.0.1:4242", Dialect::kOpenpi);
     client->begin();

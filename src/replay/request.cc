@@ -35,7 +35,8 @@ std::shared_ptr<const Call> read_recorded(const RecordedCall& recorded, const Ro
                                           const std::optional<std::string>& prompt) {
   auto call = std::make_shared<Call>();
   call->message.assign(recorded.message.begin(), recorded.message.end());
-  read_request(robot, prompt, *call);
+  read_request(*call);
+  call->observations = read_observations(robot, prompt, {}, *call, [] {});
   SampleOptions sample = call->options.sample;
   sample.seed.reset();
   sample.noise = recorded.noise.values;

@@ -1,4 +1,5 @@
 // Messages as observations, and observations as messages.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -211,6 +212,29 @@ TEST(ToObservationTest, FilesAreDecoded) {
   EXPECT_EQ(image_in(to_observation(kOne, of_numpy.map(), {})), expected);
   expect_image_refused({"image", "PNG", "JPEG"},
                        [&](Encoder& encoder) { encoder.bytes(bytes.subspan(1)); });
+}
+
+// From their headers: what is cut short after that is not found out.
+TEST(ToObservationTest, FilesOfTooManyPixelsAreNotDecoded) {
+  const std::filesystem::path folder = std::filesystem::path(PI0_SOURCE_DIR) / "testdata/cmyk";
+  const std::string jpeg = read_file(folder / "ycck.jpg");
+  const Image image = load_image(folder / "ycck.jpg");
+  const auto bytes = std::as_bytes(std::span(jpeg));
+  const std::int64_t pixels = std::int64_t{image.width} * image.height;
+  const Message whole = message_with([&](Encoder& encoder) { encoder.bytes(bytes); });
+  const Message half =
+      message_with([&](Encoder& encoder) { encoder.bytes(bytes.first(bytes.size() - 100)); });
+  FilePixels files = {.most = 2 * pixels - 1};
+  to_observation(kOne, whole.map(), {}, files);
+  EXPECT_EQ(files.so_far, pixels);
+  expect_error(
+      ErrorCode::kInvalidInput,
+      {fmt::format("image: has {} x {} pixels after {} of other files, expected at most {}",
+                   image.width, image.height, pixels, 2 * pixels - 1)},
+      [&] { to_observation(kOne, half.map(), {}, files); });
+  ++files.most;
+  expect_error(ErrorCode::kInvalidInput, {"truncated JPEG"},
+               [&] { to_observation(kOne, half.map(), {}, files); });
 }
 
 TEST(ToObservationTest, WhatIsNoImageIsRefused) {

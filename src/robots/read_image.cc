@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/shape_text.h"
+#include "image/decode.h"
 #include "robots/refuse.h"
 #include "wire/elements.h"
 
@@ -88,13 +89,25 @@ Image to_image(const ImageView& sides, const std::vector<std::uint8_t>& pixels) 
   return image;
 }
 
+Image decode_file(std::span<const std::byte> bytes, const std::string& key, FilePixels& files) {
+  return decode_image(bytes, key, [&](std::int64_t width, std::int64_t height) {
+    const std::int64_t before = files.so_far;
+    if (width * height > files.most - before) {  // of 32 bits each
+      refuse(key, fmt::format("has {} x {} pixels after {} of other files, expected at most {} in "
+                              "all files of a message",
+                              width, height, before, files.most));
+    }
+    files.so_far += width * height;
+  });
+}
+
 }  // namespace
 
 void read_image(const Value& value, const std::string& key, ImageRule rule,
-                const std::string& camera, RobotObservation& into) {
+                const std::string& camera, FilePixels& files, RobotObservation& into) {
   Observation& observation = into.observation;
   if (const auto* const file = value.as<ValueBytes>()) {
-    observation.images[camera] = decode_image(*file, key);
+    observation.images[camera] = decode_file(*file, key, files);
     return;
   }
   const auto* const array = value.as<NumpyArray>();
@@ -107,7 +120,7 @@ void read_image(const Value& value, const std::string& key, ImageRule rule,
   }
   const bool bytes = array->type == NumpyType{NumpyKind::kUint, 1};
   if (bytes && array->shape.size() == 1) {  // np.frombuffer, cv2.imencode
-    observation.images[camera] = decode_image(array->data, key);
+    observation.images[camera] = decode_file(array->data, key, files);
     return;
   }
   ImageView view = sides_of(*array, key);

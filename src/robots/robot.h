@@ -2,7 +2,9 @@
 // (aloha_policy.py, libero_policy.py, droid_policy.py) and lerobot's datasets call them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,13 +50,22 @@ std::vector<std::string> robot_warnings(const Robot& robot, const PolicyInfo& po
 // How many of a policy's `dims` the robot is sent.
 int action_dims(const Robot& robot, int dims);
 
+// The pixels of a message's PNGs and JPEGs: a file of some kilobytes may have millions.
+struct FilePixels {
+  std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  std::int64_t so_far = 0;
+};
+
 // Images: uint8 of either layout are used where they lie, as lerobot's float32 are; other floats,
 // other integers from 0 to 255, and PNG or JPEG as bytes, are converted. A leading dimension of 1,
 // a batch of one, is dropped. A camera without an image is left out, unless it is required; all of
 // them may not be, and none may have two. Where a robot's cameras have a map of their own
-// ("images"), nothing else may be in it. `prompt`: for messages without one. Throws Error naming
+// ("images"), nothing else may be in it. `prompt`: for messages without one. `files`: its own are
+// added, and refused before they are decoded where that is more than `most`. Throws Error naming
 // the key that is absent or does not fit: kUnsupported where it is a file of another image format,
 // else kInvalidInput.
+RobotObservation to_observation(const Robot& robot, const ValueMap& message,
+                                const std::optional<std::string>& prompt, FilePixels& files);
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt);
 

@@ -94,6 +94,12 @@ void append_state(const ValueMap& message, const std::string& key, std::vector<f
 
 RobotObservation to_observation(const Robot& robot, const ValueMap& message,
                                 const std::optional<std::string>& prompt) {
+  FilePixels files;
+  return to_observation(robot, message, prompt, files);
+}
+
+RobotObservation to_observation(const Robot& robot, const ValueMap& message,
+                                const std::optional<std::string>& prompt, FilePixels& files) {
   RobotObservation result;
   Observation& observation = result.observation;
   observation.renamed = true;  // CameraKey::camera
@@ -105,7 +111,7 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
       if (observation.images.contains(camera.camera) || observation.views.contains(camera.camera)) {
         refuse(camera.key, "is a second image for camera " + camera.camera + ", expected one");
       }
-      read_image(*value, camera.key, robot.images, camera.camera, result);
+      read_image(*value, camera.key, robot.images, camera.camera, files, result);
     }
   }
   if (observation.images.empty() && observation.views.empty()) {

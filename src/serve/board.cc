@@ -31,15 +31,6 @@ std::map<std::string, ImageView> cameras_of(const Observation& observation) {
   return cameras;
 }
 
-std::size_t bytes_of(const Call& call) {
-  std::size_t bytes = call.message.size();
-  for (const RobotObservation& one : call.observations) {
-    for (const std::vector<float>& pixels : one.pixels) bytes += pixels.size() * sizeof(float);
-    for (const auto& [name, image] : one.observation.images) bytes += image.rgb.size();
-  }
-  return bytes;
-}
-
 Json stages_of(const std::vector<ActionChunk>& chunks) {
   Timing sum;
   for (const ActionChunk& chunk : chunks) {

@@ -14,6 +14,7 @@
 #include "pi0/policy.h"
 #include "robots/robot.h"
 #include "serve/dialect.h"
+#include "serve/model.h"
 
 namespace pi0 {
 
@@ -75,18 +76,31 @@ struct CallBasis {
   LastChunk last = {};        // which it may go on from
 };
 
+// What it is computed with is there once it was begun.
 struct Call : std::enable_shared_from_this<Call> {
   std::shared_ptr<Caller> caller;
   std::vector<std::byte> message;  // which the observations' views are of
   Dialect dialect = Dialect::kOpenpi;
-  std::vector<RobotObservation> observations;  // none: a reset alone, which is no call
   bool batch = false;
   CallOptions options;
   Clock::time_point arrived = Clock::now();
   std::atomic<const char*> cancelled = nullptr;  // a CallError's code
-  std::optional<CallBasis> basis = {};           // of the worker; none: it was never begun
+  // Of the worker, which may compute it with another than is served when it is answered.
+  std::shared_ptr<const ServedModel> model = {};
+  std::vector<RobotObservation> observations = {};
+  std::optional<CallBasis> basis = {};
   // On the worker's thread.
   std::function<void(std::variant<CallResult, CallError>)> done;
 };
+
+// What it holds on to: its message, and what was made of its images.
+inline std::size_t bytes_of(const Call& call) {
+  std::size_t bytes = call.message.size();
+  for (const RobotObservation& one : call.observations) {
+    for (const std::vector<float>& pixels : one.pixels) bytes += pixels.size() * sizeof(float);
+    for (const auto& [name, image] : one.observation.images) bytes += image.rgb.size();
+  }
+  return bytes;
+}
 
 }  // namespace pi0

@@ -68,8 +68,8 @@ void CallRecorder::add(const Call& call, const std::variant<CallResult, CallErro
   beginning.total_ms = ms_between(call.arrived, Clock::now());
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   beginning.arrived = std::chrono::duration<double>(since_1970).count() - beginning.total_ms / 1000;
-  // Beside the message, chunks and what they were made of: more than a chunk's numbers take.
-  const std::size_t bytes = call.message.size() + (1 + call.observations.size()) * (32 << 10);
+  // Beside the call, chunks and what they were made of: more than a chunk's numbers take.
+  const std::size_t bytes = bytes_of(call) + (1 + call.observations.size()) * (32 << 10);
   recorder_.add(head_, bytes,
                 [call = call.shared_from_this(), outcome, model, beginning = std::move(beginning)] {
                   return to_record(beginning, call, outcome, model->checkpoint.network());

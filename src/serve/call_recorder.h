@@ -18,7 +18,7 @@ class CallRecorder {
   CallRecorder(const ServerOptions& options, std::function<void(const std::string&)> say)
       : options_(options), recorder_(options.record, options.record_bytes, std::move(say)) {}
 
-  // The call is kept until it is written. `model`: which the server has; `devices`: their names.
+  // The call is kept until it is written. `model`: which it was for; `devices`: their names.
   void add(const Call& call, const std::variant<CallResult, CallError>& outcome,
            const std::shared_ptr<const ServedModel>& model,
            const std::vector<std::string>& devices);

@@ -44,7 +44,9 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
       : socket_(std::move(stream)),
         hub_(hub),
         count_(std::move(count)),
-        late_(socket_.get_executor()) {
+        message_late_(socket_.get_executor()),
+        refusal_(socket_.get_executor()),
+        close_late_(socket_.get_executor()) {
     ++*count_;
     error_code ignored;
     const auto peer = lowest().socket().remote_endpoint(ignored);
@@ -113,18 +115,14 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
                                header(http::field::host),
                                header(http::field::authorization)};
     if (websocket::is_upgrade(request)) {
-      bool refused = false;
-      const HttpAnswer answer =
-          refuse_websocket(hub_, asked, header(http::field::origin), &refused);
-      if (!refused && hub_.is_full()) {
+      std::optional<HttpAnswer> refused =
+          refuse_websocket(hub_, asked, header(http::field::origin));
+      if (refused) {
         ++hub_.metrics.refused_connections;
-        return write_answer({.status = 503, .body = "as many clients as it takes are connected\n"},
-                            false);
+        return write_answer(*std::move(refused), false);
       }
       dialect_ = dialect_of(asked.target);
-      if (!refused) return accept();
-      ++hub_.metrics.refused_connections;
-      return write_answer(answer, false);
+      return accept();
     }
     write_answer(answer_http(hub_, asked), request.keep_alive());
   }
@@ -174,6 +172,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
     buffer_ = beast::flat_buffer();
     conversation_ = std::make_shared<Conversation>(hub_, *this, peer_, dialect_);
     conversation_->begin();
+    if (hub_.stopping) conversation_->stop();  // while it shook hands
     read();
   }
 
@@ -186,34 +185,34 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
 
   void have_read(error_code error) {
     if (error) {
-      late_.cancel();
+      message_late_.cancel();
       conversation_->leave();
       return;
     }
     if (socket_.is_message_done()) {
-      late_.cancel();
+      message_late_.cancel();
       has_begun_ = false;
       std::vector<std::byte> message = std::exchange(message_, {});
       incoming_.emplace(message_);
       if (!conversation_->receive(std::move(message), socket_.got_binary())) return read_later();
     } else if (!has_begun_) {
       has_begun_ = true;
-      leave_after(seconds(hub_.options.limits.message_s));
+      leave_after(message_late_, seconds(hub_.options.limits.message_s));
     }
     read();
   }
 
-  void leave_after(std::chrono::milliseconds time) {
-    late_.expires_after(time);
-    late_.async_wait([weak = weak_from_this()](error_code late) {
+  void leave_after(net::steady_timer& timer, std::chrono::milliseconds time) {
+    timer.expires_after(time);
+    timer.async_wait([weak = weak_from_this()](error_code late) {
       if (late) return;
       if (const std::shared_ptr<Connection> self = weak.lock()) self->lowest().close();
     });
   }
 
   void read_later() {
-    late_.expires_after(kAfterRefusal);
-    late_.async_wait([self = self()](error_code) { self->read(); });
+    refusal_.expires_after(kAfterRefusal);
+    refusal_.async_wait([self = self()](error_code) { self->read(); });
   }
 
   void write() {
@@ -228,23 +227,23 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
     Frame frame = std::move(outgoing_.front());
     outgoing_.pop_front();
     if (error) return outgoing_.clear();  // reading finds it too, and leaves
-    if (frame.sent) frame.sent();
     if (!outgoing_.empty()) {
       write();
     } else if (closing_) {
       send_close();
     }
+    if (frame.sent) frame.sent();  // which may send more
   }
 
   void send_close() {
-    socket_.async_close(*closing_, [self = self()](error_code) { self->late_.cancel(); });
-    leave_after(kToClose);
+    socket_.async_close(*closing_, [self = self()](error_code) { self->close_late_.cancel(); });
+    leave_after(close_late_, kToClose);
   }
 
   websocket::stream<NetStream> socket_;
   Hub& hub_;
   std::shared_ptr<int> count_;
-  net::steady_timer late_;
+  net::steady_timer message_late_, refusal_, close_late_;
   bool has_begun_ = false;  // a message, of which more will come
   std::string peer_;
   beast::flat_buffer buffer_;       // of HTTP

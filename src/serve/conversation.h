@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serve/allowance.h"
 #include "serve/call.h"
 #include "serve/hub.h"
 
@@ -28,6 +29,7 @@ class Channel {
 
 // RFC 6455's.
 inline constexpr std::uint16_t kGoingAway = 1001;
+inline constexpr std::uint16_t kPolicyViolation = 1008;
 inline constexpr std::uint16_t kInternalError = 1011;
 
 // Requests of one client are answered in their order, one of them being computed at a time.
@@ -37,7 +39,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   ~Conversation();
 
   void begin();
-  // False where it is refused.
+  // False where it is refused, which it is told when what it asked before is answered.
   bool receive(std::vector<std::byte> message, bool binary);
   // The channel is gone, with or without a word: what is computed for it stops.
   void leave();
@@ -45,22 +47,29 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void stop();
 
  private:
+  // A request that is not answered yet: a call, what is answered in place of one, or neither, which
+  // is a reset alone.
+  struct Request {
+    std::shared_ptr<Call> call = {};
+    std::optional<CallError> refused = {};
+    bool given = false, reset = false;  // CallOptions'
+  };
+  void add(Request request);
+  void go_on();
   void submit();
   void finish(const std::shared_ptr<Call>& call, std::variant<CallResult, CallError> outcome);
-  void fail(const Call& call, const CallError& error);
-  bool over_rate();
+  void fail(const CallError& error, bool given, std::function<void()> sent);
 
   Hub& hub_;
   const Dialect dialect_;
   Channel* channel_;  // nullptr once it is gone
   std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
-  std::shared_ptr<const ServedModel> model_;
-  std::deque<std::shared_ptr<Call>> calls_;  // the first is submitted
+  std::deque<Request> requests_;
+  bool computing_ = false;  // the first of them
   std::optional<double> prev_total_ms_;
   std::optional<std::string> session_;
-  bool reset_ = false;    // an episode begins with the next call that is answered
-  double allowance_ = 1;  // calls that it may make now
-  Clock::time_point allowed_at_ = Clock::now();
+  bool reset_ = false;  // asked for, and no call has been answered since
+  Allowance allowance_;
   bool closed_ = false;
 };
 

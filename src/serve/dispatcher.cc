@@ -9,6 +9,7 @@
 
 #include "host/scheduling.h"
 #include "serve/compute.h"
+#include "serve/protocol.h"
 
 namespace pi0 {
 namespace {
@@ -42,6 +43,7 @@ Dispatcher::Dispatcher(const ServerOptions& options, std::shared_ptr<const Serve
                        Events events)
     : options_(options), events_(std::move(events)), model_(std::move(model)) {
   for (const DeviceOptions& device : options_.devices) workers_.push_back({device, {}, {}});
+  first_loads_ = workers_.size();
   for (Worker& worker : workers_) {
     worker.thread = std::thread([this, &worker] { work(worker); });
   }
@@ -115,6 +117,11 @@ std::shared_ptr<const ServedModel> Dispatcher::model() const {
   return model_;
 }
 
+void Dispatcher::fail(std::exception_ptr error) {
+  drain();
+  if (events_.failed) events_.failed(std::move(error));
+}
+
 std::shared_ptr<const Policy> Dispatcher::load(Worker& worker, const ServedModel& model,
                                                bool report) {
   DeviceOptions device = worker.device;
@@ -170,12 +177,13 @@ void Dispatcher::work(Worker& worker) {
     std::shared_ptr<const Policy> policy = load(worker, *model, first);
     const std::lock_guard lock(mutex_);
     worker.policy = std::move(policy);
+    --first_loads_;
   } catch (const Stopped&) {
     return;
   } catch (...) {
-    if (events_.failed) events_.failed(std::current_exception());
-    return;
+    return fail(std::current_exception());
   }
+  changed_.notify_all();
   if (ready() && events_.ready) events_.ready();
 
   std::shared_ptr<const Policy> policy;
@@ -210,6 +218,7 @@ void Dispatcher::work(Worker& worker) {
       queue_.pop_front();
       ++computing_;
       generation = generation_;
+      call->model = model_;
     }
     std::variant<CallResult, CallError> outcome = compute(*session, *policy, *call, generation);
     {
@@ -233,7 +242,7 @@ SampleOptions Dispatcher::sample_options(const Call& call) {
     sample.rtc = call.options.rtc->rtc;
     if (!call.options.rtc->delay_given) {
       // A robot whose chunks come later than that holds its last action: one row goes out at least.
-      const double horizon = model()->checkpoint.info().action_horizon;
+      const double horizon = call.model->checkpoint.info().action_horizon;
       const std::lock_guard lock(mutex_);
       sample.rtc->inference_delay = static_cast<int>(
           std::ceil(std::min(latencies_.longest() * call.options.rtc->hz / 1000, horizon - 1.0)));
@@ -245,16 +254,20 @@ SampleOptions Dispatcher::sample_options(const Call& call) {
 std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const Policy& policy,
                                                         Call& call, std::uint64_t generation) {
   const Clock::time_point begin = Clock::now();
+  const auto ask = [&call] {
+    if (const char* const code = call.cancelled) throw Stopped{code};
+    if (is_stale(call)) throw Stopped{"stale"};
+  };
   try {
-    if (const char* const code = call.cancelled) return error_of(code);
-    if (is_stale(call)) return error_of("stale");
+    try {
+      call.observations = read_observations(call.model->robot, options_.prompt,
+                                            {.most = options_.limits.file_pixels}, call, ask);
+    } catch (const Error& error) {
+      return CallError{"invalid", error.what()};
+    }
     Caller& caller = *call.caller;
     const bool goes_on = caller.generation == generation && !call.options.reset;
     call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
-    const auto ask = [&call] {
-      if (const char* const code = call.cancelled) throw Stopped{code};
-      if (is_stale(call)) throw Stopped{"stale"};
-    };
     CallResult result;
     if (call.observations.size() > 1 && workers_.size() > 1) {
       std::tie(result, caller.last) = compute_together(session, call, generation, ask);
@@ -305,8 +318,32 @@ std::shared_ptr<SharedBatch> Dispatcher::batch_to_help_with() const {
   return nullptr;
 }
 
+std::vector<std::string> Dispatcher::restore(const ServedModel& model) {
+  std::vector<std::string> lost;
+  for (Worker& worker : workers_) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (worker.policy) continue;
+    }
+    try {
+      std::shared_ptr<const Policy> policy = load(worker, model, false);
+      const std::lock_guard lock(mutex_);
+      worker.policy = std::move(policy);
+    } catch (const std::exception& error) {
+      lost.push_back(fmt::format("{}: {}", worker.device.device, error.what()));
+    }
+    changed_.notify_all();
+  }
+  return lost;
+}
+
 void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
   const std::lock_guard one(reloading_);
+  {
+    std::unique_lock lock(mutex_);  // a first load that ends later would take the place of this one
+    changed_.wait(lock, [this] { return first_loads_ == 0 || draining_; });
+    if (draining_) throw Stopped{"stopping"};
+  }
   const std::shared_ptr<const ServedModel> before = this->model();
   std::vector<std::shared_ptr<const Policy>> loaded;
   const auto give_up = [this](Worker& worker) {  // and wait until its worker has let go of it
@@ -326,19 +363,15 @@ void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
         loaded.push_back(load(worker, *model, false));
       }
     }
-  } catch (...) {
+  } catch (const std::exception& error) {
     loaded.clear();
-    for (Worker& worker : workers_) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (worker.policy) continue;
-      }
-      std::shared_ptr<const Policy> policy = load(worker, *before, false);
-      const std::lock_guard lock(mutex_);
-      worker.policy = std::move(policy);
-    }
-    changed_.notify_all();
-    throw;
+    const std::vector<std::string> lost = restore(*before);
+    if (lost.empty()) throw;
+    std::string sentence = error.what();
+    for (const std::string& one : lost) sentence += "; what was served before is lost on " + one;
+    const Error all(ErrorCode::kUnsupported, sentence);
+    if (lost.size() == workers_.size()) fail(std::make_exception_ptr(all));
+    throw all;
   }
   {
     const std::lock_guard lock(mutex_);

@@ -30,9 +30,11 @@ namespace pi0 {
 class Dispatcher {
  public:
   struct Events {
-    std::function<void()> ready = {};                     // on every device; again after a reload
-    std::function<void(std::exception_ptr)> failed = {};  // a device could not be loaded
-    std::function<void(const Progress&)> progress = {};   // of the first device's loading
+    std::function<void()> ready = {};  // on every device; again after a reload
+    // A device could not be loaded at first, or none of them again after a reload that failed.
+    // What waits is refused, and there is nothing more that it could do.
+    std::function<void(std::exception_ptr)> failed = {};
+    std::function<void(const Progress&)> progress = {};  // of the first device's loading
   };
 
   Dispatcher(const ServerOptions& options, std::shared_ptr<const ServedModel> model, Events events);
@@ -42,8 +44,9 @@ class Dispatcher {
   void submit(std::shared_ptr<Call> call);
 
   // Serves another checkpoint as soon as it is loaded; until then, and where it cannot be, the one
-  // before. On a device that cannot hold both, that one is given up first and calls wait. Returns
-  // when it is done. Throws Error where the new one could not be loaded.
+  // before. On a device that cannot hold both, that one is given up first and calls wait. Begins
+  // once every device has loaded its first, returns when it is done. Throws Error where the new one
+  // could not be loaded; that names the devices which the one before could not be put back on.
   void reload(std::shared_ptr<const ServedModel> model);
 
   // Refuses what is submitted or waits; what is computed is finished.
@@ -67,7 +70,10 @@ class Dispatcher {
     std::uint64_t generation = 0;  // of the policy that computes it
   };
   void work(Worker& worker);
+  void fail(std::exception_ptr error);
   std::shared_ptr<const Policy> load(Worker& worker, const ServedModel& model, bool report);
+  // Loads it where there is none. What is said of the devices that it could not be loaded on.
+  std::vector<std::string> restore(const ServedModel& model);
   void warm_up(const Policy& policy, const ServedModel& model);
   std::variant<CallResult, CallError> compute(Session& session, const Policy& policy, Call& call,
                                               std::uint64_t generation);
@@ -87,6 +93,7 @@ class Dispatcher {
   std::deque<std::shared_ptr<Call>> queue_;
   std::vector<OpenBatch> batches_;  // that a worker computes and others may help with
   int computing_ = 0;
+  std::size_t first_loads_ = 0;  // that have not ended
   bool draining_ = false;
   Latencies latencies_;
   std::vector<Worker> workers_;

@@ -44,19 +44,22 @@ HttpAnswer answer_http(Hub& hub, const HttpRequest& request) {
   return answer_page(hub, request);
 }
 
-HttpAnswer refuse_websocket(const Hub& hub, const HttpRequest& request, std::string_view origin,
-                            bool* refused) {
-  *refused = true;
+std::optional<HttpAnswer> refuse_websocket(const Hub& hub, const HttpRequest& request,
+                                           std::string_view origin) {
   if (!is_authorized(hub.options.api_keys, request.authorization)) return unauthorized();
   // A page of another place in this machine's browser is none of its clients.
   const std::size_t scheme = origin.find("://");
   if (!origin.empty() &&
       (scheme == std::string_view::npos || origin.substr(scheme + 3) != request.host ||
        may_be_rebound(hub, request))) {
-    return {403, "text/plain; charset=utf-8", "a page of another origin may not use this server\n"};
+    return HttpAnswer{403, "text/plain; charset=utf-8",
+                      "a page of another origin may not use this server\n"};
   }
-  *refused = false;
-  return {};
+  if (hub.stopping) return HttpAnswer{.status = 503, .body = "stopping\n"};
+  if (hub.is_full()) {
+    return HttpAnswer{.status = 503, .body = "as many clients as it takes are connected\n"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace pi0

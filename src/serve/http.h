@@ -1,6 +1,7 @@
 // What a server answers to HTTP requests that ask for no websocket.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,8 +33,8 @@ bool is_loopback(std::string_view host);
 // "localhost".
 bool may_be_rebound(const Hub& hub, const HttpRequest& request);
 
-// Why a websocket is refused; empty where it is not. `origin`: the header, which browsers send.
-HttpAnswer refuse_websocket(const Hub& hub, const HttpRequest& request, std::string_view origin,
-                            bool* refused);
+// Why a websocket is refused, if it is. `origin`: the header, which browsers send.
+std::optional<HttpAnswer> refuse_websocket(const Hub& hub, const HttpRequest& request,
+                                           std::string_view origin);
 
 }  // namespace pi0

@@ -17,15 +17,19 @@ Metrics::Now Hub::now() const {
 }
 
 void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& outcome) {
-  if (recorder) recorder->add(call, outcome, dispatcher.model(), dispatcher.devices());
+  if (recorder) {
+    recorder->add(call, outcome, call.model ? call.model : dispatcher.model(),
+                  dispatcher.devices());
+  }
   const auto* const result = std::get_if<CallResult>(&outcome);
-  const int dims = result ? action_dims(dispatcher.model()->robot, result->chunks.front().dims) : 0;
+  const int dims = result ? action_dims(call.model->robot, result->chunks.front().dims) : 0;
   board.ended(call.shared_from_this(), outcome, dims);
   if (!result) {
     const CallError& error = std::get<CallError>(outcome);
     ++metrics.calls[error.code];
     if (error.code == "invalid" || error.code == "internal") {
-      say_once(fmt::format("{}: {}", call.caller->peer, error.sentence));
+      say_once(error.code + ": " + error.sentence,
+               fmt::format("{}: {}", call.caller->peer, error.sentence));
     }
     return;
   }
@@ -37,14 +41,14 @@ void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& out
     metrics.stages["vision"].add(chunk.timing.vision_ms);
     metrics.stages["prefix"].add(chunk.timing.prefix_ms);
     metrics.stages["denoise"].add(chunk.timing.denoise_ms);
-    for (const std::string& warning : chunk.warnings) say_once("warning: " + warning);
+    for (const std::string& warning : chunk.warnings) {
+      say_once("warning: " + warning, "warning: " + warning);
+    }
   }
 }
 
-void Hub::say_once(const std::string& sentence) {
-  constexpr std::size_t kMost = 256;  // what clients bring about does not grow without end
-  if (!said || said_once_.size() >= kMost || !said_once_.insert(sentence).second) return;
-  said(sentence);
+void Hub::say_once(const std::string& what, const std::string& sentence) {
+  if (said && !said_before_(what)) said(sentence);
 }
 
 void Hub::stop() {

@@ -14,6 +14,7 @@
 #include "serve/dispatcher.h"
 #include "serve/metrics.h"
 #include "serve/options.h"
+#include "serve/said_before.h"
 
 namespace pi0 {
 
@@ -49,10 +50,11 @@ class Hub {
   void stop();
 
  private:
-  void say_once(const std::string& sentence);
+  // `what`: the part of the sentence that is the same whoever brought it about.
+  void say_once(const std::string& what, const std::string& sentence);
 
   std::uint64_t last_id_ = 0;
-  std::set<std::string> said_once_;
+  SaidBefore said_before_;
 };
 
 }  // namespace pi0

@@ -35,6 +35,11 @@ struct Served {
     return parse_json(answer.body, "state.json");
   }
 
+  void computed(const std::shared_ptr<Call>& call) {
+    call->model = dispatcher.model();
+    hub.ended(*call, make_result());
+  }
+
   ServerOptions options;
   Dispatcher dispatcher{options, open_model(options), {}};
   Hub hub{options, dispatcher, {}};
@@ -67,8 +72,8 @@ TEST(Page, TellsTheServerAndItsCalls) {
   Served served;
   const std::shared_ptr<Caller> caller = make_caller(1);
   served.hub.board.joined(*caller);
-  served.hub.ended(*make_call(caller, "<script>alert(1)</script>"), make_result());
-  served.hub.ended(*make_call(caller), make_result());
+  served.computed(make_call(caller, "<script>alert(1)</script>"));
+  served.computed(make_call(caller));
   const Json state = served.state("/state.json?client=1&since=1");
   EXPECT_EQ(state["server"]["kind"], "pi0");
   EXPECT_EQ(state["server"]["robot"], "none");
@@ -87,7 +92,7 @@ TEST(Page, ShowsImages) {
   Served served;
   const std::shared_ptr<Caller> caller = make_caller(12);
   served.hub.board.joined(*caller);
-  served.hub.ended(*make_call(caller), make_result());
+  served.computed(make_call(caller));
   const HttpAnswer image = served.get("/image/12/0?n=1");
   EXPECT_EQ(image.type, "image/bmp");
   EXPECT_TRUE(image.body.starts_with("BM"));
@@ -132,20 +137,17 @@ TEST(Page, IsNotForForeignNamesOfThisMachine) {
   for (const char* const host : {"localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000"}) {
     EXPECT_EQ(served.get("/state.json", host).status, 200u) << host;
   }
-  bool refused = false;
   for (const std::string host : {"robot.example:8000", "127.0.0.1.example", "localhost.example:80",
                                  "127.example:8000", "", "[", "192.168.0.2:8000"}) {
     EXPECT_EQ(served.get("/state.json", host).status, 403u) << host;
     EXPECT_EQ(served.get("/", host).status, 403u) << host;
     EXPECT_EQ(served.get("/image/1/0", host).status, 403u) << host;
-    refuse_websocket(served.hub, {"GET", "/", host, ""}, "http://" + host, &refused);
-    EXPECT_TRUE(refused) << host;
-    refuse_websocket(served.hub, {"GET", "/", host, ""}, "", &refused);
-    EXPECT_FALSE(refused) << "no browser's: " << host;
+    const HttpRequest upgrade = {"GET", "/", host, ""};
+    EXPECT_TRUE(refuse_websocket(served.hub, upgrade, "http://" + host)) << host;
+    EXPECT_FALSE(refuse_websocket(served.hub, upgrade, "")) << "no browser's: " << host;
   }
-  refuse_websocket(served.hub, {"GET", "/", "localhost:8000", ""}, "http://localhost:8000",
-                   &refused);
-  EXPECT_FALSE(refused);
+  const HttpRequest own = {"GET", "/", "localhost:8000", ""};
+  EXPECT_FALSE(refuse_websocket(served.hub, own, "http://localhost:8000"));
   // A key is what a foreign page has not.
   Served with_key("127.0.0.1", {kKey});
   EXPECT_EQ(with_key.get("/", "robot.example", "Bearer " + kKey).status, 200u);

@@ -122,6 +122,9 @@ void read_options(const Value& value, Call& call) {
   CallOptions& options = call.options;
   const std::string where = "pi0";
   Fields(to_map(value, where), where)
+      // First: an episode begins even where the rest is refused.
+      .read("reset",
+            [&](const Value& is, const std::string& name) { options.reset = to_bool(is, name); })
       .read("seed", [&](const Value& is,
                         const std::string& name) { options.sample.seed = to_seed(is, name); })
       .read("noise", [&](const Value& is,
@@ -140,8 +143,6 @@ void read_options(const Value& value, Call& call) {
           })
       .read("latest",
             [&](const Value& is, const std::string& name) { options.latest = to_bool(is, name); })
-      .read("reset",
-            [&](const Value& is, const std::string& name) { options.reset = to_bool(is, name); })
       .read("rtc",
             [&](const Value& is, const std::string& name) { options.rtc = read_rtc(is, name); })
       .require_known();
@@ -231,7 +232,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   const NetworkInfo& network = model.checkpoint.network();
   Json others = Json::object();
   if (model.robot.name == "aloha") others["reset_pose"] = {0, -1.5, 1.5, 0, 0, 0};  // as openpi's
-  if (!options.metadata.empty()) others.update(parse_json(options.metadata, "--metadata"));
+  others.update(options.metadata);
   others.erase("pi0");
   const int dims = action_dims(model.robot, policy.action_dims);
   if (dialect == Dialect::kSglang) others.update(sglang_metadata(model, dims));
@@ -262,7 +263,7 @@ std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOpt
   return encoder.take();
 }
 
-void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call) {
+bool read_request(Call& call) {
   const Value root = decode(call.message);
   const ValueMap& map = to_map(root, "message");
   if (const Value* own = find_value(map, "pi0")) {
@@ -270,7 +271,7 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
     read_options(*own, call);
   }
   if (call.dialect == Dialect::kSglang) read_sglang_options(map, call.options.sample);
-  if (call.dialect == Dialect::kVllmOmni && read_vllm_omni_options(map, call.options)) return;
+  if (call.dialect == Dialect::kVllmOmni && read_vllm_omni_options(map, call.options)) return false;
   if (const Value* batch = find_value(map, "batch")) {
     const auto* const observations = batch->as<ValueList>();
     if (!observations || observations->empty() || observations->size() > kMostOfABatch) {
@@ -280,20 +281,34 @@ void read_request(const Robot& robot, const std::optional<std::string>& prompt, 
     if (call.options.rtc) refuse("pi0/rtc: a batch continues no chunk");
     if (call.dialect == Dialect::kVllmOmni) refuse("batch: an answer at this path is one array");
     call.batch = true;
-    for (const Value& observation : *observations) {
-      call.observations.push_back(to_observation(robot, to_map(observation, "batch"), prompt));
-    }
-    return;
   }
-  call.observations.push_back(to_observation(robot, map, prompt));
+  return true;
+}
+
+std::vector<RobotObservation> read_observations(const Robot& robot,
+                                                const std::optional<std::string>& prompt,
+                                                FilePixels files, const Call& call,
+                                                const std::function<void()>& ask) {
+  const Value root = decode(call.message);
+  const ValueMap& map = to_map(root, "message");
+  std::vector<RobotObservation> observations;
+  const auto read = [&](const ValueMap& one) {
+    ask();
+    observations.push_back(to_observation(robot, one, prompt, files));
+  };
+  if (!call.batch) {
+    read(map);
+    return observations;
+  }
+  for (const Value& one : *find_value(map, "batch")->as<ValueList>()) read(to_map(one, "batch"));
+  return observations;
 }
 
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
-                                     const ServedModel& model,
                                      std::optional<double> prev_total_ms) {
   Encoder encoder;
   const ActionChunk& first = result.chunks.front();
-  const int dims = action_dims(model.robot, first.dims);
+  const int dims = action_dims(call.model->robot, first.dims);
   if (call.dialect == Dialect::kVllmOmni) {
     encode_array(encoder, first, dims);
     return encoder.take();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,14 +19,24 @@ namespace pi0 {
 std::vector<std::byte> encode_metadata(const ServedModel& model, const ServerOptions& options,
                                        const std::vector<std::string>& devices, Dialect dialect);
 
-// `call` has its message and dialect; `prompt` is of messages without one. The call's observations
-// and options become what that says. Throws Error (kInvalidInput) naming what does not fit;
-// `call.options.given` is right even then, if the message could be read so far.
-void read_request(const Robot& robot, const std::optional<std::string>& prompt, Call& call);
+// `call` has its message and dialect, of which its options become what that says: all of it that
+// takes no time. False where it is a reset alone, which has no observations. Throws Error
+// (kInvalidInput) naming what does not fit; `call.options.given` is right even then, if the message
+// could be read so far.
+bool read_request(Call& call);
 
-// `prev_total_ms`: what the client's last answer took from its request to its last byte.
+// The observations of a call that read_request has read, their images decoded; `prompt` is of
+// messages without one. `ask` is called before each, and may throw to stop it. Throws Error naming
+// what does not fit.
+std::vector<RobotObservation> read_observations(const Robot& robot,
+                                                const std::optional<std::string>& prompt,
+                                                FilePixels files, const Call& call,
+                                                const std::function<void()>& ask);
+
+// Of a call that was computed. `prev_total_ms`: what the client's last answer took from its request
+// to its last byte.
 std::vector<std::byte> encode_answer(const Call& call, const CallResult& result,
-                                     const ServedModel& model, std::optional<double> prev_total_ms);
+                                     std::optional<double> prev_total_ms);
 
 // For a client that knows this server, or of a dialect whose errors are messages.
 std::vector<std::byte> encode_error(const CallError& error, Dialect dialect);

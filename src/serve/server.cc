@@ -63,9 +63,13 @@ struct Server::Impl {
     listen();
   }
 
-  ~Impl() {
-    dispatcher.reset();
+  ~Impl() { end_calls(); }
+
+  // A reload is in the dispatcher, which makes it stop and has to be there until it has.
+  void end_calls() {
+    if (dispatcher) dispatcher->drain();
     if (reloading.joinable()) reloading.join();
+    dispatcher.reset();
   }
 
   void listen() {
@@ -139,7 +143,7 @@ struct Server::Impl {
     // Whoever is still there after that is left, and its calls with it.
     const std::set<Conversation*> late = hub->conversations;
     for (Conversation* conversation : late) conversation->leave();
-    dispatcher.reset();
+    end_calls();
     if (failed) std::rethrow_exception(failed);
   }
 
@@ -171,7 +175,7 @@ struct Server::Impl {
       }
       net::post(io, [this, outcome] {
         is_reloading = false;
-        say(outcome);
+        if (!failed) say(outcome);  // else it is the end, which says why
       });
     });
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket/ssl.hpp>
@@ -11,6 +12,7 @@
 
 #include "device/registry/counting_testing.h"
 #include "net/certificate_testing.h"
+#include "serve/hooked_device_testing.h"
 #include "serve/server_testing.h"
 
 namespace pi0 {
@@ -298,6 +300,44 @@ TEST(ServerTest, AnswersPingsWhileItComputes) {
   EXPECT_TRUE(ponged);
 }
 
+// A client that says nothing is pinged; one that does not answer that is left, another stays.
+TEST(ServerTest, WhoAnswersNoPingIsLeft) {
+  ServerOptions options = served();
+  options.limits.idle_s = 0.1;
+  RunningServer running(options);
+  RawClient gone(running.port()), there(running.port());
+  gone.read();
+  there.read();
+  const auto begin = std::chrono::steady_clock::now();
+  there.send(slow(1000));
+  EXPECT_EQ(error_code(there.read()), "stale");  // five times as long as the other has
+  std::vector<std::byte> heard(100);
+  boost::system::error_code error;
+  const std::size_t bytes =
+      boost::asio::read(gone.socket().next_layer(), boost::asio::buffer(heard), error);
+  EXPECT_TRUE(error);  // its end
+  ASSERT_GE(bytes, 1u);
+  EXPECT_EQ(heard.front(), std::byte{0x89});                                      // RFC 6455's ping
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // 60 unless said
+}
+
+// Rows of so many a second in the longest of the last calls.
+TEST(ServerTest, TheDelayIsTheTimeOfACallInRows) {
+  RunningServer running(served());
+  RawClient client(running.port());
+  client.read();
+  const auto delay_at = [&client](double hz) {
+    const Frame answer = client.ask(message_of(seen(), options_of([hz](Encoder& encoder) {
+                                                 encoder.map(1).text("rtc").map(2);
+                                                 encoder.text("executed").integer(0);
+                                                 encoder.text("hz").number(hz);
+                                               })));
+    return to_integer(answer.at({"pi0", "rtc", "inference_delay"}), "", 0, 100);
+  };
+  EXPECT_EQ(delay_at(1e-3), 1);    // one at least
+  EXPECT_EQ(delay_at(999e3), 15);  // and what is left of a chunk at most
+}
+
 TEST(ServerTest, AStaleObservationIsNotComputed) {
   RunningServer running(served());
   RawClient busy(running.port()), client(running.port());
@@ -342,11 +382,11 @@ TEST(ServerTest, AFullQueueSaysSoAtOnce) {
   EXPECT_EQ(error_code(client.ask(message_of(seen(), seeded(1)))), "busy");
   waiting.send(message_of(seen(), seeded(1)));
   waiting.send(message_of(seen(), seeded(1)));  // a third of its own
-  EXPECT_EQ(error_code(waiting.read()), "busy");
   // Whose client leaves is not computed to its end.
   computing.hang_up();
   EXPECT_EQ(actions_of(waiting.read()), local().infer(seen(), {.seed = 1}).actions);
   EXPECT_EQ(actions_of(waiting.read()), local().infer(seen(), {.seed = 1}).actions);
+  EXPECT_EQ(error_code(waiting.read()), "busy");
 }
 
 TEST(ServerTest, TakesNoMoreThanSoManyCallsASecond) {
@@ -379,6 +419,31 @@ TEST(ServerTest, StopsWhenWhatItComputesIsDone) {
   EXPECT_TRUE(running.done());
   EXPECT_EQ(actions, local().infer(seen(), {.steps = 1000, .seed = 1}).actions);
   EXPECT_THROW(RawClient(running.port()), boost::system::system_error);
+}
+
+// A connection from before the end is no client after it, for whom the server would wait.
+TEST(ServerTest, WhoComesWhileItStopsIsRefused) {
+  RunningServer running(served());
+  RawClient computing(running.port()), idle(running.port());
+  computing.read();
+  idle.read();
+  computing.send(slow(2000));
+  while (get(running.port(), "/metrics").body.find("pi0_computing_calls 1\n") ==
+         std::string::npos) {
+  }
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::socket early(io);
+  early.connect(
+      {boost::asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(running.port())});
+  EXPECT_EQ(get(early, running.port(), "/healthz").status, 200u);
+  running.server().stop();
+  EXPECT_EQ(idle.close_code(), 1001);  // it stops
+  const Headers upgrade = {{"Connection", "Upgrade"},
+                           {"Upgrade", "websocket"},
+                           {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+                           {"Sec-WebSocket-Version", "13"}};
+  EXPECT_EQ(get(early, running.port(), "/", upgrade).status, 503u);
+  EXPECT_EQ(error_code(computing.read()), "stale");
 }
 
 TEST(ServerTest, OneThatIsNotDoneInTimeIsLeft) {
@@ -433,8 +498,8 @@ TEST(ServerTest, Encrypts) {
 // A link to a checkpoint is put to another one, and connections stay.
 TEST(ServerTest, ServesAnotherCheckpointWithoutLosingClients) {
   const TemporaryDirectory directory;
-  const std::filesystem::path link = directory / "current", other = directory / "other";
-  std::filesystem::copy(kServedPolicy, other);
+  const std::filesystem::path link = directory / "current";
+  const std::filesystem::path other = policy_of_two_steps(directory / "other");
   std::filesystem::create_directory_symlink(kServedPolicy, link);
   RunningServer running(served(link));
   RawClient client(running.port());
@@ -448,22 +513,33 @@ TEST(ServerTest, ServesAnotherCheckpointWithoutLosingClients) {
   EXPECT_TRUE(running.says("not reloaded, what was served still is"));
   EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))), before);
 
-  // One that says no Euler steps but 2.
-  std::string config;
-  {
-    std::ifstream in(other / "config.json");
-    config.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  const std::size_t at = config.find("\"num_inference_steps\": 10");
-  ASSERT_NE(at, std::string::npos);
-  config.replace(at, 25, "\"num_inference_steps\": 2");
-  std::ofstream(other / "config.json") << config;
   std::filesystem::remove(link);
   std::filesystem::create_directory_symlink(other, link);
   running.server().reload();
   EXPECT_TRUE(running.says("reloaded " + link.string()));
   EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))),
             local().infer(seen(), {.steps = 2, .seed = 1}).actions);
+}
+
+// The reload's thread is in the dispatcher until what it loads lets it go.
+TEST(ServerTest, AReloadUnderWayEndsBeforeTheServerDoes) {
+  HookedBackend& device = hooked();
+  ServerOptions options = served();
+  options.devices = {{.device = "hooked:a"}};
+  RunningServer running(options);
+  std::promise<void> opening, go_on;
+  device.set([&](const std::string&) {
+    opening.set_value();
+    go_on.get_future().wait();
+  });
+  running.server().reload();
+  opening.get_future().wait();
+  const std::future<void> stopping = std::async(std::launch::async, [&] { running.stop(); });
+  EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  go_on.set_value();
+  stopping.wait();
+  EXPECT_TRUE(running.done());
+  device.set({});
 }
 
 TEST(ServerTest, TellsHowItIs) {

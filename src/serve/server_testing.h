@@ -11,6 +11,9 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -32,6 +35,25 @@ inline ServerOptions served(const std::filesystem::path& checkpoint = kServedPol
   options.devices = {{.device = "cpu", .dtype = "fp32", .threads = 1}};
   options.port = 0;
   return options;
+}
+
+// served()'s, but that it says 2 Euler steps, not 10.
+inline std::filesystem::path policy_of_two_steps(const std::filesystem::path& directory) {
+  std::filesystem::copy(kServedPolicy, directory);
+  std::string config;
+  {
+    std::ifstream in(directory / "config.json");
+    config.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const std::string ten = "\"num_inference_steps\": 10";
+  const std::size_t at = config.find(ten);
+  if (at == std::string::npos) {
+    ADD_FAILURE() << "no " << ten << " in " << config;
+    return directory;
+  }
+  config.replace(at, ten.size(), "\"num_inference_steps\": 2");
+  std::ofstream(directory / "config.json") << config;
+  return directory;
 }
 
 // Runs until it is stopped or ends with the test.
@@ -176,12 +198,9 @@ struct HttpReply {
   std::string type = {}, body = {}, authenticate = {};
 };
 
-inline HttpReply get(int port, const std::string& target, const Headers& headers = {}) {
+inline HttpReply get(boost::asio::ip::tcp::socket& socket, int port, const std::string& target,
+                     const Headers& headers = {}) {
   namespace http = boost::beast::http;
-  boost::asio::io_context io;
-  boost::asio::ip::tcp::socket socket(io);
-  boost::asio::connect(
-      socket, boost::asio::ip::tcp::resolver(io).resolve("127.0.0.1", std::to_string(port)));
   http::request<http::empty_body> request(http::verb::get, target, 11);
   request.set(http::field::host, "localhost:" + std::to_string(port));
   for (const auto& [name, value] : headers) request.set(name, value);
@@ -194,6 +213,14 @@ inline HttpReply get(int port, const std::string& target, const Headers& headers
   };
   return {response.result_int(), header(http::field::content_type), response.body(),
           header(http::field::www_authenticate)};
+}
+
+inline HttpReply get(int port, const std::string& target, const Headers& headers = {}) {
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::socket socket(io);
+  boost::asio::connect(
+      socket, boost::asio::ip::tcp::resolver(io).resolve("127.0.0.1", std::to_string(port)));
+  return get(socket, port, target, headers);
 }
 
 // served()'s policy without a server.
