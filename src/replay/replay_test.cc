@@ -314,5 +314,12 @@ TEST_F(ReplayTest, WhatIsForeignIsToldAndTheRestPlayed) {
   expect_error(ErrorCode::kIo, {"nowhere"}, [] { open_record("/nowhere", {}); });
 }
 
+TEST_F(ReplayTest, ACallThatItHasNotIsTold) {
+  expect_error(ErrorCode::kInvalidInput, {"none of its calls, 1 to 12, is number 99"},
+               [] { open({.call = 99}); });
+  expect_error(ErrorCode::kInvalidInput, {"1 to 12, is number 1 and is of client 7000"},
+               [] { open({.call = 1, .client = 7000}); });
+}
+
 }  // namespace
 }  // namespace pi0

@@ -85,6 +85,7 @@ void require_cameras(const Robot& robot, const PolicyInfo& policy, const std::st
     }
     taken.push_back(found->name);
   }
+  if (taken.empty()) refuse(where, "\"images\" has no key of a camera, expected one at least");
 }
 
 }  // namespace

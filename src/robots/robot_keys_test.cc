@@ -59,6 +59,8 @@ TEST_F(RobotKeysTest, AFileThatSaysNoSuchThingIsRefused) {
   expect_refused("[]", {"keys.json: is a list of 0, expected a map"});
   expect_refused("{}", {"keys.json: no \"images\""});
   expect_refused(R"({"images": [1]})", {"keys.json: images: is a list of 1, expected a map"});
+  expect_refused(R"({"images": {}})", {"keys.json: \"images\" has no key of a camera"});
+  expect_refused(R"({"images": {"rear": null}})", {"has no key of a camera"});
   expect_refused(R"({"images": {"front": 1}})", {"keys.json: front: is 1, expected a text"});
   expect_refused(R"({"images": {"front": "hand"}})",
                  {"keys.json: front is camera hand, expected one of the checkpoint's: top, wrist"});

@@ -42,12 +42,12 @@ struct CallOptions {
   std::optional<std::string> session = {};  // vllm-omni's: another one resets
 };
 
-// What outlives the calls of one client: its last chunk, as long as it stays the same policy's.
+// What outlives the calls of one client: its last chunk.
 struct Caller {
   std::uint64_t id = 0;
-  std::string peer = {};  // its address
-  LastChunk last = {};    // of the worker that computes its call
-  std::uint64_t generation = 0;
+  std::string peer = {};                          // its address
+  LastChunk last = {};                            // of the worker that computes its call
+  std::shared_ptr<const ServedModel> model = {};  // whose it is
   std::uint64_t first_recorded = 0;  // the number of its first call that was; 0: none yet
 };
 

@@ -27,6 +27,17 @@ CallError error_of(const char* code) {
   return {code, "the client has left"};
 }
 
+// What it may go on from. The robot executes its last chunk whatever is loaded meanwhile: of
+// another policy's, the actions hold, unless they are of other joints.
+LastChunk last_chunk_of(const Caller& caller, const Call& call) {
+  LastChunk last;
+  if (call.options.reset || caller.model == nullptr) return last;
+  if (caller.model == call.model) return caller.last;
+  const auto dims = [](const ServedModel& model) { return model.checkpoint.info().action_dims; };
+  if (dims(*caller.model) == dims(*call.model)) last.actions = caller.last.actions;
+  return last;
+}
+
 bool is_stale(const Call& call) {
   return call.options.deadline_ms &&
          ms_between(call.arrived, Clock::now()) > *call.options.deadline_ms;
@@ -266,8 +277,7 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
       return CallError{"invalid", error.what()};
     }
     Caller& caller = *call.caller;
-    const bool goes_on = caller.generation == generation && !call.options.reset;
-    call.basis = {sample_options(call), goes_on ? caller.last : LastChunk()};
+    call.basis = {sample_options(call), last_chunk_of(caller, call)};
     CallResult result;
     if (call.observations.size() > 1 && workers_.size() > 1) {
       std::tie(result, caller.last) = compute_together(session, call, generation, ask);
@@ -275,7 +285,7 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
       result = compute_call(session, call.observations, *call.basis, ask);
       caller.last = session.last_chunk();
     }
-    caller.generation = generation;
+    caller.model = call.model;
     result.queue_ms = ms_between(call.arrived, begin);
     result.infer_ms = ms_between(begin, Clock::now());
     result.device = policy.network().device();

@@ -137,7 +137,11 @@ struct Server::Impl {
       hub->recorder = &*recorder;
     }
     accept();
-    if (events.listening) events.listening(fmt::format("{}:{}", options.host, port()));
+    const bool v6 = options.host.find(':') != std::string::npos;
+    if (events.listening) {
+      events.listening(
+          fmt::format("{}{}{}:{}", v6 ? "[" : "", options.host, v6 ? "]" : "", port()));
+    }
     for (const std::string& warning : model->warnings) say("warning: " + warning);
     io.run();
     // Whoever is still there after that is left, and its calls with it.

@@ -30,6 +30,14 @@ std::vector<std::byte> seeded(std::uint64_t seed) {
   return options_of([seed](Encoder& encoder) { encoder.map(1).text("seed").integer(seed); });
 }
 
+// After four rows of the last chunk, while two more go out.
+std::vector<std::byte> continued(std::uint64_t seed) {
+  return options_of([seed](Encoder& encoder) {
+    encoder.map(2).text("seed").integer(seed).text("rtc").map(2);
+    encoder.text("executed").integer(4).text("inference_delay").integer(2);
+  });
+}
+
 // A call that takes a minute unless it is stopped.
 std::vector<std::byte> slow(double deadline_ms = 0) {
   Encoder encoder;
@@ -199,10 +207,6 @@ TEST(ServerTest, AChunkGoesOnFromTheLast) {
   RawClient client(running.port()), other(running.port());
   client.read();
   other.read();
-  const auto going_on = options_of([](Encoder& encoder) {
-    encoder.map(2).text("seed").integer(2).text("rtc").map(2);
-    encoder.text("executed").integer(4).text("inference_delay").integer(2);
-  });
   Session session = local().session();
   client.ask(message_of(seen(0.1f), seeded(1)));
   session.infer(seen(0.1f), {.seed = 1});
@@ -210,7 +214,7 @@ TEST(ServerTest, AChunkGoesOnFromTheLast) {
   SampleOptions sample{.seed = 2};
   sample.rtc = {.executed = 4, .inference_delay = 2};
   const std::vector<float> expected = session.infer(seen(0.2f), sample).actions;
-  const Frame answer = client.ask(message_of(seen(0.2f), going_on));
+  const Frame answer = client.ask(message_of(seen(0.2f), continued(2)));
   EXPECT_EQ(actions_of(answer), expected);
   EXPECT_NE(expected, local().infer(seen(0.2f), {.seed = 2}).actions);
   EXPECT_EQ(to_integer(answer.at({"pi0", "rtc", "inference_delay"}), "", 0, 100), 2);
@@ -517,6 +521,14 @@ TEST(ServerTest, ServesAnotherCheckpointWithoutLosingClients) {
   std::filesystem::create_directory_symlink(other, link);
   running.server().reload();
   EXPECT_TRUE(running.says("reloaded " + link.string()));
+  // The robot is in the middle of its chunk, which the new policy goes on from.
+  Session session = local().session();
+  session.set_last_chunk({.actions = before});
+  SampleOptions sample{.steps = 2, .seed = 2};
+  sample.rtc = {.executed = 4, .inference_delay = 2};
+  const std::vector<float> going_on = session.infer(seen(), sample).actions;
+  EXPECT_NE(going_on, local().infer(seen(), {.steps = 2, .seed = 2}).actions);
+  EXPECT_EQ(actions_of(client.ask(message_of(seen(), continued(2)))), going_on);
   EXPECT_EQ(actions_of(client.ask(message_of(seen(), seeded(1)))),
             local().infer(seen(), {.steps = 2, .seed = 1}).actions);
 }
