@@ -63,7 +63,8 @@ struct PI0_API ClientCall {
 
 // A chunk, and how it came. With rtc it has a seam where it goes on from the last one. It has none,
 // and goes on from nothing, after reset(), and after a connection was lost, with which goes what
-// the server knew of the last chunk. A server that loads another checkpoint keeps its actions.
+// the server knew of the last chunk. A server that loads another checkpoint keeps
+// its actions, where that has as many dimensions.
 struct PI0_API ServedChunk : ActionChunk {
   int reconnects = 0;        // how often this call was sent again, or waited for a connection
   double round_trip_ms = 0;  // from the call until the answer was here

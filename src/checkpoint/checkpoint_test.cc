@@ -281,7 +281,6 @@ TEST(Inspect, WhatSurroundsTheNetworkMayBeUnreadable) {
   EXPECT_THROW(inspect_checkpoint(lerobot.path()), Error);
 }
 
-// lerobot 0.3's, with a configuration of a later release.
 // Whose keys say other things than openpi's: num_inference_steps, chunk_size, no action_horizon.
 TEST(Inspect, TransformersOwnFormIsRefusedByName) {
   EditableCheckpoint checkpoint("openpi_pi0");
@@ -293,6 +292,7 @@ TEST(Inspect, TransformersOwnFormIsRefusedByName) {
   EXPECT_EQ(lerobot.open().family, Family::kLerobot);
 }
 
+// lerobot 0.3's, with a configuration of a later release.
 TEST(Statistics, AmongTheWeightsAreSaid) {
   EditableCheckpoint checkpoint("pi0_tiny");
   std::filesystem::remove(checkpoint / "policy_preprocessor.json");

@@ -215,7 +215,8 @@ void add_info(CLI::App& command, Run& run) {
   CLI::App& verb = *command.add_subcommand(
       "info",
       "What a checkpoint is: kind, sizes, cameras, statistics, memory, what is wrong with it; and "
-      "whether `pi0 run` would run it with these options (exit status 0) or why not (1)");
+      "whether `pi0 run` would run it with these options (exit status 0) or why not (1), as far as "
+      "can be said without reading the weights (`pi0 doctor` does)");
   add_checkpoint_argument(verb, arguments->checkpoint);
   add_policy_options(verb, arguments->policy);
   add_checkpoint_options(verb, arguments->policy.checkpoint);

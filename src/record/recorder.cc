@@ -43,6 +43,7 @@ class Recorder::Files {
         most_of_a_file_(std::min(kMostOfAFile, bytes / 8)),
         lock_(make(directory_), O_RDONLY | O_DIRECTORY) {
     if (!lock_) fail(directory_, "cannot be opened", errno);
+    if (::access(directory_.c_str(), W_OK) != 0) fail(directory_, "cannot be written", errno);
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) fail(directory_, "cannot be locked", errno);
       throw Error(ErrorCode::kIo, directory_.string() + ": another server records there");
@@ -148,16 +149,10 @@ class Recorder::Files {
 
 Recorder::Recorder(const std::filesystem::path& directory, std::uint64_t bytes,
                    std::function<void(const std::string&)> say)
-    : say_(std::move(say)) {
-  try {
-    files_ = std::make_unique<Files>(directory, bytes);
-    next_ = files_->next_number();
-    thread_ = std::thread([this] { work(); });
-  } catch (const std::exception& error) {
-    ended_ = true;
-    say_(fmt::format("no call is recorded: {}", error.what()));
-  }
-}
+    : say_(std::move(say)),
+      files_(std::make_unique<Files>(directory, bytes)),
+      next_(files_->next_number()),
+      thread_([this] { work(); }) {}
 
 Recorder::~Recorder() {
   {

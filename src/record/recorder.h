@@ -25,7 +25,8 @@ class Recorder {
  public:
   // `directory` is made where it is not there (0700; files 0600, whatever the umask). All record
   // files in it, of earlier servers too, take at most `bytes`: the oldest go. `say` is called on
-  // the recorder's thread and the constructor's.
+  // the recorder's thread. Throws Error (kIo) where the directory cannot be used, or another
+  // server's recorder has it.
   Recorder(const std::filesystem::path& directory, std::uint64_t bytes,
            std::function<void(const std::string&)> say);
   ~Recorder();  // writes what waits

@@ -245,17 +245,11 @@ TEST(RecorderTest, AProcessThatIsKilledLosesTheLastCallAtMost) {
   EXPECT_EQ(numbers(directory / "calls", &damages).back(), kept.size() + 1);
 }
 
-TEST(RecorderTest, WhatCannotBeWrittenEndsItInOneSentence) {
+TEST(RecorderTest, WhereItCannotWriteThereIsNone) {
   TemporaryDirectory directory;
   std::ofstream(directory / "file") << "no directory";
-  Said said;
-  {
-    Recorder recorder(directory / "file", kPlenty, said.function());
-    for (int i = 0; i < 3; ++i) add(recorder, head_of("policy"));
-    EXPECT_EQ(recorder.dropped(), 3u);
-  }
-  ASSERT_EQ(said.sentences().size(), 1u);
-  EXPECT_NE(said.sentences()[0].find((directory / "file").string()), std::string::npos);
+  expect_error(ErrorCode::kIo, {(directory / "file").string()},
+               [&] { Recorder(directory / "file", kPlenty, [](const std::string&) {}); });
 }
 
 TEST(RecorderTest, AFullDiskEndsItInOneSentence) {
@@ -287,12 +281,10 @@ TEST(RecorderTest, AFullDiskEndsItInOneSentence) {
 
 TEST(RecorderTest, TwoDoNotRecordIntoOneDirectory) {
   TemporaryDirectory directory;
-  Said said;
-  Recorder first(directory.path(), kPlenty, said.function());
-  EXPECT_TRUE(said.sentences().empty());
-  Recorder second(directory.path(), kPlenty, said.function());
-  ASSERT_EQ(said.sentences().size(), 1u);
-  EXPECT_NE(said.sentences()[0].find("another server"), std::string::npos);
+  const auto say = [](const std::string&) {};
+  Recorder first(directory.path(), kPlenty, say);
+  expect_error(ErrorCode::kIo, {directory.path().string(), "another server"},
+               [&] { Recorder(directory.path(), kPlenty, say); });
 }
 
 TEST(RecorderTest, WhatComesTooFastIsDroppedAndNobodyWaits) {

@@ -15,7 +15,14 @@ PlayedCall play(const RecordedCall& recorded, const Robot& robot, const RecordHe
   now.least_correlation = policy.network().info().least_correlation;
   std::optional<double> ms;
   try {
-    const std::shared_ptr<const Call> call = read_recorded(recorded, robot, head.prompt);
+    const std::shared_ptr<const Call> call = [&] {
+      try {
+        return read_recorded(recorded, robot, head.prompt);
+      } catch (const Error&) {
+        now.error_code = "invalid";  // as the server has it, whatever the error's own code
+        throw;
+      }
+    }();
     const Clock::time_point begin = Clock::now();
     const CallResult result = compute_call(session, call->observations, *call->basis, [] {});
     ms = ms_between(begin, Clock::now());
@@ -25,7 +32,7 @@ PlayedCall play(const RecordedCall& recorded, const Robot& robot, const RecordHe
       now.outputs.insert(now.outputs.end(), outputs.begin(), outputs.end());
     }
   } catch (const Error& error) {
-    now.error_code = code_of(error.code());
+    if (now.error_code.empty()) now.error_code = code_of(error.code());
     now.error = error.what();
   }
   PlayedCall played = judge(recorded, now, tolerances);

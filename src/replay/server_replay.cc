@@ -116,7 +116,9 @@ class Player {
     }
     PlayedCall played = judge(with_dims(recorded, answer.dims), answer.outcome, shared_.tolerances);
     const bool continues = recorded.inference_delay && !recorded.last.actions.empty();
-    if (continues && recorded.last.model_actions != last_outputs_) {
+    // Without them it is another policy's chunk, from before a reload.
+    const std::vector<float>& last = recorded.last.model_actions;
+    if (continues && (last.empty() || last != last_outputs_)) {
       played = not_compared(recorded, "it continues a chunk that was not played before it");
     }
     const std::vector<float>& outputs = recorded.outputs.values;

@@ -12,17 +12,19 @@
 namespace pi0 {
 namespace {
 
-// By the checkpoint's own name for it, or by a key that its rename_map renames to it.
-const CameraKey& key_of(const Robot& robot, const std::string& camera) {
+// Of a name that is given directly, the key that the rename_map knows it by; else, and of what is
+// `renamed`, that of the checkpoint's own camera of this name.
+const CameraKey& key_of(const Robot& robot, const std::string& camera, bool renamed) {
   const std::string prefix = "observation.images.";
   std::string names;
+  for (const CameraKey& key : robot.cameras) {
+    if (renamed || key.camera.empty()) continue;
+    if (camera == key.key || prefix + camera == key.key) return key;
+  }
   for (const CameraKey& key : robot.cameras) {
     if (key.camera.empty()) continue;
     if (camera == key.camera || camera == prefix + key.camera) return key;
     names += (names.empty() ? "" : ", ") + key.camera;
-  }
-  for (const CameraKey& key : robot.cameras) {
-    if (!key.camera.empty() && (camera == key.key || prefix + camera == key.key)) return key;
   }
   refuse("image for camera " + camera, "the server's robot has no such camera, but " + names);
 }
@@ -64,7 +66,8 @@ void encode_observation(const Robot& robot, const Observation& observation, Enco
   };
   std::vector<Sent> sent;
   const auto add = [&](const std::string& camera, const ImageView& view) {
-    sent.push_back({key_of(robot, camera).key, "image for camera " + camera, view});
+    sent.push_back(
+        {key_of(robot, camera, observation.renamed).key, "image for camera " + camera, view});
   };
   for (const auto& [camera, image] : observation.images) {
     add(camera, view_of(image, "image for camera " + camera));

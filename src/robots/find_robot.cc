@@ -95,7 +95,7 @@ std::string lerobot_key(const std::string& camera) {
 }
 
 // As lerobot's rename step has them: a key that is renamed is another feature's, and no longer its
-// own; all others stay.
+// own; all others stay, also beside one that is renamed to them.
 Robot lerobot_robot(const PolicyInfo& policy) {
   Robot robot = {.name = "none", .state = {"observation.state"}, .prompt = "task"};
   for (const CameraInfo& camera : policy.cameras) {
@@ -108,7 +108,9 @@ Robot lerobot_robot(const PolicyInfo& policy) {
     }
   }
   for (const auto& [key, feature] : policy.rename_map) {
-    if (feature == "observation.state") robot.state = {key};
+    if (feature != "observation.state") continue;
+    robot.state = {key};
+    if (!policy.rename_map.contains(feature)) robot.state_else = feature;
   }
   return robot;
 }

@@ -111,6 +111,7 @@ TEST(FindRobotTest, NoneHasTheKeysThatAreRenamed) {
   PolicyInfo policy = policy_with({"top"});
   policy.rename_map = {{"observation.joints", "observation.state"}};
   EXPECT_EQ(find_robot("none", policy).state, std::vector<std::string>{"observation.joints"});
+  EXPECT_EQ(find_robot("none", policy).state_else, "observation.state");
 }
 
 TEST(FindRobotTest, WhatOpenpiTrainsOtherwiseIsWarnedAbout) {

@@ -428,6 +428,35 @@ TEST(EncodeObservationTest, ACameraMayBeNamedAsItIsRenamed) {
   }
 }
 
+// A rename_map that swaps two: a name that is given directly is the robot's.
+TEST(EncodeObservationTest, CamerasThatAreSwapped) {
+  PolicyInfo policy = policy_with({"top", "wrist"});
+  policy.rename_map = {{"observation.images.top", "observation.images.wrist"},
+                       {"observation.images.wrist", "observation.images.top"}};
+  const Robot robot = find_robot("none", policy);
+  for (const bool renamed : {false, true}) {
+    const Observation given{.images = {{"top", kImage}}, .prompt = "", .renamed = renamed};
+    const Message message([&](Encoder& encoder) { encode_observation(robot, given, encoder); });
+    const RobotObservation seen = to_observation(robot, message.map(), {});
+    EXPECT_TRUE(seen.observation.views.contains(renamed ? "top" : "wrist")) << renamed;
+  }
+}
+
+TEST(ToObservationTest, AStateThatIsRenamedMayHaveItsOwnName) {
+  PolicyInfo policy = policy_with({"top"});
+  policy.rename_map = {{"observation.joints", "observation.state"}};
+  const Robot robot = find_robot("none", policy);
+  for (const char* const key : {"observation.joints", "observation.state"}) {
+    const Message message([&](Encoder& encoder) {
+      encoder.map(3).text("task").text("");
+      encoder.text("observation.images.top").pixels(kHeight, kWidth, kImage.rgb);
+      encoder.text(key).array({2}, std::vector<float>{1, 2});
+    });
+    EXPECT_EQ(to_observation(robot, message.map(), {}).observation.state,
+              (std::vector<float>{1, 2}));
+  }
+}
+
 TEST(EncodeObservationTest, SignedFloatsGoAsTheyAreToo) {
   std::vector<float> signed_floats;
   for (const float unit : converted_to<float>(kImage.rgb, 255))

@@ -36,6 +36,7 @@ struct Robot {
   std::string prompt = "prompt";        // its key
   int action_dims = 0;                  // the first of the policy's; 0: all
   ImageRule images = ImageRule::kLerobot;
+  std::string state_else = {};  // where the first of `state` is absent, in place of all of it
 };
 
 // "aloha", "libero", "droid", or "none": lerobot's keys for the checkpoint's own cameras, and those

@@ -117,7 +117,12 @@ RobotObservation to_observation(const Robot& robot, const ValueMap& message,
   if (observation.images.empty() && observation.views.empty()) {
     refuse("observation", "no image, expected at least one of " + camera_keys(robot));
   }
-  for (const std::string& key : robot.state) append_state(message, key, observation.state);
+  if (!robot.state_else.empty() && !find_path(message, robot.state.front()) &&
+      find_path(message, robot.state_else)) {
+    append_state(message, robot.state_else, observation.state);
+  } else {
+    for (const std::string& key : robot.state) append_state(message, key, observation.state);
+  }
   const Value* const told = find_path(message, robot.prompt);
   observation.prompt = told ? to_text(*told, robot.prompt) : prompt;
   if (observation.prompt && observation.prompt->size() > kMostPromptBytes) {

@@ -49,8 +49,10 @@ LoadedNetwork::LoadedNetwork(const CheckpointData& checkpoint, OpenDevice device
   std::size_t total = 0;
   for (const TensorSpec& spec : architecture(checkpoint.model)) total += spec.optional ? 0 : 1;
   const auto prepared = [&](int done) {
+    require_unchanged();  // what a file has lost must not be touched
     if (progress) progress({"preparing weights", static_cast<std::size_t>(done), total});
   };
+  require_unchanged();
   model_ =
       std::make_unique<const Pi0>(checkpoint.model, cache ? cache->source() : checkpoint.weights,
                                   std::move(device.device), prepared);

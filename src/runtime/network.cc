@@ -160,6 +160,7 @@ std::vector<float> NetworkSession::sample_actions(const NetworkInput& input,
 void NetworkSession::prefetch(const NetworkInput& next) {
   Impl& own = impl();
   PackedImages images = pack_images(next, own.network->info());
+  own.network->require_unchanged();
   const std::lock_guard device(own.network->mutex());
   own.session->prefetch(std::move(images.values));
 }

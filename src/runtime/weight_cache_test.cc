@@ -227,21 +227,25 @@ TEST_F(WeightCacheTest, WhatIsWrittenToDuringTheLoadIsNotKept) {
   EXPECT_TRUE(files().empty());
 }
 
-// From `first` on, no file may be longer: as on a full disk, writing fails in the middle.
+// While it is there no file may be longer: as on a full disk, writing fails in the middle.
 class FilesUpTo {
  public:
   explicit FilesUpTo(rlim_t bytes) {
     getrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, SIG_IGN);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{bytes, before_.rlim_max};
     setrlimit(RLIMIT_FSIZE, &limit);
   }
   FilesUpTo(const FilesUpTo&) = delete;
   FilesUpTo& operator=(const FilesUpTo&) = delete;
-  ~FilesUpTo() { setrlimit(RLIMIT_FSIZE, &before_); }
+  ~FilesUpTo() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
 
  private:
   rlimit before_{};
+  void (*handler_)(int) = nullptr;
 };
 
 TEST_F(WeightCacheTest, AFullDiskCostsTheCacheAlone) {

@@ -45,9 +45,10 @@ struct CallOptions {
 // What outlives the calls of one client: its last chunk.
 struct Caller {
   std::uint64_t id = 0;
-  std::string peer = {};                          // its address
-  LastChunk last = {};                            // of the worker that computes its call
-  std::shared_ptr<const ServedModel> model = {};  // whose it is
+  std::string peer = {};         // its address
+  LastChunk last = {};           // of the worker that computes its call
+  std::uint64_t generation = 0;  // of the policy whose it is, and its actions' dimensions
+  int action_dims = 0;
   std::uint64_t first_recorded = 0;  // the number of its first call that was; 0: none yet
 };
 
@@ -85,7 +86,8 @@ struct Call : std::enable_shared_from_this<Call> {
   CallOptions options;
   Clock::time_point arrived = Clock::now();
   std::atomic<const char*> cancelled = nullptr;  // a CallError's code
-  // Of the worker, which may compute it with another than is served when it is answered.
+  // Of the worker, which may compute it with another than is served when it is answered; until
+  // then.
   std::shared_ptr<const ServedModel> model = {};
   std::vector<RobotObservation> observations = {};
   std::optional<CallBasis> basis = {};

@@ -65,7 +65,7 @@ bool Conversation::receive(std::vector<std::byte> message, bool binary) {
     ++calls;
     if (!refused && call->options.latest) earlier.call->cancelled = "superseded";
   }
-  if (!refused && calls >= limits.per_client) {
+  if (!refused && is_call && calls >= limits.per_client) {
     refused = {"busy", fmt::format("{} calls of this client wait, which is all that this server "
                                    "lets one have",
                                    calls)};
@@ -141,6 +141,7 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
     reset_ = false;
     std::vector<std::byte> answer =
         encode_answer(*call, std::get<CallResult>(outcome), prev_total_ms_);
+    call->model.reset();  // of a reload's, it would stay as long as the call is looked at
     hub_.metrics.bytes_out += answer.size();
     channel_->send(std::move(answer), true, [self = shared_from_this(), arrived = call->arrived] {
       self->prev_total_ms_ = ms_between(arrived, Clock::now());

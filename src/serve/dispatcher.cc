@@ -29,12 +29,14 @@ CallError error_of(const char* code) {
 
 // What it may go on from. The robot executes its last chunk whatever is loaded meanwhile: of
 // another policy's, the actions hold, unless they are of other joints.
-LastChunk last_chunk_of(const Caller& caller, const Call& call) {
+LastChunk last_chunk_of(const Call& call, std::uint64_t generation) {
+  const Caller& caller = *call.caller;
   LastChunk last;
-  if (call.options.reset || caller.model == nullptr) return last;
-  if (caller.model == call.model) return caller.last;
-  const auto dims = [](const ServedModel& model) { return model.checkpoint.info().action_dims; };
-  if (dims(*caller.model) == dims(*call.model)) last.actions = caller.last.actions;
+  if (call.options.reset) return last;
+  if (caller.generation == generation) return caller.last;
+  if (caller.action_dims == call.model->checkpoint.info().action_dims) {
+    last.actions = caller.last.actions;
+  }
   return last;
 }
 
@@ -99,9 +101,10 @@ void Dispatcher::drain() {
 
 bool Dispatcher::ready() const {
   const std::lock_guard lock(mutex_);
-  bool loaded = !draining_;
-  for (const Worker& worker : workers_) loaded = loaded && worker.policy;
-  return loaded;
+  // One that lost its policy in a reload leaves the others' calls to them.
+  const auto serves = [](const Worker& worker) { return worker.policy != nullptr; };
+  return !draining_ && first_loads_ == 0 &&
+         (workers_.empty() || std::any_of(workers_.begin(), workers_.end(), serves));
 }
 
 std::size_t Dispatcher::waiting() const {
@@ -277,7 +280,7 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
       return CallError{"invalid", error.what()};
     }
     Caller& caller = *call.caller;
-    call.basis = {sample_options(call), last_chunk_of(caller, call)};
+    call.basis = {sample_options(call), last_chunk_of(call, generation)};
     CallResult result;
     if (call.observations.size() > 1 && workers_.size() > 1) {
       std::tie(result, caller.last) = compute_together(session, call, generation, ask);
@@ -285,7 +288,8 @@ std::variant<CallResult, CallError> Dispatcher::compute(Session& session, const 
       result = compute_call(session, call.observations, *call.basis, ask);
       caller.last = session.last_chunk();
     }
-    caller.model = call.model;
+    caller.generation = generation;
+    caller.action_dims = call.model->checkpoint.info().action_dims;
     result.queue_ms = ms_between(call.arrived, begin);
     result.infer_ms = ms_between(begin, Clock::now());
     result.device = policy.network().device();
@@ -378,10 +382,13 @@ void Dispatcher::reload(std::shared_ptr<const ServedModel> model) {
     const std::vector<std::string> lost = restore(*before);
     if (lost.empty()) throw;
     std::string sentence = error.what();
-    for (const std::string& one : lost) sentence += "; what was served before is lost on " + one;
-    const Error all(ErrorCode::kUnsupported, sentence);
-    if (lost.size() == workers_.size()) fail(std::make_exception_ptr(all));
-    throw all;
+    const bool all = lost.size() == workers_.size();
+    for (const std::string& one : lost) {
+      sentence += (all ? "; what was served before is lost on " : "; but no longer on ") + one;
+    }
+    const Error told(ErrorCode::kUnsupported, sentence);
+    if (all) fail(std::make_exception_ptr(told));
+    throw told;
   }
   {
     const std::lock_guard lock(mutex_);

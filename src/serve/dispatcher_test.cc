@@ -112,8 +112,7 @@ TEST(DispatcherTest, ADeviceThatIsLostTakesNoOtherWithIt) {
   HookedBackend& device = hooked();
   Loaded loaded({"a", "b"});
   script(device, {{"a", {false, true, false}}, {"b", {false, false, true}}});
-  expect_error(ErrorCode::kUnsupported,
-               {"no room on b; what was served before is lost on hooked:a: no room on a"},
+  expect_error(ErrorCode::kUnsupported, {"no room on b; but no longer on hooked:a: no room on a"},
                [&] { loaded.dispatcher.reload(open_model(loaded.options)); });
   EXPECT_EQ(loaded.dispatcher.devices(), (std::vector<std::string>{"", "hooked:b (named)"}));
   EXPECT_EQ(actions_of(ask(loaded.dispatcher)), expected(10));

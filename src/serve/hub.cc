@@ -48,7 +48,7 @@ void Hub::ended(const Call& call, const std::variant<CallResult, CallError>& out
 }
 
 void Hub::say_once(const std::string& what, const std::string& sentence) {
-  if (said && !said_before_(what)) said(sentence);
+  if (said && say_now_(what)) said(sentence);
 }
 
 void Hub::stop() {

@@ -54,7 +54,7 @@ class Hub {
   void say_once(const std::string& what, const std::string& sentence);
 
   std::uint64_t last_id_ = 0;
-  SaidBefore said_before_;
+  SaidBefore say_now_;
 };
 
 }  // namespace pi0

@@ -171,7 +171,8 @@ bool read_vllm_omni_options(const ValueMap& map, CallOptions& options) {
   if (name != "infer" && name != "reset") {
     refuse("endpoint is " + describe(*endpoint) + ", expected \"infer\" or \"reset\"");
   }
-  return name == "reset";
+  options.reset = name == "reset";
+  return options.reset;
 }
 
 Json sglang_metadata(const ServedModel& model, int dims) {

@@ -118,6 +118,9 @@ struct Server::Impl {
   }
 
   void run() {
+    if (!options.record.empty()) {
+      recorder.emplace(options, [this](const std::string& sentence) { say(sentence); });
+    }
     Dispatcher::Events happens;
     happens.progress = events.progress;
     happens.ready = events.ready;
@@ -132,10 +135,7 @@ struct Server::Impl {
                 [this](std::function<void()> task) { net::post(io, std::move(task)); });
     hub->idle = [this] { io.stop(); };
     hub->said = events.said;
-    if (!options.record.empty()) {
-      recorder.emplace(options, [this](const std::string& sentence) { say(sentence); });
-      hub->recorder = &*recorder;
-    }
+    if (recorder) hub->recorder = &*recorder;
     accept();
     const bool v6 = options.host.find(':') != std::string::npos;
     if (events.listening) {

@@ -307,14 +307,14 @@ TEST(ServerTest, AnswersPingsWhileItComputes) {
 // A client that says nothing is pinged; one that does not answer that is left, another stays.
 TEST(ServerTest, WhoAnswersNoPingIsLeft) {
   ServerOptions options = served();
-  options.limits.idle_s = 0.1;
+  options.limits.idle_s = 0.5;
   RunningServer running(options);
   RawClient gone(running.port()), there(running.port());
   gone.read();
   there.read();
   const auto begin = std::chrono::steady_clock::now();
-  there.send(slow(1000));
-  EXPECT_EQ(error_code(there.read()), "stale");  // five times as long as the other has
+  there.send(slow(2500));
+  EXPECT_EQ(error_code(there.read()), "stale");  // longer than the other has
   std::vector<std::byte> heard(100);
   boost::system::error_code error;
   const std::size_t bytes =
@@ -431,7 +431,7 @@ TEST(ServerTest, WhoComesWhileItStopsIsRefused) {
   RawClient computing(running.port()), idle(running.port());
   computing.read();
   idle.read();
-  computing.send(slow(2000));
+  computing.send(slow(60'000));
   while (get(running.port(), "/metrics").body.find("pi0_computing_calls 1\n") ==
          std::string::npos) {
   }
@@ -447,7 +447,7 @@ TEST(ServerTest, WhoComesWhileItStopsIsRefused) {
                            {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
                            {"Sec-WebSocket-Version", "13"}};
   EXPECT_EQ(get(early, running.port(), "/", upgrade).status, 503u);
-  EXPECT_EQ(error_code(computing.read()), "stale");
+  computing.socket().next_layer().close();  // the last that it waits for
 }
 
 TEST(ServerTest, OneThatIsNotDoneInTimeIsLeft) {

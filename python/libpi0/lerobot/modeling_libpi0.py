@@ -49,7 +49,8 @@ class LibPi0Policy(PreTrainedPolicy):  # type: ignore[misc, unused-ignore]
         super().__init__(config)
         self.policy = _open(config)
         _fill_in(config, self.policy.info)
-        self._keys = (*self.policy.info["image_keys"], *self.policy.info["state_keys"])
+        keys = (*self.policy.info["image_keys"], *self.policy.info["state_keys"], OBS_STATE)
+        self._keys = tuple(dict.fromkeys(keys))
         self._said: set[str] = set()
         self.reset()
 
