@@ -127,7 +127,7 @@ TEST_F(ServerReplayTest, AnotherPolicysActionsDiffer) {
 // Where they are judged by correlation: another type's are close, those of other units are not.
 TEST_F(ServerReplayTest, AnotherUnnormalisationDiffers) {
   const TemporaryDirectory copy;
-  copy_with_wider_actions(kServedPolicy, copy / "policy", 3);
+  copy_with_wider_actions(kServedPolicy, copy / "policy", 2);
   for (const char* const type : {"bf16", "int8"}) {
     SCOPED_TRACE(type);
     const auto first = [&](ServerOptions options) {
