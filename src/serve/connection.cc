@@ -148,7 +148,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Chann
     lowest().expires_after(seconds(hub_.options.limits.handshake_s));
     http::async_write(socket_.next_layer(), *response_,
                       [self = self(), keep_alive](error_code error, std::size_t) {
-                        if (!error && keep_alive && !self->hub_.stopping) self->read_request();
+                        if (!error && keep_alive) self->read_request();
                       });
   }
 
