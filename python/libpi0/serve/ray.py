@@ -317,13 +317,15 @@ def take_card(folder: Path | None = None, most: int = 32) -> tuple[int, IO[bytes
 def _open_lock(path: Path) -> IO[bytes]:
     """For reading, which a lock is content with: in /tmp no other user may write to it, nor open it
     with O_CREAT (Linux's fs.protected_regular)."""
-    for attempt in range(20):
-        if attempt:
-            time.sleep(0.05)  # another process is just making it
-        with suppress(FileExistsError):
-            made = os.open(path, os.O_CREAT | os.O_EXCL, 0o444)
-            os.fchmod(made, 0o444)  # for all users, whatever the umask
-            os.close(made)
-        with suppress(FileNotFoundError, PermissionError):
-            return path.open("rb")
+    for _ in range(20):
+        with suppress(PermissionError):  # another process has just made it, and not yet for all
+            try:
+                return path.open("rb")
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    made = os.open(path, os.O_CREAT | os.O_EXCL, 0o444)
+                    os.fchmod(made, 0o444)  # for all users, whatever the umask
+                    os.close(made)
+                    continue
+        time.sleep(0.05)
     return path.open("rb")
