@@ -109,7 +109,8 @@ class Policy(Session):
         progress: called with (stage, done, total) while it loads; see :func:`progress_bar`.
         tokenizer, resize, prompt_format, delta_mask, asset, action_dims, adapt_to_pi,
             lerobot_version, action_horizon, max_token_len, base, norm_stats, raw: what the
-            checkpoint does not say, or is to be read otherwise, as the options of ``pi0 run`` of those names.
+            checkpoint does not say, or is to be read otherwise, as the options of ``pi0 run`` of
+            those names.
         cache: a directory in which prepared weights are kept, for the next load.
         memory_limit_bytes: the most that loading and running may take; 0: what is free.
 

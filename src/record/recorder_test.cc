@@ -1,14 +1,13 @@
 #include "record/recorder.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <fstream>
 #include <thread>
 
+#include "base/file_limit_testing.h"
 #include "base/test_support.h"
 #include "files/descriptor.h"
 #include "record/record_files.h"
@@ -255,13 +254,8 @@ TEST(RecorderTest, WhereItCannotWriteThereIsNone) {
 TEST(RecorderTest, AFullDiskEndsItInOneSentence) {
   TemporaryDirectory directory;
   Said said;
-  // The most that a file of this process may have stands for the disk's end.
-  ::signal(SIGXFSZ, SIG_IGN);
-  rlimit before = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const rlimit little = {100'000, before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &little), 0);
   {
+    const FilesUpTo little(100'000);
     Recorder recorder(directory / "calls", kPlenty, said.function());
     const auto head = head_of("policy");
     for (std::uint64_t i = 1; i <= 200; ++i) {
@@ -271,7 +265,6 @@ TEST(RecorderTest, AFullDiskEndsItInOneSentence) {
     EXPECT_GT(recorder.written(), 0u);
     EXPECT_GT(recorder.dropped(), 0u);
   }
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   ASSERT_EQ(said.sentences().size(), 1u);
   EXPECT_NE(said.sentences()[0].find("recording has ended"), std::string::npos);
   std::vector<std::string> damages;

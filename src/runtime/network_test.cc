@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "checkpoint/test_support.h"
+#include "runtime/input_testing.h"
 #include "runtime/loaded_network.h"
 
 namespace pi0 {
@@ -16,15 +17,10 @@ namespace fs = std::filesystem;
 constexpr const char* kWeights = "model.safetensors";
 
 std::vector<float> sample(const Network& network) {
-  const NetworkInfo& info = network.info();
-  NetworkInput input;
-  input.images.assign(std::size_t{3} * info.image_size * info.image_size, 0.25f);
-  input.tokens = {2, 5, 7};
-  input.state.assign(static_cast<std::size_t>(info.state_dim), 0.5f);
   SampleOptions options;
   options.seed = 3;
   options.steps = 2;
-  return network.sample_actions(input, options);
+  return network.sample_actions(input_of(network.info()), options);
 }
 
 class NetworkOnDevice : public testing::TestWithParam<const char*> {

@@ -3,15 +3,15 @@
 #include "runtime/weight_cache.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <fstream>
 
+#include "base/file_limit_testing.h"
 #include "base/test_support.h"
 #include "files/file.h"
 #include "files/json.h"
+#include "runtime/input_testing.h"
 #include "runtime/loaded_network.h"
 
 namespace pi0 {
@@ -20,16 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(PI0_SOURCE_DIR) / "testdata/golden";
-
-NetworkInput input_of(const Network& network) {
-  const NetworkInfo& info = network.info();
-  NetworkInput input;
-  const auto pixels = static_cast<std::size_t>(info.image_size) * info.image_size;
-  input.images.assign(3 * pixels, 0.25f);
-  input.tokens = {2, 5, 7};
-  input.state.assign(static_cast<std::size_t>(info.state_dim), 0.5f);
-  return input;
-}
 
 class WeightCacheTest : public testing::Test {
  protected:
@@ -56,7 +46,7 @@ class WeightCacheTest : public testing::Test {
     const Network network = load_network(opened, options);
     SampleOptions sample;
     sample.seed = 3;
-    return {network.sample_actions(input_of(network), sample), network.info().warnings};
+    return {network.sample_actions(input_of(network.info()), sample), network.info().warnings};
   }
   void expect_warned(const std::vector<std::string>& words) const {
     const Loaded loaded = load();
@@ -226,27 +216,6 @@ TEST_F(WeightCacheTest, WhatIsWrittenToDuringTheLoadIsNotKept) {
   });
   EXPECT_TRUE(files().empty());
 }
-
-// While it is there no file may be longer: as on a full disk, writing fails in the middle.
-class FilesUpTo {
- public:
-  explicit FilesUpTo(rlim_t bytes) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    handler_ = std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FilesUpTo(const FilesUpTo&) = delete;
-  FilesUpTo& operator=(const FilesUpTo&) = delete;
-  ~FilesUpTo() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit before_{};
-  void (*handler_)(int) = nullptr;
-};
 
 TEST_F(WeightCacheTest, AFullDiskCostsTheCacheAlone) {
   load();

@@ -141,12 +141,12 @@ void Conversation::finish(const std::shared_ptr<Call>& call,
     reset_ = false;
     std::vector<std::byte> answer =
         encode_answer(*call, std::get<CallResult>(outcome), prev_total_ms_);
-    call->model.reset();  // of a reload's, it would stay as long as the call is looked at
     hub_.metrics.bytes_out += answer.size();
     channel_->send(std::move(answer), true, [self = shared_from_this(), arrived = call->arrived] {
       self->prev_total_ms_ = ms_between(arrived, Clock::now());
     });
   }
+  call->model.reset();  // a policy that is no longer served would stay as long as the call is seen
   go_on();
 }
 
